@@ -1,0 +1,71 @@
+# The door to everything. Logic over three lines lives in scripts/.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ADDRESS ?= 127.0.0.1
+SOURCES := controlplane mailnode nodelink turnnode tests bench scripts
+
+.PHONY: help
+help: ## Show what can be done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Install everything into .venv
+
+$(VENV)/.ready: requirements/dev.txt $(wildcard */pyproject.toml)
+	scripts/setup.sh $(PYTHON) $(VENV)
+	@touch $@
+
+.PHONY: up
+up: setup ## Start a whole fleet on this machine; ADDRESS=192.0.2.7 binds to another address
+	@$(BIN)/python scripts/fleet.py up --address $(ADDRESS)
+
+.PHONY: down
+down: ## End what `make up` started
+	@$(PYTHON) scripts/fleet.py down
+
+.PHONY: lint
+lint: setup ## Check style, types and who imports whom
+	$(BIN)/ruff check --output-format concise $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Bring the code into form
+	$(BIN)/ruff check --fix --output-format concise $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: test
+test: ## Install what is needed and run every test of tier A
+	scripts/test.sh
+
+.PHONY: test-unit
+test-unit: setup ## Run the tests that need neither root nor a browser
+	$(BIN)/pytest tests/unit tests/protocol tests/fuzz
+
+.PHONY: test-lab
+test-lab: setup ## Run real clients against a fleet in network namespaces (root)
+	$(BIN)/pytest tests/lab --timeout 600
+
+.PHONY: test-browser
+test-browser: setup ## Press the buttons of the pages in Chromium
+	$(BIN)/pytest tests/browser --timeout 120
+
+.PHONY: bench-mail
+bench-mail: setup ## Measure the mail node's CPU per message
+	@$(BIN)/python -m bench.mail
+
+.PHONY: bench-turn
+bench-turn: setup ## Measure the TURN node's CPU per packet
+	@$(BIN)/python bench/turn/relay.py
+
+.PHONY: check-full
+check-full: setup ## Run tier B: what takes long
+	scripts/check_full.sh
+
+.PHONY: lock
+lock: setup ## Resolve every dependency anew (UPGRADE=1 takes newer ones)
+	scripts/lock.sh

@@ -1,0 +1,173 @@
+"""Follow the control plane: apply what it wants, tell how the node is.
+
+For: every node, as one supervised part beside its real work. Losing the control plane, or anything that goes
+wrong in here, is logged and tried again, and touches nothing else.
+Not for: what a state means; the node hands in `apply`, `report`, its queries and its operations.
+
+    restore() at start: the last signed state, from disk ──▶ apply
+    start():  one connection to each address of the control plane's name (connection.py), each for itself
+"""
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import structlog
+from pydantic import JsonValue
+
+from nodelink.channel.connection import Connection, RefusedError, resolve_addresses
+from nodelink.channel.node_files import NodeFileError, NodeFiles
+from nodelink.contract.enrolment import Enrolment
+from nodelink.contract.errors import ContractError, MisaddressedError
+from nodelink.contract.keys import PrivateKey, PublicKey
+from nodelink.contract.operations import Operation, open_operation
+from nodelink.contract.reports import Report
+from nodelink.contract.states import DesiredState, NodeState, open_desired_state
+from nodelink.daemon.tasks import Spawn, open_task_group
+
+RESOLVE_SECONDS = 30
+SHORTEST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 6
+"""A control plane that comes back hears of every node within 10 s; jitter spreads their handshakes."""
+
+Apply = Callable[[NodeState], None]
+Answerer = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
+Executor = Callable[[Mapping[str, JsonValue]], Awaitable[None]]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeAgent:
+    """The node's follower of the control plane.
+
+    `apply` puts a state in force at once and must not fail for a valid one; `read_report` is given the
+    applied revision; `queries` and `operations` are what the node answers and does, by name.
+    """
+
+    files: NodeFiles
+    identity: PrivateKey
+    enrolment: Enrolment
+    software_version: str
+    apply: Apply
+    read_report: Callable[[int], Report]
+    build_tls: Callable[[], ssl.SSLContext]
+    queries: Mapping[str, Answerer] = field(default_factory=dict)
+    operations: Mapping[str, Executor] = field(default_factory=dict)
+    applied_revision: int = field(init=False, default=0)
+    connected: set[str] = field(init=False, default_factory=set)
+    _trusted: tuple[PublicKey, ...] = field(init=False, default=())
+    _done: dict[str, str | None] = field(init=False, default_factory=dict)
+    _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+
+    def restore(self) -> bool:
+        """Apply the last signed state from disk; tell whether there was one. Call it before serving."""
+        self._trusted = tuple(PublicKey(x) for x in self.enrolment.trusted_keys)
+        try:
+            self._done = self.files.read_operations()
+            kept = self.files.read_state()
+            if kept is None:
+                return False
+            trusted = tuple(PublicKey(x) for x in kept.trusted_keys)
+            desired = open_desired_state(kept.document, trusted, self.enrolment.node)
+        except (NodeFileError, ContractError) as error:
+            log.error("kept state not usable", problem=str(error))  # noqa: TRY400 - the text says it all
+            return False
+        self._trusted = trusted
+        self._put_in_force(desired)
+        return True
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Keep a connection to each address of the control plane until the stack unwinds."""
+        spawn = await open_task_group(stack)
+        spawn(self._follow_addresses(spawn))
+
+    async def accept_state(self, document: str) -> None:
+        """Check a desired state, keep it, and put it in force; one that is not newer changes nothing.
+
+        Raises:
+            ContractError: It is not signed, not for this node, or cannot be read.
+            OSError: It could not be kept; it is not in force either.
+        """
+        async with self._changing:
+            desired = open_desired_state(document, self._trusted, self.enrolment.node)
+            if desired.revision <= self.applied_revision:
+                return
+            if desired.state.kind is not self.enrolment.kind:
+                raise MisaddressedError(f"the desired state is for a {desired.state.kind} node")
+            trusted = tuple(PublicKey(x) for x in desired.trusted_keys)
+            open_desired_state(document, trusted, self.enrolment.node)  # or the next start could not open it
+            await asyncio.to_thread(self.files.keep_state, document, trusted)
+            self._trusted = trusted
+            self._put_in_force(desired)
+
+    async def carry_out(self, document: str) -> tuple[str, str | None]:
+        """Carry out an operation, once; return its id and the problem that it had.
+
+        Raises:
+            ContractError: It is not signed, not for this node, or cannot be read.
+        """
+        operation = open_operation(document, self._trusted, self.enrolment.node)
+        async with self._changing:
+            if operation.id not in self._done:
+                self._done[operation.id] = await self._execute(operation)
+                await asyncio.to_thread(self.files.keep_operations, self._done)
+            return operation.id, self._done[operation.id]
+
+    async def answer(self, name: str, arguments: Mapping[str, JsonValue]) -> JsonValue:
+        """Answer a question. Raises: RefusedError."""
+        answerer = self.queries.get(name)
+        if answerer is None:
+            raise RefusedError(f"This node knows no query {name}.")
+        return await answerer(arguments)
+
+    async def _execute(self, operation: Operation) -> str | None:
+        """Do what an operation says; return the problem if it can never be done."""
+        executor = self.operations.get(operation.name)
+        if executor is None:
+            return f"This node knows no operation {operation.name}."
+        try:
+            await executor(operation.arguments)
+        except RefusedError as error:
+            return str(error)
+        return None
+
+    def _put_in_force(self, desired: DesiredState) -> None:
+        self.apply(desired.state)
+        self.applied_revision = desired.revision
+        log.info("desired state in force", revision=desired.revision)
+
+    async def _follow_addresses(self, spawn: Spawn) -> None:
+        """Keep one task for each address that the name has now."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        while True:
+            try:
+                addresses = await resolve_addresses(self.enrolment.url)
+            except OSError as error:
+                log.warning("control plane's name not resolved", url=self.enrolment.url, problem=str(error))
+                await asyncio.sleep(LONGEST_PAUSE_SECONDS)
+                continue
+            for address in addresses - tasks.keys():
+                tasks[address] = spawn(self._keep_connected(address))
+            for address in tasks.keys() - addresses:
+                tasks.pop(address).cancel()
+            await asyncio.sleep(RESOLVE_SECONDS)
+
+    async def _keep_connected(self, address: str) -> None:
+        """Connect, and connect again, with a growing pause and full jitter while that fails."""
+        failures = 0
+        while True:
+            began_at = time.monotonic()
+            try:
+                await Connection(self, address).run()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a supervisor: nothing in here may touch the node's work
+                log.warning("control plane not connected", problem=f"{type(error).__name__}: {error}")
+            failures = 0 if time.monotonic() - began_at > LONGEST_PAUSE_SECONDS else failures + 1
+            longest = min(LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS * 2**failures)
+            await asyncio.sleep(random.uniform(SHORTEST_PAUSE_SECONDS, longest))  # noqa: S311 - no secret

@@ -1,0 +1,189 @@
+"""One connection to one address of the control plane.
+
+For: agent.py, which keeps one of these for each address.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import JsonValue
+from websockets.asyncio.client import ClientConnection, connect
+
+from nodelink.contract.assertions import make_assertion
+from nodelink.contract.enrolment import Enrolment
+from nodelink.contract.errors import ContractError
+from nodelink.contract.frames import (
+    MAX_FRAME_BYTES,
+    Answer,
+    Desired,
+    Done,
+    FromControlPlane,
+    FromNode,
+    Hello,
+    OperationFrame,
+    Query,
+    ReportFrame,
+    read_frame_from_control_plane,
+)
+from nodelink.contract.keys import PrivateKey
+from nodelink.contract.reports import Report
+
+REPORT_SECONDS = 5
+DEADLINE_SECONDS = 10
+QUERY_SECONDS = 20
+HTTPS_PORT = 443
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """Whatever cannot be done or answered, ever; the text is told to the control plane."""
+
+
+class Follower(Protocol):
+    """What a connection needs of the agent."""
+
+    identity: PrivateKey
+    enrolment: Enrolment
+    software_version: str
+    applied_revision: int
+    connected: set[str]
+
+    def build_tls(self) -> ssl.SSLContext:
+        """Build the context for one connection."""
+
+    def read_report(self, revision: int, /) -> Report:
+        """Tell how the node is."""
+
+    async def accept_state(self, document: str) -> None:
+        """Check, keep and apply a desired state."""
+
+    async def carry_out(self, document: str) -> tuple[str, str | None]:
+        """Carry out an operation once."""
+
+    async def answer(self, name: str, arguments: Mapping[str, JsonValue]) -> JsonValue:
+        """Answer a question."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """A connection, from opening to its end."""
+
+    follower: Follower
+    address: str
+
+    async def run(self) -> None:
+        """Open the channel and follow it until it breaks; whatever ends it is raised."""
+        enrolment = self.follower.enrolment
+        target = urlsplit(enrolment.url)
+        assertion = make_assertion(
+            self.follower.identity, node=enrolment.node, audience=enrolment.url, now_seconds=int(time.time())
+        )
+        async with connect(
+            f"wss://{target.netloc}/api/v1/channel",
+            host=self.address,
+            port=target.port or HTTPS_PORT,
+            ssl=self.follower.build_tls(),
+            server_hostname=target.hostname,
+            additional_headers={"authorization": f"Bearer {assertion}"},
+            max_size=MAX_FRAME_BYTES,
+            open_timeout=DEADLINE_SECONDS,
+            ping_interval=DEADLINE_SECONDS,
+            ping_timeout=DEADLINE_SECONDS,
+            compression=None,
+            proxy=None,
+        ) as channel:
+            self.follower.connected.add(self.address)
+            try:
+                await self._follow(channel)
+            finally:
+                self.follower.connected.discard(self.address)
+
+    async def _follow(self, channel: ClientConnection) -> None:
+        log.info("control plane connected")
+        hello = Hello(
+            applied_revision=self.follower.applied_revision, software_version=self.follower.software_version
+        )
+        await _send(channel, hello)
+        async with asyncio.TaskGroup() as group:
+            reporting = group.create_task(self._report(channel))
+            async for text in channel:
+                try:
+                    frame = read_frame_from_control_plane(text)
+                except ContractError as error:
+                    log.warning("frame not understood", problem=str(error))
+                    continue
+                await self._act(channel, frame, group)
+            reporting.cancel()
+
+    async def _act(
+        self, channel: ClientConnection, frame: FromControlPlane, group: asyncio.TaskGroup
+    ) -> None:
+        match frame:
+            case Desired():
+                try:
+                    await self.follower.accept_state(frame.document)
+                except (ContractError, OSError) as error:
+                    log.error("desired state refused", problem=str(error))  # noqa: TRY400 - the text says it all
+                await self._send_report(channel)
+            case OperationFrame():
+                group.create_task(self._operate(channel, frame.document))
+            case Query():
+                group.create_task(self._answer(channel, frame))
+            case _:
+                assert_never(frame)
+
+    async def _report(self, channel: ClientConnection) -> None:
+        while True:
+            await self._send_report(channel)
+            await asyncio.sleep(REPORT_SECONDS)
+
+    async def _send_report(self, channel: ClientConnection) -> None:
+        report = self.follower.read_report(self.follower.applied_revision)
+        await _send(channel, ReportFrame(report=report))
+
+    async def _operate(self, channel: ClientConnection, document: str) -> None:
+        try:
+            operation, problem = await self.follower.carry_out(document)
+        except ContractError as error:
+            log.error("operation refused", problem=str(error))  # noqa: TRY400 - the text says it all
+            return
+        except Exception:
+            log.exception("operation failed")  # it is not acknowledged, so it will come again
+            return
+        await _send(channel, Done(operation=operation, problem=problem))
+
+    async def _answer(self, channel: ClientConnection, query: Query) -> None:
+        try:
+            async with asyncio.timeout(QUERY_SECONDS):
+                result = await self.follower.answer(query.name, query.arguments)
+            answer = Answer(id=query.id, result=result)
+        except TimeoutError:
+            answer = Answer(id=query.id, problem="The node did not find the answer in time.")
+        except RefusedError as error:
+            answer = Answer(id=query.id, problem=str(error))
+        except Exception:
+            log.exception("query failed", query=query.name)
+            answer = Answer(id=query.id, problem="The node failed to answer; its log says why.")
+        await _send(channel, answer)
+
+
+async def resolve_addresses(url: str) -> frozenset[str]:
+    """Resolve the control plane's name to all of its addresses. Raises: OSError."""
+    target = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        found = await loop.getaddrinfo(target.hostname, target.port or HTTPS_PORT, type=socket.SOCK_STREAM)
+    return frozenset(str(entry[4][0]) for entry in found)
+
+
+async def _send(channel: ClientConnection, frame: FromNode) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await channel.send(frame.model_dump_json())

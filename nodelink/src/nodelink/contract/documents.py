@@ -1,0 +1,59 @@
+"""Signed documents: the only thing that a node acts on.
+
+For: signing and opening desired states and operations as JWS (RFC 7515) in the compact form.
+Not for: what stands in them (states.py), nor for keeping them (channel/files.py).
+
+The header's `typ` says what a document is, so that one can never pass for another.
+"""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from pydantic import BaseModel, ValidationError
+
+from nodelink.contract.errors import MalformedError, MisaddressedError, UnsignedError
+from nodelink.contract.keys import ALGORITHM, PrivateKey, PublicKey, key_set
+
+MAX_DOCUMENT_CHARACTERS = 4 << 20
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class DocumentType(StrEnum):
+    """What a document is."""
+
+    DESIRED_STATE = "madfleet-desired-state+jws"
+    OPERATION = "madfleet-operation+jws"
+
+
+def sign_document(key: PrivateKey, document_type: DocumentType, content: BaseModel) -> str:
+    """Sign a document."""
+    header = {"alg": ALGORITHM, "kid": key.public.key_id, "typ": document_type.value}
+    return jws.serialize_compact(header, content.model_dump_json().encode(), key.jwk, algorithms=[ALGORITHM])
+
+
+def open_document(
+    document: str, trusted: tuple[PublicKey, ...], document_type: DocumentType, model: type[ModelT]
+) -> ModelT:
+    """Check a document's signature and read it.
+
+    Raises:
+        UnsignedError: None of the trusted keys has signed it.
+        MisaddressedError: It is a document of another type.
+        MalformedError: It is signed, but its content is not what the contract says.
+    """
+    if len(document) > MAX_DOCUMENT_CHARACTERS:
+        raise MalformedError("the document is too large")
+    try:
+        opened = jws.deserialize_compact(document, key_set(trusted), algorithms=[ALGORITHM])
+    except (JoseError, ValueError, TypeError) as error:
+        raise UnsignedError("the document is not signed by a key of the control plane") from error
+    if opened.headers().get("typ") != document_type.value:
+        raise MisaddressedError(f"this is no {document_type.value}")
+    try:
+        return model.model_validate_json(opened.payload)
+    except ValidationError as error:
+        fields = ", ".join(str(problem["loc"][-1]) for problem in error.errors()[:3] if problem["loc"])
+        raise MalformedError(f"the document cannot be read: {fields or 'no JSON object'}") from error

@@ -1,0 +1,112 @@
+"""What travels over the channel: one JSON object in each WebSocket message.
+
+How a conversation goes, after the WebSocket was opened with an assertion:
+
+    node ──▶ hello(applied_revision)
+         ◀── desired(document)          at once if the node is behind, later at each change
+         ──▶ report                     after applying, and every few seconds
+         ◀── operation(document)        again and again until it is acknowledged
+         ──▶ done(operation, problem)
+         ◀── query(id, name, arguments)
+         ──▶ answer(id, result | problem)
+
+Queries only read; whatever changes something is a signed document.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from nodelink.contract.errors import MalformedError
+from nodelink.contract.reports import Report
+
+MAX_FRAME_BYTES = 5 << 20
+
+
+class Frame(BaseModel):
+    """Anything that travels."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Hello(Frame):
+    """The node's first words."""
+
+    type: Literal["hello"] = "hello"
+    applied_revision: int = Field(ge=0)
+    software_version: str = Field(max_length=64)
+
+
+class ReportFrame(Frame):
+    """How the node is."""
+
+    type: Literal["report"] = "report"
+    report: Report
+
+
+class Answer(Frame):
+    """The answer to a query; `problem` is a sentence for people, `None` when there is a result."""
+
+    type: Literal["answer"] = "answer"
+    id: str = Field(max_length=64)
+    result: JsonValue = None
+    problem: str | None = Field(default=None, max_length=1000)
+
+
+class Done(Frame):
+    """An operation has been carried out, or refused for good (`problem`); it need not be sent again."""
+
+    type: Literal["done"] = "done"
+    operation: str = Field(max_length=64)
+    problem: str | None = Field(default=None, max_length=1000)
+
+
+class Desired(Frame):
+    """A signed desired state."""
+
+    type: Literal["desired"] = "desired"
+    document: str
+
+
+class OperationFrame(Frame):
+    """A signed operation."""
+
+    type: Literal["operation"] = "operation"
+    document: str
+
+
+class Query(Frame):
+    """A question that a node answers from what it knows."""
+
+    type: Literal["query"] = "query"
+    id: str = Field(max_length=64)
+    name: str = Field(max_length=64)
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+FromNode = Annotated[Hello | ReportFrame | Answer | Done, Field(discriminator="type")]
+FromControlPlane = Annotated[Desired | OperationFrame | Query, Field(discriminator="type")]
+
+FrameT = TypeVar("FrameT")
+
+_from_node: TypeAdapter[FromNode] = TypeAdapter(FromNode)
+_from_control_plane: TypeAdapter[FromControlPlane] = TypeAdapter(FromControlPlane)
+
+
+def read_frame_from_node(text: str | bytes) -> FromNode:
+    """Read what a node sent. Raises: MalformedError."""
+    return _read(_from_node, text)
+
+
+def read_frame_from_control_plane(text: str | bytes) -> FromControlPlane:
+    """Read what the control plane sent. Raises: MalformedError."""
+    return _read(_from_control_plane, text)
+
+
+def _read(adapter: TypeAdapter[FrameT], text: str | bytes) -> FrameT:
+    if len(text) > MAX_FRAME_BYTES:
+        raise MalformedError("the frame is too large")
+    try:
+        return adapter.validate_json(text)
+    except (ValidationError, ValueError) as error:
+        raise MalformedError("the frame is none of the contract") from error

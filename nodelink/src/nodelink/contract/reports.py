@@ -1,0 +1,33 @@
+"""What a node tells of itself.
+
+For: the fleet view. Aggregates only: no addresses of accounts, no names, no message data.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nodelink.contract.states import NodeKind
+
+
+class Report(BaseModel):
+    """How a node is. `applied_revision` is 0 before the first desired state.
+
+    `overrides` names the settings that the node's own admin has changed, and that the control plane does not
+    rule until they are cleared; `problems` are sentences for an operator, empty for a healthy node; `figures`
+    are gauges and counters by name, for example `accounts` or `allocations`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: NodeKind
+    software_version: str = Field(max_length=64)
+    applied_revision: int = Field(ge=0)
+    started_at_seconds: int = Field(ge=0)
+    public_name: str = Field(
+        max_length=255, description="What users know the node by: mail domain, or TURN host name or address."
+    )
+    public_port: int = Field(
+        ge=1, le=65535, description="HTTPS port of a mail node, TURN port of a TURN node."
+    )
+    overrides: tuple[str, ...] = Field(max_length=64)
+    problems: tuple[str, ...] = Field(max_length=64)
+    figures: dict[str, float] = Field(max_length=256)

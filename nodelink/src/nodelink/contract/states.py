@@ -1,0 +1,115 @@
+"""What the control plane wants of a node: its desired state.
+
+For: both sides. The control plane computes a state, signs it and sends it; the node applies it as a whole.
+Not for: settings that belong to a host (addresses, ports, paths); Ansible sets those.
+
+Fields that a node does not know are ignored, so that a newer control plane can steer an older node; what they
+mean must therefore be safe to leave undone.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nodelink.contract.documents import DocumentType, open_document
+from nodelink.contract.errors import MisaddressedError
+from nodelink.contract.keys import PublicKey
+
+NODE_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+NodeName = Annotated[str, Field(pattern=NODE_NAME_PATTERN, description="Name of a node, as a DNS label.")]
+
+
+class NodeKind(StrEnum):
+    """What a node does."""
+
+    MAIL = "mail"
+    TURN = "turn"
+
+
+class Part(BaseModel):
+    """Anything that stands in a state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TurnAccess(Part):
+    """How a mail node makes TURN credentials for its accounts.
+
+    A credential's user name is nothing but the second at which it expires. So that two mail nodes never hand
+    out the same one, a node uses only seconds with `second % modulus == residue`.
+    """
+
+    host: str = Field(min_length=1, max_length=253, description="Name or IPv4 literal of the TURN service.")
+    port: int = Field(ge=1, le=65535)
+    secret: str = Field(min_length=16, max_length=256, repr=False)
+    residue: int = Field(ge=0)
+    modulus: int = Field(ge=1, le=86_400)
+    lifetime_seconds: int = Field(
+        ge=86_400,
+        le=30 * 86_400,
+        description="Longest validity of a credential. Apps renew it when less than 12 hours are left.",
+    )
+
+    @model_validator(mode="after")
+    def _residue_fits(self) -> "TurnAccess":
+        if self.residue >= self.modulus:
+            raise ValueError("residue must be smaller than modulus")
+        return self
+
+
+class MailNodeState(Part):
+    """What a mail node is to do."""
+
+    kind: Literal[NodeKind.MAIL] = NodeKind.MAIL
+    registration_open: bool
+    jit_enabled: bool
+    quota_bytes: int = Field(ge=1 << 20, le=1 << 50)
+    message_bytes: int = Field(ge=1 << 16, le=1 << 30)
+    turn: TurnAccess | None = Field(description="None where the fleet has no TURN node.")
+
+
+class TurnNodeState(Part):
+    """What a TURN node is to do. `secrets` are all that are live now, the newest first."""
+
+    kind: Literal[NodeKind.TURN] = NodeKind.TURN
+    realm: str = Field(min_length=1, max_length=128)
+    secrets: tuple[Annotated[str, Field(min_length=16, max_length=256)], ...] = Field(
+        min_length=1, max_length=2, repr=False
+    )
+    credential_lifetime_seconds: int = Field(
+        ge=86_400,
+        le=60 * 86_400,
+        description="A credential that expires later than this from now is refused.",
+    )
+    allocations_per_credential: int = Field(ge=1, le=10_000)
+    allocations: int = Field(ge=1, le=1_000_000, description="Allocations of this node in total.")
+
+
+NodeState = Annotated[MailNodeState | TurnNodeState, Field(discriminator="kind")]
+
+
+class DesiredState(Part):
+    """A state for one node. A higher revision replaces a lower one; `trusted_keys` sign what follows."""
+
+    node: NodeName
+    revision: int = Field(ge=1)
+    issued_at_seconds: int = Field(ge=0)
+    trusted_keys: tuple[str, ...] = Field(
+        min_length=1, max_length=4, description="Public keys (base64url) that may sign the next documents."
+    )
+    state: NodeState
+
+
+def open_desired_state(document: str, trusted: tuple[PublicKey, ...], node: str) -> DesiredState:
+    """Check and read a desired state.
+
+    Raises:
+        UnsignedError: It is not signed by a trusted key.
+        MisaddressedError: It is for another node.
+        MalformedError: It cannot be read.
+    """
+    desired = open_document(document, trusted, DocumentType.DESIRED_STATE, DesiredState)
+    if desired.node != node:
+        raise MisaddressedError(f"the desired state is for {desired.node}, not for {node}")
+    return desired

@@ -1,0 +1,12 @@
+"""The chassis of every daemon, so that each is started, watched, reloaded and stopped alike.
+
+What a daemon takes from here, in the order in which it needs it:
+
+    settings          environment and file, judged before anything else happens
+    log               JSON lines on stdout
+    chassis           loop, signals, READY, watchdog, orderly end
+    tasks             background work that ends with its owner
+    listeners         sockets that outlive a restart
+    tls               certificates that are replaced without a restart
+    metrics           Prometheus
+"""

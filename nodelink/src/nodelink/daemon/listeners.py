@@ -1,0 +1,73 @@
+"""Open listening sockets so that a restart of the daemon refuses no connection.
+
+For: TCP and UDP sockets that the service manager keeps while the process is replaced.
+Not for: serving them; whoever asked for a socket does that.
+"""
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from nodelink.daemon.service_manager import ServiceManager
+
+BACKLOG = 1024
+UDP_BUFFER_BYTES = 4 << 20
+
+
+class ListenError(Exception):
+    """A socket cannot be opened; the text says which and why."""
+
+
+def listen_tcp(
+    manager: ServiceManager, name: str, addresses: Sequence[str], port: int
+) -> list[socket.socket]:
+    """Listen on a port of each address, or take over the sockets that a former process listened with.
+
+    Raises:
+        ListenError: An address is not this host's, or the port is taken or not permitted.
+    """
+    return _open(manager, f"{name}-{port}", addresses, port, socket.SOCK_STREAM)
+
+
+def bind_udp(manager: ServiceManager, name: str, addresses: Sequence[str], port: int) -> list[socket.socket]:
+    """Bind a UDP port of each address, or take over the sockets of a former process. Raises: ListenError."""
+    return _open(manager, f"{name}-{port}", addresses, port, socket.SOCK_DGRAM)
+
+
+def _open(
+    manager: ServiceManager, name: str, addresses: Sequence[str], port: int, kind: socket.SocketKind
+) -> list[socket.socket]:
+    wanted = [str(ip_address(address)) for address in addresses]
+    inherited = {kept.getsockname()[0]: kept for kept in manager.take_inherited(name)}
+    opened = []
+    for address in wanted:
+        kept = inherited.pop(address, None)
+        if kept is None:
+            kept = _bind(address, port, kind)
+            manager.keep(name, [kept])
+        kept.setblocking(False)  # noqa: FBT003 - the library's signature
+        opened.append(kept)
+    for unwanted in inherited.values():
+        unwanted.close()
+    return opened
+
+
+def _bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # Without the protocol's number, asyncio does not recognise TCP and leaves Nagle's algorithm on.
+    protocol = socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else socket.IPPROTO_UDP
+    bound = socket.socket(family, kind, protocol)
+    try:
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
+        bound.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise ListenError(f"Cannot listen on {address} port {port}: {error.strerror}.") from error
+    return bound

@@ -1,0 +1,112 @@
+"""Read a daemon's settings, and refuse wrong ones with a sentence that names the setting.
+
+For: `Settings` classes of the daemons, which derive from `DaemonSettings` and set their own `env_prefix`.
+Not for: policy that the control plane decides (contract.states).
+
+Where a value comes from, the first that has it: `$CREDENTIALS_DIRECTORY` (secrets only), the environment, the
+settings file (`NAME=value` lines, as systemd's EnvironmentFile= reads them), the default.
+"""
+
+import os
+import sys
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+EXIT_BAD_CONFIGURATION = 2
+
+
+def _split_addresses(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(str(ip_address(word.strip())) for word in text.split(",") if word.strip())
+
+
+AddressList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses), Field(min_length=1)]
+"""IP addresses, separated by commas."""
+
+
+class LogLevel(StrEnum):
+    """How much is logged. Addresses of users are never logged above `debug`."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class DaemonSettings(BaseSettings):
+    """What every daemon can be told."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    state_directory: Path = Field(
+        description="Directory for what must survive a restart; only root reads it."
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged.")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Loopback port for Prometheus; none where it is not set."
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=DaemonSettings)
+
+
+class BadSettingsError(Exception):
+    """A setting is wrong; the text names it and says what to do."""
+
+
+def read_settings(settings_class: type[SettingsT], file: Path | None) -> SettingsT:
+    """Read and judge settings.
+
+    Args:
+        settings_class: What to read.
+        file: A settings file, or `None` for the environment alone.
+
+    Raises:
+        BadSettingsError: A setting is wrong, missing or unknown, or the file cannot be read.
+    """
+    prefix = settings_class.model_config.get("env_prefix", "")
+    if file is not None and not os.access(file, os.R_OK):
+        raise BadSettingsError(f"The settings file {file} cannot be read. Check its name and its owner.")
+    known = {prefix + name.upper() for name in settings_class.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(prefix) and name not in known:
+            raise BadSettingsError(f"{name} is no setting. Remove it, or correct its spelling.")
+    try:
+        return settings_class(
+            _env_file=file,
+            _secrets_dir=os.environ.get("CREDENTIALS_DIRECTORY"),
+        )
+    except ValidationError as error:
+        raise BadSettingsError(_describe(prefix, error)) from error
+
+
+def read_settings_or_exit(settings_class: type[SettingsT], file: Path | None) -> SettingsT:
+    """Read settings; wrong ones end the process with one sentence and exit code 2."""
+    try:
+        return read_settings(settings_class, file)
+    except BadSettingsError as error:
+        refuse_configuration(str(error))
+
+
+def refuse_configuration(sentence: str) -> NoReturn:
+    """End the process because its configuration is wrong."""
+    sys.stderr.write(sentence + "\n")
+    raise SystemExit(EXIT_BAD_CONFIGURATION)
+
+
+def _describe(prefix: str, error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = prefix + str(problem["loc"][0]).upper().removeprefix(prefix) if problem["loc"] else "The settings"
+    match problem["type"]:
+        case "missing":
+            return f"{name} is missing. Set it and start again."
+        case "extra_forbidden":
+            return f"{name} is no setting. Remove it, or correct its spelling."
+        case _:
+            return f"{name} is wrong: {problem['msg']}. Correct it and start again."

@@ -1,0 +1,109 @@
+"""Server certificates that are replaced without a restart, and the pin of a certificate's key.
+
+For: every TLS listener of ours. A new certificate holds for the next handshake; open connections stay.
+Not for: getting certificates (Ansible does), nor TLS as a client (channel/client_tls.py).
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+
+from nodelink.daemon.tasks import open_task_group
+
+RELOAD_SECONDS = 10
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class CertificateError(Exception):
+    """A certificate cannot be used; the text names the file and the remedy."""
+
+
+@dataclass(slots=True)
+class ServerCertificate:
+    """A certificate with its key, and the contexts that offer it."""
+
+    certificate: Path
+    key: Path
+    reload_seconds: float = RELOAD_SECONDS
+    _contexts: list[ssl.SSLContext] = field(init=False, default_factory=list)
+    _loaded: tuple[int, int] = field(init=False, default=(0, 0))
+
+    def build_context(self, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+        """Build a context that offers the certificate, and always the newest one.
+
+        Raises:
+            CertificateError: The files are missing, do not belong together, or are no certificate.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        self._load(context)
+        self._contexts.append(context)
+        self._loaded = self._read_times()
+        return context
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Look for a new certificate from time to time, until the stack unwinds."""
+        spawn = await open_task_group(stack)
+        spawn(self._watch())
+
+    def reload(self) -> None:
+        """Offer what the files hold now; if that is broken, log it and go on with what is loaded."""
+        try:
+            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # a context must not be left half loaded
+            for context in self._contexts:
+                self._load(context)
+            self._loaded = self._read_times()
+        except (CertificateError, OSError) as error:
+            log.error("certificate not reloaded", problem=str(error))  # noqa: TRY400 - the text says it all
+        else:
+            log.info("certificate reloaded", file=str(self.certificate))
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise CertificateError(
+                f"The certificate {self.certificate} with key {self.key} cannot be used: {error}."
+            ) from error
+
+    def _read_times(self) -> tuple[int, int]:
+        return self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.reload_seconds)
+            try:
+                is_changed = self._read_times() != self._loaded
+            except OSError:
+                continue  # it is just being replaced
+            if is_changed:
+                self.reload()
+
+
+def read_spki_pin(certificate: Path) -> str:
+    """Compute the SHA-256 of a certificate's public key, as contract.enrolment.SpkiPin.
+
+    Raises:
+        CertificateError: The file holds no certificate.
+    """
+    try:
+        return pin_of(load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER))
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"{certificate} holds no certificate in PEM form.") from error
+
+
+def pin_of(certificate_der: bytes) -> str:
+    """Compute the SHA-256 of a certificate's public key. Raises: ValueError."""
+    key = load_der_x509_certificate(certificate_der).public_key()
+    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Resolve every dependency anew and write requirements/*.txt: hashes, no registry addresses.
+set -eu
+cd "$(dirname "$0")/.."
+export UV_PYTHON_DOWNLOADS=never
+uv=${UV:-.venv/bin/uv}
+"$uv" lock ${UPGRADE:+--upgrade}
+export_to() {
+    output=$1
+    shift
+    "$uv" export --frozen --quiet --no-emit-workspace --no-annotate --no-header --output-file "requirements/$output" "$@"
+}
+export_to dev.txt --all-packages --group dev
+for package in controlplane mailnode turnnode; do
+    export_to "$package.txt" --package "$package" --no-default-groups
+done
