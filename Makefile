@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ADDRESS ?= 127.0.0.1
+DIRECTORY ?= .fleet
 SOURCES := controlplane mailnode nodelink turnnode tests bench scripts
 
 .PHONY: help
@@ -14,17 +15,17 @@ help: ## Show what can be done
 .PHONY: setup
 setup: $(VENV)/.ready ## Install everything into .venv
 
-$(VENV)/.ready: requirements/dev.txt $(wildcard */pyproject.toml)
+$(VENV)/.ready: requirements/dev.txt requirements/deltachat-2.24.txt scripts/setup.sh $(wildcard */pyproject.toml)
 	scripts/setup.sh $(PYTHON) $(VENV)
 	@touch $@
 
 .PHONY: up
 up: setup ## Start a whole fleet on this machine; ADDRESS=192.0.2.7 binds to another address
-	@$(BIN)/python scripts/fleet.py up --address $(ADDRESS)
+	@$(BIN)/python scripts/fleet.py up --address $(ADDRESS) --directory $(DIRECTORY)
 
 .PHONY: down
 down: ## End what `make up` started
-	@$(PYTHON) scripts/fleet.py down
+	@$(PYTHON) scripts/fleet.py down --directory $(DIRECTORY)
 
 .PHONY: lint
 lint: setup ## Check style, types and who imports whom
@@ -48,7 +49,7 @@ test-unit: setup ## Run the tests that need neither root nor a browser
 
 .PHONY: test-lab
 test-lab: setup ## Run real clients against a fleet in network namespaces (root)
-	$(BIN)/pytest tests/lab --timeout 600
+	$(BIN)/pytest tests/lab --ignore tests/lab/make_up --timeout 600
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
@@ -56,7 +57,7 @@ test-browser: setup ## Press the buttons of the pages in Chromium
 
 .PHONY: bench-mail
 bench-mail: setup ## Measure the mail node's CPU per message
-	@$(BIN)/python -m bench.mail
+	@PYTHONPATH=scripts:bench $(BIN)/python -m mail $(ARGUMENTS)
 
 .PHONY: bench-turn
 bench-turn: setup ## Measure the TURN node's CPU per packet

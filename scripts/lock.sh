@@ -14,3 +14,6 @@ export_to dev.txt --all-packages --group dev
 for package in controlplane mailnode turnnode; do
     export_to "$package.txt" --package "$package" --no-default-groups
 done
+# An old Delta Chat core, which has to get on with the newest one through us.
+echo 'deltachat-rpc-server==2.24.0' | "$uv" pip compile --quiet --generate-hashes --no-emit-index-url \
+    --no-annotate --no-header --output-file requirements/deltachat-2.24.txt -

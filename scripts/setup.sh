@@ -12,6 +12,11 @@ fi
 "$python" -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
     -r <(sed -n '/^uv==/,/[^\\]$/p' requirements/dev.txt)
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements/dev.txt
+"$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes \
+    -r requirements/dev.txt
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps \
     -e nodelink -e controlplane -e mailnode -e turnnode
+# The old Delta Chat core of the interoperability tests; it would clash with the new one.
+"$venv/bin/uv" venv --quiet --allow-existing --python "$venv/bin/python" "$venv/deltachat-2.24"
+"$venv/bin/uv" pip install --quiet --python "$venv/deltachat-2.24/bin/python" --require-hashes \
+    -r requirements/deltachat-2.24.txt

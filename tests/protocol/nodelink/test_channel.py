@@ -35,7 +35,7 @@ from nodelink.contract.operations import Operation
 from nodelink.contract.reports import Report
 from nodelink.contract.states import DesiredState, MailNodeState, NodeKind, NodeState
 from nodelink.daemon.tls import ServerCertificate, read_spki_pin
-from support.certificates import make_certificate
+from self_signed import make_certificate
 from support.clocks import until
 
 pytestmark = pytest.mark.anyio

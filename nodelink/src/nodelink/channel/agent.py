@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 import structlog
 from pydantic import JsonValue
 
+from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.connection import Connection, RefusedError, resolve_addresses
 from nodelink.channel.node_files import NodeFileError, NodeFiles
+from nodelink.channel.node_settings import NodeSettings
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import ContractError, MisaddressedError
 from nodelink.contract.keys import PrivateKey, PublicKey
@@ -39,6 +41,40 @@ Answerer = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
 Executor = Callable[[Mapping[str, JsonValue]], Awaitable[None]]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def open_agent(  # noqa: PLR0913 - all that a node is made of, by name
+    settings: NodeSettings,
+    *,
+    software_version: str,
+    apply: Apply,
+    read_report: Callable[[int], Report],
+    queries: Mapping[str, Answerer] | None = None,
+    operations: Mapping[str, Executor] | None = None,
+) -> "NodeAgent | None":
+    """Build a node's agent, with its last desired state in force; `None` before the node is enrolled.
+
+    Raises:
+        NodeFileError: A file of the node is damaged.
+    """
+    files = settings.open_node_files()
+    enrolment = files.read_enrolment()
+    if enrolment is None:
+        log.warning("node not enrolled", remedy="run the commands `join` or `enrol`, then restart")
+        return None
+    agent = NodeAgent(
+        files=files,
+        identity=files.load_identity(),
+        enrolment=enrolment,
+        software_version=software_version,
+        apply=apply,
+        read_report=read_report,
+        build_tls=lambda: build_client_context(enrolment.tls_pin, settings.controlplane_ca_file),
+        queries=queries or {},
+        operations=operations or {},
+    )
+    agent.restore()
+    return agent
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,13 +18,14 @@ from nodelink.channel.files import make_private_directory, read_if_there, write_
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import MalformedError
 from nodelink.contract.keys import PrivateKey, PublicKey
+from nodelink.daemon.errors import HostError
 
 REMEMBERED_OPERATIONS = 10_000
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class NodeFileError(Exception):
+class NodeFileError(HostError):
     """A file of the node is damaged; the text names it and the remedy."""
 
 

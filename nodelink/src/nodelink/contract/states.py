@@ -73,7 +73,9 @@ class TurnNodeState(Part):
     """What a TURN node is to do. `secrets` are all that are live now, the newest first."""
 
     kind: Literal[NodeKind.TURN] = NodeKind.TURN
-    realm: str = Field(min_length=1, max_length=128)
+    realm: str = Field(
+        min_length=1, max_length=16, description="Short, because it is in every refusal and must not amplify."
+    )
     secrets: tuple[Annotated[str, Field(min_length=16, max_length=256)], ...] = Field(
         min_length=1, max_length=2, repr=False
     )

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 import structlog
 import uvloop
 
-from nodelink.daemon.listeners import ListenError
+from nodelink.daemon.errors import HostError
 from nodelink.daemon.service_manager import ServiceManager, Systemd
 from nodelink.daemon.settings import refuse_configuration
-from nodelink.daemon.tls import CertificateError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -39,7 +38,7 @@ def run_daemon(serve: Serve) -> None:
     """Run until SIGTERM or SIGINT; exit code 2 where the host is not as the settings say."""
     try:
         uvloop.run(_run(serve, Systemd.from_environment()))
-    except (CertificateError, ListenError) as error:
+    except HostError as error:
         refuse_configuration(str(error))
 
 

@@ -8,13 +8,14 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from nodelink.daemon.errors import HostError
 from nodelink.daemon.service_manager import ServiceManager
 
 BACKLOG = 1024
 UDP_BUFFER_BYTES = 4 << 20
 
 
-class ListenError(Exception):
+class ListenError(HostError):
     """A socket cannot be opened; the text says which and why."""
 
 

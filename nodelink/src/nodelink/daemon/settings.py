@@ -17,6 +17,8 @@ from typing import Annotated, NoReturn, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from nodelink.daemon.errors import HostError
+
 EXIT_BAD_CONFIGURATION = 2
 
 
@@ -56,7 +58,7 @@ class DaemonSettings(BaseSettings):
 SettingsT = TypeVar("SettingsT", bound=DaemonSettings)
 
 
-class BadSettingsError(Exception):
+class BadSettingsError(HostError):
     """A setting is wrong; the text names it and says what to do."""
 
 

@@ -16,6 +16,7 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 
+from nodelink.daemon.errors import HostError
 from nodelink.daemon.tasks import open_task_group
 
 RELOAD_SECONDS = 10
@@ -23,7 +24,7 @@ RELOAD_SECONDS = 10
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class CertificateError(Exception):
+class CertificateError(HostError):
     """A certificate cannot be used; the text names the file and the remedy."""
 
 

@@ -1,4 +1,7 @@
-"""Certificates for tests: self-signed, no CA, as Delta Chat accepts them for names that begin with `_`."""
+"""Make self-signed certificates: for `make up` and for tests, where no authority can vouch.
+
+Delta Chat accepts them for addresses, when told so, and for names that begin with `_`.
+"""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

@@ -1,0 +1,125 @@
+"""Passwords: what is admissible, and hashing them with argon2id without holding up the event loop.
+
+For: accounts.py.
+Not for: deciding who may log in, or remembering what was verified (verified.py).
+
+Hashing runs in a few threads of its own; argon2 gives up the interpreter's lock meanwhile. Only so many
+passwords may wait for a thread: who comes later is told to try again, which is cheaper for everybody.
+"""
+
+import asyncio
+import secrets
+import string
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+import argon2
+import structlog
+
+from mailnode.accounts.errors import BadAddressError, LoginUnavailableError
+
+MIN_PASSWORD_LENGTH = 9
+MAX_PASSWORD_LENGTH = 1024
+DEFAULT_MEMORY_KIB = 19 * 1024
+DEFAULT_TIME_COST = 2
+DEFAULT_THREADS = 2
+DEFAULT_MAX_WAITING = 256
+
+INVENTED_NAME_LENGTH = 9
+INVENTED_PASSWORD_LENGTH = 22
+"""Letters and digits; 22 of them are worth 130 bits."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+T = TypeVar("T")
+
+
+class PasswordHasher:
+    """A few threads that hash and verify. `max_waiting` passwords may wait beside those being worked on."""
+
+    def __init__(
+        self,
+        *,
+        memory_kib: int = DEFAULT_MEMORY_KIB,
+        time_cost: int = DEFAULT_TIME_COST,
+        threads: int = DEFAULT_THREADS,
+        max_waiting: int = DEFAULT_MAX_WAITING,
+    ) -> None:
+        self._argon2 = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._room = threads + max_waiting
+        self._decoy = ""
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """End the threads when `stack` unwinds."""
+        stack.callback(self._executor.shutdown, wait=False, cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        """Hash a password with a fresh salt. Raises: LoginUnavailableError."""
+        return await self._run(lambda: self._argon2.hash(password))
+
+    async def verify(self, password_hash: str, password: str) -> bool:
+        """Tell whether a password belongs to a hash. Raises: LoginUnavailableError."""
+        return await self._run(lambda: self._verify(password_hash, password))
+
+    async def waste(self, password: str) -> None:
+        """Take as long as a verification, so that time does not tell whether there is an account.
+
+        Raises:
+            LoginUnavailableError: As the verification would.
+        """
+        if not self._decoy:
+            self._decoy = await self.hash(secrets.token_hex())
+        await self.verify(self._decoy, password)
+
+    def _verify(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._argon2.verify(password_hash, password)
+        except argon2.exceptions.InvalidHashError:
+            log.error("stored password hash is unreadable; give the account a new password")  # noqa: TRY400 - the trace would show the hash
+            return False
+        except argon2.exceptions.VerificationError:
+            return False
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._room <= 0:
+            raise LoginUnavailableError("Too many logins at this moment. Try again later.")
+        self._room -= 1
+        job = self._executor.submit(work)
+        # Room is given back when the thread is done, not when the caller gives up: the thread works on.
+        loop = asyncio.get_running_loop()
+        job.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._give_room))
+        return await asyncio.wrap_future(job)
+
+    def _give_room(self) -> None:
+        self._room += 1
+
+
+def is_judgeable(password: str) -> bool:
+    """Tell whether a password can be that of any account: not endless, and text that UTF-8 can express."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(password) <= MAX_PASSWORD_LENGTH
+
+
+def check_new_password(password: str) -> None:
+    """Judge whether an account may be created with a password.
+
+    Raises:
+        BadAddressError: It is too short, longer than anybody needs, or no text.
+    """
+    if len(password) < MIN_PASSWORD_LENGTH or not is_judgeable(password):
+        raise BadAddressError(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")
+
+
+def invent_credentials() -> tuple[str, str]:
+    """Invent the name and the password of a new account."""
+    name = _invent(string.ascii_lowercase + string.digits, INVENTED_NAME_LENGTH)
+    return name, _invent(string.ascii_letters + string.digits, INVENTED_PASSWORD_LENGTH)
+
+
+def _invent(characters: str, length: int) -> str:
+    return "".join(secrets.choice(characters) for _ in range(length))

@@ -1,0 +1,34 @@
+"""What holds for the accounts of this node at this moment.
+
+For: every part that asks "may this happen?"; it reads `PolicyHolder.current` each time, so that a
+change is in force at once.
+Not for: deciding the policy. The control plane does, or the node's own admin while that is away.
+"""
+
+from dataclasses import dataclass
+
+DEFAULT_QUOTA_BYTES = 1 << 30
+DEFAULT_MESSAGE_BYTES = 31_457_280
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules in force.
+
+    registration_open: whether new accounts may be made at all.
+    jit_enabled: whether an unknown login makes its account (only while registration is open).
+    quota_bytes: how much an account may hold that has no quota of its own.
+    message_bytes: the largest message that is taken.
+    """
+
+    registration_open: bool = True
+    jit_enabled: bool = True
+    quota_bytes: int = DEFAULT_QUOTA_BYTES
+    message_bytes: int = DEFAULT_MESSAGE_BYTES
+
+
+@dataclass(slots=True)
+class PolicyHolder:
+    """The one place where the policy in force stands."""
+
+    current: Policy

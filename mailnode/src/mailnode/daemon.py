@@ -1,0 +1,216 @@
+"""The mail node as a daemon: read what the host says, build the parts, hand them to one another.
+
+    settings ─▶ store ─▶ accounts ─▶ smtp, imap, http ─▶ listeners
+                            ▲
+                         Steering ◀── control plane (NodeAgent), local admin
+
+Not for: any protocol or rule; this is only where they are put together.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.errors import AccountsError
+from mailnode.accounts.overrides import LocalOverrides
+from mailnode.accounts.policy import PolicyHolder
+from mailnode.accounts.rate_limit import RateLimit
+from mailnode.encryption.errors import GateError
+from mailnode.encryption.gate import check_incoming
+from mailnode.http.app import create_app
+from mailnode.http.multiplexer import Multiplexer, offer_protocols
+from mailnode.http.protocol import HttpServer
+from mailnode.http.site import MailEndpoint, Security, Site
+from mailnode.imap.errors import AppendRefusedError
+from mailnode.imap.server import ImapServer
+from mailnode.local_admin.errors import LocalAdminError
+from mailnode.local_admin.server import LocalAdminServer
+from mailnode.settings import MailNodeSettings
+from mailnode.shared_metadata import NodeMetadata
+from mailnode.smtp.server import SmtpLimits, SmtpServer
+from mailnode.steering import CLOSED, VERSION, FigureCollector, Steering
+from mailnode.store.mail_store import MailStoreError
+from mailnode.store.sqlite_store import SqliteMailStore
+from nodelink.channel.agent import open_agent
+from nodelink.channel.files import make_private_directory
+from nodelink.daemon.chassis import Chassis, run_daemon
+from nodelink.daemon.errors import HostError
+from nodelink.daemon.listeners import listen_tcp
+from nodelink.daemon.log import set_up_log
+from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.tls import ServerCertificate
+
+HANDSHAKE_SECONDS = 20
+FAREWELL_SECONDS = 5
+MESSAGES_AT_ONCE = 100
+NEW_ACCOUNTS_AT_ONCE = 300
+
+BuildProtocol = Callable[[], asyncio.Protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class MailNode:
+    """A mail node on this host."""
+
+    settings: MailNodeSettings
+
+    async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
+        """Serve until the stack unwinds.
+
+        Raises:
+            HostError: The host is not as the settings say.
+        """
+        try:
+            await self._start(chassis, stack)
+        except (AccountsError, LocalAdminError, MailStoreError) as error:
+            raise HostError(str(error)) from error
+
+    async def _start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        for directory in (settings.state_directory, settings.runtime_directory):
+            make_private_directory(directory)
+        certificate = ServerCertificate(settings.tls_certificate, settings.tls_key)
+        tls, shared_tls = certificate.build_context(), certificate.build_context()
+        offer_protocols(shared_tls)
+
+        policy = PolicyHolder(CLOSED)
+        overrides = LocalOverrides(state_directory=settings.state_directory, policy=policy)
+        overrides.load()
+        store = SqliteMailStore(settings.state_directory / "mail")
+        await store.start(stack)
+        accounts = Accounts(
+            store=store,
+            policy=policy,
+            domain=settings.mail_domain,
+            creation_limit=limit_per_minute(settings.new_accounts_per_minute, NEW_ACCOUNTS_AT_ONCE),
+        )
+        await accounts.start(stack)
+
+        steering = Steering(settings=settings, accounts=accounts, store=store, overrides=overrides)
+        agent = open_agent(
+            settings,
+            software_version=VERSION,
+            apply=steering.apply,
+            read_report=steering.read_report,
+            queries={"status": steering.answer_status},
+            operations={"remove_account": steering.remove_account},
+        )
+
+        imap = ImapServer(
+            accounts=accounts,
+            store=store,
+            metadata=NodeMetadata(support_contact=settings.support_contact, read_turn=steering.read_turn),
+            hostname=settings.host,
+            tls=tls,
+            append_gate=judge_appended,
+        )
+        mail_rate = limit_per_minute(settings.messages_per_minute, MESSAGES_AT_ONCE)
+        smtp = SmtpServer(
+            accounts=accounts,
+            store=store,
+            hostname=settings.host,
+            tls=tls,
+            limits=SmtpLimits(mail_rate=mail_rate),
+        )
+        http = HttpServer(create_app(accounts=accounts, site=describe_site(settings)))
+        for part in (imap, smtp):
+            await part.start(stack)
+        steering.watch_parts(imap=imap, smtp=smtp, agent=agent)
+
+        shared = Multiplexer(imap=imap, smtp=smtp, http=http)
+        for name, port, build, context in (
+            ("https", settings.https_port, shared.build_protocol, shared_tls),
+            ("imaps", settings.imap_tls_port, lambda: imap.build_protocol(is_secure=True), tls),
+            ("imap", settings.imap_starttls_port, lambda: imap.build_protocol(is_secure=False), None),
+            ("submissions", settings.smtp_tls_port, lambda: smtp.build_protocol(is_secure=True), tls),
+            ("submission", settings.smtp_starttls_port, lambda: smtp.build_protocol(is_secure=False), None),
+        ):
+            await self._listen(chassis, stack, name, port, build, context)
+        await http.start(stack)  # after its listener, so that it is drained before that closes
+
+        admin = LocalAdminServer(
+            accounts=accounts,
+            store=store,
+            overrides=overrides,
+            status=steering.read_status,
+            directory=settings.runtime_directory,
+        )
+        await admin.start(stack)
+        await certificate.start(stack)
+        chassis.on_reload.append(certificate.reload)
+        registry = CollectorRegistry()
+        registry.register(FigureCollector(steering.read_figures))
+        serve_metrics(stack, registry, settings.metrics_port)
+        await steering.start(stack)
+        if agent is not None:
+            await agent.start(stack)
+
+    async def _listen(  # noqa: PLR0917, PLR0913 - a row of the table above
+        self,
+        chassis: Chassis,
+        stack: AsyncExitStack,
+        name: str,
+        port: int,
+        build: BuildProtocol,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in listen_tcp(chassis.manager, name, self.settings.listen_addresses, port):
+            server = await loop.create_server(
+                build,
+                sock=listener,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                ssl_shutdown_timeout=FAREWELL_SECONDS if context else None,
+            )
+            stack.callback(server.close)
+
+
+def limit_per_minute(events: int, at_once: int) -> RateLimit | None:
+    """Build the limit that a setting means; `None` where it is 0."""
+    return RateLimit(per_minute=events, burst=at_once) if events else None
+
+
+def judge_appended(message: bytes) -> None:
+    """Let into mailboxes by APPEND what may also come in by mail. Raises: AppendRefusedError."""
+    try:
+        check_incoming(message)
+    except GateError as error:
+        raise AppendRefusedError(error.public_text) from error
+
+
+def describe_site(settings: MailNodeSettings) -> Site:
+    """Describe the node for pages, links and autoconfig; the first of each kind is what QR codes name."""
+    host = settings.host
+    return Site(
+        name=settings.service_name,
+        mail_domain=settings.mail_domain,
+        https_host=host,
+        https_port=settings.https_port,
+        imap=(
+            MailEndpoint(host=host, port=settings.imap_tls_port, security=Security.SSL),
+            MailEndpoint(host=host, port=settings.imap_starttls_port, security=Security.STARTTLS),
+            MailEndpoint(host=host, port=settings.https_port, security=Security.SSL),
+        ),
+        smtp=(
+            MailEndpoint(host=host, port=settings.smtp_tls_port, security=Security.SSL),
+            MailEndpoint(host=host, port=settings.smtp_starttls_port, security=Security.STARTTLS),
+            MailEndpoint(host=host, port=settings.https_port, security=Security.SSL),
+        ),
+        is_self_signed=settings.certificate_is_self_signed,
+        support_contact=settings.support_contact,
+        default_language=settings.language,
+    )
+
+
+def run(settings: MailNodeSettings) -> None:
+    """Run the daemon until it is told to stop."""
+    set_up_log(settings.log_level)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, which tells of every connection
+    run_daemon(MailNode(settings).start)

@@ -1,0 +1,220 @@
+"""The routes of a mail node's HTTPS port.
+
+For: everybody; all of it is public, and nothing is kept about a visitor (no cookies, no sessions).
+Not for: how pages look (pages.py), who may have an account and how often (accounts), or connections
+(protocol.py).
+
+The policy is read at each request, so that closing registration is in force with the next one.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from mailnode.accounts.errors import LoginUnavailableError, RegistrationClosedError
+from mailnode.accounts.policy import PolicyHolder
+from mailnode.http.autoconfig import build_autoconfig
+from mailnode.http.language import Language, choose_language
+from mailnode.http.login_url import build_account_url, build_login_url
+from mailnode.http.origin import is_cross_site
+from mailnode.http.pages import PRIVATE_HEADERS, PUBLIC_HEADERS, STATIC_TYPES, Pages
+from mailnode.http.refusals import STATUS, Refusal, RefusedError, find_refusal
+from mailnode.http.site import Site
+from mailnode.http.texts import EN
+
+MAX_BODY_BYTES: Final = 65_536
+RETRY_AFTER_SECONDS: Final = 60
+READING: Final = ["GET", "HEAD"]
+ACCOUNT_PATH: Final = "/new"
+GUIDE_SECTIONS: Final = frozenset(
+    {
+        "general",
+        "introduction",
+        "delta-chat",
+        "registration",
+        "calls",
+        "quota",
+        "management",
+        "security",
+        "support",
+    }
+)
+
+
+class Registrar(Protocol):
+    """Whoever makes accounts; `mailnode.accounts.accounts.Accounts` is one."""
+
+    @property
+    def policy(self) -> PolicyHolder:
+        """The policy in force."""
+
+    async def register(self, client_address: str) -> tuple[str, str]:
+        """Make an account; returns its address and password when they are durable.
+
+        Raises:
+            RegistrationClosedError: Nobody may register now.
+            LoginUnavailableError: Overload, too many from this client, or trouble with the store.
+        """
+
+
+def create_app(*, accounts: Registrar, site: Site) -> FastAPI:
+    """Build the application around its two dependencies; nothing is global, so a test may build many."""
+    app = FastAPI(
+        title=site.name,
+        docs_url=None,  # /docs is the user guide
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(refuse_body_over_limit)],
+    )
+    app.state.accounts = accounts
+    app.state.pages = Pages(site, accounts.policy)
+    app.include_router(router)
+    app.add_exception_handler(RefusedError, _answer_refused)
+    app.add_exception_handler(RegistrationClosedError, _answer_refused)
+    app.add_exception_handler(LoginUnavailableError, _answer_refused)
+    app.add_exception_handler(HTTPException, _answer_refused)
+    app.add_exception_handler(Exception, _answer_refused)
+    return app
+
+
+async def refuse_body_over_limit(request: Request) -> None:
+    """Refuse a request whose body is too large, or does not say how large it is; no route here needs one.
+
+    Raises:
+        RefusedError: The body may exceed the limit.
+    """
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or int(length) > MAX_BODY_BYTES:  # h11 has checked the digits
+        raise RefusedError(Refusal.TOO_LARGE)
+
+
+async def refuse_cross_site(request: Request) -> None:
+    """Refuse what the page of another site made a browser send.
+
+    Raises:
+        RefusedError: It came from there.
+    """
+    if is_cross_site(request.headers, request.scope["scheme"]):
+        raise RefusedError(Refusal.CROSS_SITE)
+
+
+router = APIRouter()
+
+
+@router.api_route("/", methods=READING)
+async def show_landing(request: Request) -> Response:
+    """Show the landing page."""
+    return _pages(request).draw_landing(_language(request))
+
+
+@router.post("/register", dependencies=[Depends(refuse_cross_site)])
+async def register_by_button(request: Request) -> Response:
+    """Make an account and show it; what the button on the landing page does."""
+    address, password = await _register(request)
+    return _pages(request).draw_account(_language(request), address, password)
+
+
+@router.post(ACCOUNT_PATH, dependencies=[Depends(refuse_cross_site)])
+async def register_by_app(request: Request) -> Response:
+    """Make an account for an app that scanned a `dcaccount:` link."""
+    address, password = await _register(request)
+    url = build_login_url(_pages(request).site, address, password)
+    account = {"email": address, "password": password, "dclogin_url": url}
+    return JSONResponse(account, headers=PRIVATE_HEADERS)
+
+
+@router.api_route(ACCOUNT_PATH, methods=READING)
+async def open_app(request: Request) -> Response:
+    """Send a browser on to the app, which then posts here."""
+    location = build_account_url(_pages(request).site)
+    return Response(status_code=302, headers=PRIVATE_HEADERS | {"location": location})
+
+
+@router.api_route("/.well-known/autoconfig/mail/config-v1.1.xml", methods=READING)
+@router.api_route("/mail/config-v1.1.xml", methods=READING)
+async def show_autoconfig(request: Request) -> Response:
+    """Tell mail clients the settings."""
+    document = build_autoconfig(_pages(request).site)
+    return Response(document, headers=PRIVATE_HEADERS, media_type="application/xml")
+
+
+@router.api_route("/docs", methods=READING)
+async def show_guide(request: Request) -> Response:
+    """Show the user guide."""
+    return _pages(request).draw_guide(_language(request))
+
+
+@router.api_route("/docs/{section}", methods=READING)
+async def show_guide_section(request: Request, section: str) -> Response:
+    """Send a reader on to one section of the guide, in the language that was asked for.
+
+    Raises:
+        RefusedError: There is no such section.
+    """
+    if section not in GUIDE_SECTIONS:
+        raise RefusedError(Refusal.NOT_FOUND)
+    query = f"?lang={_language(request)}" if "lang" in request.query_params else ""
+    return RedirectResponse(f"/docs{query}#{section}", 302, PRIVATE_HEADERS)
+
+
+@router.api_route("/static/{name}", methods=READING)
+async def show_static(request: Request, name: str) -> Response:
+    """Serve a file that the pages use.
+
+    Raises:
+        RefusedError: There is no such file.
+    """
+    content = _pages(request).static.get(name)
+    if content is None:
+        raise RefusedError(Refusal.NOT_FOUND)
+    return Response(content, headers=PUBLIC_HEADERS, media_type=STATIC_TYPES[name])
+
+
+@router.api_route("/healthz", methods=READING)
+async def show_health() -> Response:
+    """Tell a prober that the node answers."""
+    return PlainTextResponse("ok", headers=PRIVATE_HEADERS)
+
+
+async def _register(request: Request) -> tuple[str, str]:
+    accounts: Registrar = request.app.state.accounts
+    return await accounts.register(request.client.host if request.client else "")
+
+
+def _pages(request: Request) -> Pages:
+    pages: Pages = request.app.state.pages
+    return pages
+
+
+def _language(request: Request) -> Language:
+    accepted = request.headers.get("accept-language", "")
+    default = _pages(request).site.default_language
+    return choose_language(request.query_params.get("lang"), accepted, default)
+
+
+async def _answer_refused(request: Request, error: Exception) -> Response:
+    """Answer every refusal, with JSON where apps ask and a page elsewhere; never with inner details."""
+    refusal, headers = _judge(error)
+    if request.scope["path"] != ACCOUNT_PATH:
+        return _pages(request).draw_refusal(_language(request), refusal, headers)
+    passage = EN.refusals[refusal]
+    text = f"{passage.title}. {passage.text}"
+    # `reason` is what Delta Chat shows; `error` is what Madmail's clients read.
+    return JSONResponse({"error": text, "reason": text}, STATUS[refusal], {**PRIVATE_HEADERS, **headers})
+
+
+def _judge(error: Exception) -> tuple[Refusal, Mapping[str, str]]:
+    match error:
+        case RefusedError():
+            return error.refusal, {}
+        case RegistrationClosedError():
+            return Refusal.CLOSED, {}
+        case LoginUnavailableError():
+            return Refusal.UNAVAILABLE, {"retry-after": str(RETRY_AFTER_SECONDS)}
+        case HTTPException():
+            return find_refusal(error.status_code), error.headers or {}
+        case _:
+            return Refusal.FAILED, {}  # the framework raises it again, and the log gets it there

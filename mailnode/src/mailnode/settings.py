@@ -1,0 +1,70 @@
+"""What an operator sets on the host of a mail node.
+
+Not for: what the control plane decides for the node (nodelink.contract.states.MailNodeState).
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from mailnode.http.language import Language
+from nodelink.channel.node_settings import NodeSettings
+from nodelink.daemon.settings import AddressList
+
+IPV6_PREFIX = "[IPv6:"
+
+
+class MailNodeSettings(NodeSettings):
+    """Settings of `mailnode`. A public port is what clients are told; it differs behind a port forwarding."""
+
+    model_config = SettingsConfigDict(env_prefix="MAILNODE_")
+
+    runtime_directory: Path = Field(description="Directory of the local admin socket; only root enters it.")
+    mail_domain: str = Field(
+        pattern=r"^(_?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9.]{7,15}\]|\[IPv6:[0-9a-f:.]{2,45}\])$",
+        description="What follows the @: a domain, `[192.0.2.1]` or `[IPv6:2001:db8::1]`.",
+    )
+    public_host: str | None = Field(
+        default=None,
+        description="Name or address that clients connect to; otherwise that of the mail domain.",
+    )
+    listen_addresses: AddressList = Field(default=("0.0.0.0", "::"), description="Addresses to listen on.")  # noqa: S104 - a mail server listens to everybody
+    smtp_tls_port: int = Field(default=465, ge=1, le=65535)
+    smtp_starttls_port: int = Field(default=587, ge=1, le=65535)
+    imap_tls_port: int = Field(default=993, ge=1, le=65535)
+    imap_starttls_port: int = Field(default=143, ge=1, le=65535)
+    https_port: int = Field(default=443, ge=1, le=65535, description="HTTPS, and IMAP and SMTP by ALPN.")
+    tls_certificate: Path = Field(description="Certificate chain in PEM form.")
+    tls_key: Path = Field(description="Its private key in PEM form.")
+    certificate_is_self_signed: bool = Field(
+        default=False, description="Whether apps must be told to accept a certificate that no CA vouches for."
+    )
+    messages_per_minute: int = Field(
+        default=60,
+        ge=0,
+        le=100_000,
+        description="Messages that an account may send on average; 0 = no limit.",
+    )
+    new_accounts_per_minute: int = Field(
+        default=60, ge=0, le=100_000, description="Accounts made from one address on average; 0 = no limit."
+    )
+    service_name: str = Field(default="Madfleet", min_length=1, max_length=60)
+    language: Language = Field(default=Language.EN, description="Language of the pages by default.")
+    support_contact: str = Field(
+        pattern=r"^(mailto:[^\s<>\"]+@[^\s<>\"]+|https://[^\s<>\"]+)$",
+        description="Where users find help, as a mailto: or https: address.",
+    )
+
+    @model_validator(mode="after")
+    def _address_literal_is_one(self) -> Self:
+        if self.mail_domain.startswith("["):
+            ip_address(self.mail_domain.removeprefix(IPV6_PREFIX).strip("[]"))
+        return self
+
+    @property
+    def host(self) -> str:
+        """What clients connect to: a name, or an address without brackets."""
+        return self.public_host or self.mail_domain.removeprefix(IPV6_PREFIX).strip("[]")

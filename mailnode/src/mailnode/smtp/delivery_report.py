@@ -1,0 +1,71 @@
+"""Write the message that tells a sender who did not get his.
+
+For: submission.py, when some recipients of a message got it and others did not.
+Not for: a message that nobody got; the reply to DATA says that.
+
+Delta Chat knows such a message by `mailer-daemon` and finds its own by the Message-ID in the last part.
+
+Source: RFC 3462 (multipart/report), RFC 3464 (message/delivery-status), RFC 3834 (Auto-Submitted).
+"""
+
+import re
+from collections.abc import Sequence
+from email.utils import formatdate
+from secrets import token_hex
+
+MAX_SHOWN_FIELD_BYTES = 998
+
+_SHOWN_FIELD = re.compile(rb"(?:^|\r\n)((?:message-id|date|from|subject):[^\r\n]*)", re.IGNORECASE)
+
+
+def write_report(
+    *, domain: str, sender: str, recipients: Sequence[str], message: bytes, now_seconds: float
+) -> bytes:
+    """Write the report.
+
+    Args:
+        domain: This node's, as in addresses.
+        sender: Who gets the report.
+        recipients: Who did not get the message.
+        message: The message; a few fields of its header are shown.
+        now_seconds: Unix time.
+    """
+    token = token_hex(16)
+    header = message[: max(message.find(b"\r\n\r\n"), 0)]
+    shown = [field[:MAX_SHOWN_FIELD_BYTES] for field in _SHOWN_FIELD.findall(header)]
+    statuses = "".join(
+        f"\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: 5.2.2 (mailbox full)\r\n"
+        for recipient in recipients
+    )
+    names = "".join(f"  {recipient}\r\n" for recipient in recipients)
+    return (
+        (
+            f"From: <mailer-daemon@{domain}>\r\n"
+            f"To: <{sender}>\r\n"
+            "Subject: Message not delivered to everybody\r\n"
+            f"Date: {formatdate(now_seconds)}\r\n"
+            f"Message-ID: <{token}@{domain}>\r\n"
+            "Auto-Submitted: auto-replied\r\n"
+            "MIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/report; report-type=delivery-status; boundary="{token}"\r\n'
+            "\r\n"
+            f"--{token}\r\n"
+            "Content-Type: text/plain; charset=utf-8\r\n"
+            "\r\n"
+            "Your message was not delivered to these recipients, whose mailboxes are full or gone:\r\n"
+            "\r\n"
+            f"{names}"
+            "\r\n"
+            f"--{token}\r\n"
+            "Content-Type: message/delivery-status\r\n"
+            "\r\n"
+            f"Reporting-MTA: dns; {domain}\r\n"
+            f"{statuses}"
+            "\r\n"
+            f"--{token}\r\n"
+            "Content-Type: text/rfc822-headers\r\n"
+            "\r\n"
+        ).encode()
+        + b"".join(field + b"\r\n" for field in shown)
+        + f"\r\n--{token}--\r\n".encode()
+    )

@@ -1,0 +1,178 @@
+"""What happens to a message: who may send it, who gets it, and what the sender hears.
+
+For: session.py, which knows the commands and their order.
+Not for: bytes on the wire.
+
+    DATA ─▶ lines and dots ─▶ encryption gate ─▶ header hygiene ─▶ store: durable ─▶ 250
+                                                                      └─▶ full mailboxes: report to the sender
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
+
+import structlog
+
+from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.address import normalise_address
+from mailnode.accounts.errors import BadAddressError
+from mailnode.accounts.rate_limit import RateLimit, RateLimiter
+from mailnode.encryption.errors import UnencryptedError, WrongFromError
+from mailnode.encryption.gate import check_outgoing
+from mailnode.smtp.delivery_report import write_report
+from mailnode.smtp.message_text import clean_header, make_message
+from mailnode.smtp.recipients import find_recipient
+from mailnode.smtp.replies import (
+    ACCEPTED,
+    FOREIGN_SENDER,
+    MAILBOX_FULL,
+    MESSAGE_TOO_LARGE,
+    TOO_MUCH_MAIL,
+    TRY_LATER,
+    SmtpReply,
+)
+from mailnode.smtp.syntax import CommandError
+from mailnode.store.mail_store import (
+    Account,
+    AccountId,
+    MailStore,
+    Recipient,
+    StoreUnavailableError,
+    UnknownAccountError,
+)
+
+# From here on, a message is looked at in a thread: 256 KiB take about a millisecond.
+LARGE_MESSAGE_BYTES = 262_144
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Transaction:
+    """A message on its way in: MAIL has been said, DATA not yet finished.
+
+    `recipients` holds each account once, with its address as the client wrote it first.
+    """
+
+    sender: Account
+    mail_from: str
+    declared_bytes: int | None
+    asked_count: int = 0
+    recipients: dict[AccountId, tuple[Recipient, str]] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Submission:
+    """The rules for all sessions."""
+
+    accounts: Accounts
+    store: MailStore
+    mail_rate: InitVar[RateLimit | None]
+    clock_seconds: Callable[[], float] = time.time
+    monotonic_ns: InitVar[Callable[[], int]] = time.monotonic_ns
+
+    def __post_init__(self, mail_rate: RateLimit | None, monotonic_ns: Callable[[], int]) -> None:
+        """Begin with nothing counted."""
+        self._sent = RateLimiter(mail_rate, monotonic_ns)
+
+    @property
+    def max_bytes(self) -> int:
+        """How large a message may be at this moment."""
+        return self.accounts.policy.current.message_bytes
+
+    def begin(self, sender: Account, mail_from: str, declared_bytes: int | None) -> Transaction:
+        """Judge MAIL.
+
+        Raises:
+            CommandError: Another address than the login's, too large, or too often.
+        """
+        if mail_from != sender.address and not self._is_address_of(sender, mail_from):
+            raise CommandError(FOREIGN_SENDER)
+        if declared_bytes is not None and declared_bytes > self.max_bytes:
+            raise CommandError(MESSAGE_TOO_LARGE)
+        if not self._sent.try_spend(sender.address):
+            raise CommandError(TOO_MUCH_MAIL)
+        return Transaction(sender, mail_from, declared_bytes)
+
+    async def add_recipient(self, transaction: Transaction, address: str) -> None:
+        """Judge RCPT. Whether the message fits is known now only if its size was declared.
+
+        Raises:
+            CommandError: Nobody of this node, or a mailbox that is too full.
+        """
+        try:
+            account = await find_recipient(self.accounts, address)
+            quota_bytes = self.accounts.quota_of(account)
+            if transaction.declared_bytes is not None:
+                usage = await self.store.read_usage(account.id)
+                if usage.size_bytes + transaction.declared_bytes > quota_bytes:
+                    raise CommandError(MAILBOX_FULL)
+        except (StoreUnavailableError, UnknownAccountError) as trouble:
+            raise CommandError(TRY_LATER) from trouble
+        transaction.recipients.setdefault(account.id, (Recipient(account.id, quota_bytes), address))
+
+    async def finish(self, transaction: Transaction, stuffed: bytes) -> SmtpReply:
+        """Judge a message and deliver it; when this returns `ACCEPTED`, it is durable.
+
+        Raises:
+            CommandError: It was refused, and nobody got it.
+        """
+        addresses = [address for _, address in transaction.recipients.values()]
+        work = (stuffed, self.max_bytes, transaction.mail_from, addresses)
+        if len(stuffed) > LARGE_MESSAGE_BYTES:
+            message = await asyncio.to_thread(_examine, *work)
+        else:
+            message = _examine(*work)
+        recipients = [recipient for recipient, _ in transaction.recipients.values()]
+        try:
+            refused = await self.store.deliver(recipients, message, int(self.clock_seconds()))
+        except StoreUnavailableError as trouble:
+            raise CommandError(TRY_LATER) from trouble
+        if len(refused) == len(recipients):
+            raise CommandError(MAILBOX_FULL)
+        if refused:
+            await self._report(transaction, refused, message)
+        return ACCEPTED
+
+    def _is_address_of(self, account: Account, address: str) -> bool:
+        try:
+            return normalise_address(address, self.accounts.domain) == account.address
+        except BadAddressError:
+            return False
+
+    async def _report(self, transaction: Transaction, refused: frozenset[AccountId], message: bytes) -> None:
+        """Tell the sender who did not get the message, if his own mailbox has room for that."""
+        now_seconds = self.clock_seconds()
+        report = write_report(
+            domain=self.accounts.domain,
+            sender=transaction.sender.address,
+            recipients=[transaction.recipients[account_id][1] for account_id in refused],
+            message=message,
+            now_seconds=now_seconds,
+        )
+        is_lost = True
+        try:
+            # Looked up again: his quota may have changed since the login.
+            account = await self.accounts.find_recipient(transaction.sender.address)
+            if account is not None:
+                to_sender = [Recipient(account.id, self.accounts.quota_of(account))]
+                is_lost = bool(await self.store.deliver(to_sender, report, int(now_seconds)))
+        except StoreUnavailableError as trouble:
+            log.warning("delivery report not stored", reason=str(trouble))
+        if is_lost:
+            log.info("delivery report not delivered", recipients=len(refused))
+
+
+def _examine(stuffed: bytes, max_bytes: int, mail_from: str, recipients: list[str]) -> bytes:
+    """Make the message that is stored, if it may be."""
+    message = make_message(stuffed, max_bytes)
+    try:
+        check_outgoing(message, mail_from, recipients)
+    except UnencryptedError as refusal:
+        log.info("message refused", code=refusal.code, detail=refusal.detail)
+        raise CommandError(SmtpReply(523, "5.7.1", refusal.public_text)) from refusal
+    except WrongFromError as refusal:
+        log.info("message refused", code=refusal.code, detail=refusal.detail)
+        raise CommandError(SmtpReply(500, "5.6.0", refusal.public_text)) from refusal
+    return clean_header(message)

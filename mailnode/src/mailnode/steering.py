@@ -1,0 +1,153 @@
+"""What stands between the mail node and those who steer it.
+
+For: the control plane, whose desired states are put in force here and who hears reports; the local admin.
+Not for: what a setting does (accounts.policy), or the channel (nodelink.channel).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from pydantic import JsonValue
+
+from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.errors import BadAddressError
+from mailnode.accounts.overrides import LocalOverrides, list_overridden
+from mailnode.accounts.policy import Policy
+from mailnode.imap.server import ImapServer
+from mailnode.settings import MailNodeSettings
+from mailnode.smtp.server import SmtpServer
+from mailnode.store.mail_store import MailStore, StoreUnavailableError, UnknownAccountError
+from nodelink.channel.agent import NodeAgent
+from nodelink.channel.connection import RefusedError
+from nodelink.contract.reports import Report
+from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
+from nodelink.daemon.tasks import open_task_group
+
+VERSION = version("mailnode")
+COUNT_SECONDS = 5
+
+CLOSED = Policy(registration_open=False, jit_enabled=False)
+"""What holds until somebody has decided: those who are there may stay, nobody comes in."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Steering:
+    """The node's state as others see it."""
+
+    settings: MailNodeSettings
+    accounts: Accounts
+    store: MailStore
+    overrides: LocalOverrides
+    _turn: TurnAccess | None = field(init=False, default=None)
+    _account_count: int = field(init=False, default=0)
+    _problems: tuple[str, ...] = field(init=False, default=())
+    _started_at_seconds: int = field(init=False, default_factory=lambda: int(time.time()))
+    _imap: ImapServer | None = field(init=False, default=None)
+    _smtp: SmtpServer | None = field(init=False, default=None)
+    _agent: NodeAgent | None = field(init=False, default=None)
+
+    def watch_parts(self, *, imap: ImapServer, smtp: SmtpServer, agent: NodeAgent | None) -> None:
+        """Name the parts whose figures are told."""
+        self._imap, self._smtp, self._agent = imap, smtp, agent
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Count accounts from time to time, until the stack unwinds."""
+        await self._count()
+        spawn = await open_task_group(stack)
+        spawn(self._keep_counting())
+
+    def apply(self, state: NodeState) -> None:
+        """Put a desired state in force at once; what the local admin has overridden stays so."""
+        if not isinstance(state, MailNodeState):
+            return  # the agent has refused it already
+        self._turn = state.turn
+        self.overrides.accept(
+            Policy(
+                registration_open=state.registration_open,
+                jit_enabled=state.jit_enabled,
+                quota_bytes=state.quota_bytes,
+                message_bytes=state.message_bytes,
+            )
+        )
+
+    def read_turn(self) -> TurnAccess | None:
+        """Tell how calls go now."""
+        return self._turn
+
+    def read_figures(self) -> dict[str, float]:
+        """Read what is counted, by name."""
+        return {
+            "accounts": self._account_count,
+            "imap_sessions": self._imap.session_count if self._imap else 0,
+            "smtp_sessions": self._smtp.session_count if self._smtp else 0,
+        }
+
+    def read_report(self, revision: int) -> Report:
+        """Tell the control plane how the node is."""
+        return Report(
+            kind=NodeKind.MAIL,
+            software_version=VERSION,
+            applied_revision=revision,
+            started_at_seconds=self._started_at_seconds,
+            public_name=self.settings.mail_domain,
+            public_port=self.settings.https_port,
+            overrides=list_overridden(self.overrides.current),
+            problems=self._problems,
+            figures=self.read_figures(),
+        )
+
+    def read_status(self) -> Mapping[str, JsonValue]:
+        """Tell the local admin how the node is; the control plane hears the same when it asks."""
+        agent = self._agent
+        status: dict[str, JsonValue] = {
+            "version": VERSION,
+            "uptime_seconds": int(time.time()) - self._started_at_seconds,
+            "enrolled": agent is not None,
+            "control_plane": [*sorted(agent.connected)] if agent else [],
+            "applied_revision": agent.applied_revision if agent else 0,
+            "problems": [*self._problems],
+        }
+        return status | {name: int(value) for name, value in self.read_figures().items()}
+
+    async def answer_status(self, _: Mapping[str, JsonValue]) -> JsonValue:
+        """Answer the control plane's question how the node is."""
+        return dict(self.read_status())
+
+    async def remove_account(self, arguments: Mapping[str, JsonValue]) -> None:
+        """Remove an account with its mail; one that is gone already is no problem. Raises: RefusedError."""
+        address = arguments.get("address")
+        try:
+            await self.accounts.remove(str(address))
+        except UnknownAccountError:
+            return
+        except BadAddressError as error:
+            raise RefusedError(str(error)) from error
+
+    async def _keep_counting(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            await self._count()
+
+    async def _count(self) -> None:
+        try:
+            self._account_count = await self.store.count_accounts()
+            self._problems = ()
+        except StoreUnavailableError as error:
+            self._problems = (f"The store does not answer: {error}",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # prometheus_client keeps collectors by identity
+class FigureCollector:
+    """The node's figures as Prometheus reads them."""
+
+    read: Callable[[], Mapping[str, float]]
+
+    def collect(self) -> Iterable[Metric]:
+        """Read all figures now."""
+        for name, value in self.read().items():
+            yield GaugeMetricFamily(f"mailnode_{name}", f"See mailnode.steering: {name}.", value=value)

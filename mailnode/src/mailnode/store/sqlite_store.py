@@ -1,0 +1,349 @@
+"""The store of a mail node: one SQLite database, and files for large bodies.
+
+For: the daemon, which builds one and hands it on as a `MailStore`.
+Not for: statements (sqlite_accounts, _mailboxes, _mail, _bodies), or committing (sqlite_writer).
+
+    what                              where it happens
+    writes                            the writer's thread, one transaction for all that wait
+    accounts and other small rows     the loop, by a connection of its own that only reads
+    bodies stored a moment ago        memory
+    other bodies, long lists, files   a few threads
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from mailnode.store import sqlite_accounts, sqlite_mail, sqlite_mailboxes
+from mailnode.store.body_files import BodyFiles
+from mailnode.store.body_keeper import BodyKeeper
+from mailnode.store.directory_lock import hold_directory
+from mailnode.store.mail_store import (
+    Account,
+    AccountId,
+    BodyId,
+    FlagMode,
+    Flags,
+    Mailbox,
+    MailboxContents,
+    MailboxId,
+    MailboxStatus,
+    Message,
+    Recipient,
+    Uid,
+    Unwatch,
+    Usage,
+    Watcher,
+)
+from mailnode.store.sqlite_bodies import StoredBody
+from mailnode.store.sqlite_readers import Readers
+from mailnode.store.sqlite_schema import open_writer
+from mailnode.store.sqlite_writer import MAX_PENDING_BYTES, Operation, Transaction, Writer
+from mailnode.store.watchers import Watchers
+
+DATABASE_NAME = "mail.sqlite3"
+FILE_THREADS = 4
+MAX_CACHED_ACCOUNTS = 20_000
+MAX_MESSAGES_ON_LOOP = 500
+"""A longer mailbox is read in a thread: so many messages take the loop about a millisecond."""
+
+SECONDS_PER_DAY = 86_400
+
+T = TypeVar("T")
+
+
+class SqliteMailStore:
+    """A `MailStore` in a directory that no other process may use meanwhile."""
+
+    def __init__(
+        self,
+        state_directory: Path,
+        *,
+        clock_seconds: Callable[[], float] = time.time,
+        max_pending_bytes: int = MAX_PENDING_BYTES,
+    ) -> None:
+        self._directory = state_directory
+        self._clock_seconds = clock_seconds
+        self._max_pending_bytes = max_pending_bytes
+        self._watchers = Watchers()
+        self._accounts: dict[str, Account] = {}
+        self._login_day = 0
+        self._logged_in_today: set[AccountId] = set()
+        self._new_logins: dict[AccountId, int] = {}
+        self._readers: Readers
+        self._writer: Writer
+        self._bodies: BodyKeeper
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Open the store until `stack` unwinds; what is queued then is still written.
+
+        Raises:
+            StoreStartError: The directory is in use, cannot be used, or holds something newer or broken.
+        """
+        stack.enter_context(hold_directory(self._directory))
+        path = self._directory / DATABASE_NAME
+        connection = await asyncio.to_thread(open_writer, path)
+        stack.callback(connection.close)
+        self._readers = Readers(path)
+        stack.callback(self._readers.close)
+        files = BodyFiles(self._directory)
+        threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="store-files")
+        stack.callback(threads.shutdown)
+        self._writer = Writer(
+            connection,
+            on_commit=self._on_commit,
+            on_files_gone=files.remove_all,
+            max_pending_bytes=self._max_pending_bytes,
+        )
+        stack.push_async_callback(self._close)
+        self._bodies = BodyKeeper(files, threads, self._writer, self._readers)
+        await self._bodies.prepare()
+
+    @property
+    def commit_count(self) -> int:
+        """How many transactions have been committed since the start."""
+        return self._writer.commit_count
+
+    # Accounts
+
+    async def add_account(self, address: str, password_hash: str, now_seconds: int) -> Account:
+        """Create an account. Raises: as `MailStore`, here and below."""
+        uid_validity = int(self._clock_seconds())
+        return await self._write(
+            lambda transaction: sqlite_accounts.add_account(
+                transaction, address, password_hash, now_seconds, uid_validity
+            )
+        )
+
+    async def find_account(self, address: str) -> Account | None:
+        """Look an account up, in memory when it was looked up before."""
+        account = self._accounts.get(address)
+        if account is None:
+            account = self._readers.read(lambda reader: sqlite_accounts.find_account(reader, address))
+            if account is not None:
+                if len(self._accounts) >= MAX_CACHED_ACCOUNTS:
+                    del self._accounts[next(iter(self._accounts))]
+                self._accounts[address] = account
+        return account
+
+    async def list_accounts(self, after_address: str, limit: int) -> Sequence[Account]:
+        """List accounts."""
+        return await self._readers.read_in_thread(
+            lambda reader: sqlite_accounts.list_accounts(reader, after_address, limit)
+        )
+
+    async def count_accounts(self) -> int:
+        """Count the accounts."""
+        return await self._readers.read_in_thread(sqlite_accounts.count_accounts)
+
+    async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
+        """Give an account another password hash."""
+        return await self._write(
+            lambda transaction: sqlite_accounts.change_password(transaction, account_id, password_hash)
+        )
+
+    async def change_quota(self, account_id: AccountId, quota_bytes: int | None) -> Account:
+        """Give an account its own quota, or the default one."""
+        return await self._write(
+            lambda transaction: sqlite_accounts.change_quota(transaction, account_id, quota_bytes)
+        )
+
+    async def change_ban(self, account_id: AccountId, *, is_banned: bool) -> Account:
+        """Ban an account or allow it again."""
+        return await self._write(
+            lambda transaction: sqlite_accounts.change_ban(transaction, account_id, is_banned=is_banned)
+        )
+
+    async def remove_account(self, account_id: AccountId) -> None:
+        """Remove an account with its mail."""
+        await self._write(lambda transaction: sqlite_accounts.remove_account(transaction, account_id))
+
+    def record_login(self, account_id: AccountId, now_seconds: int) -> None:
+        """Note a login, once a day for each account; it is written with the next change."""
+        day = now_seconds // SECONDS_PER_DAY
+        if day != self._login_day:
+            self._login_day = day
+            self._logged_in_today.clear()
+        if account_id not in self._logged_in_today:
+            self._logged_in_today.add(account_id)
+            self._new_logins[account_id] = now_seconds
+
+    async def read_usage(self, account_id: AccountId) -> Usage:
+        """Tell what an account holds."""
+        return self._readers.read(lambda reader: sqlite_accounts.read_usage(reader, account_id))
+
+    # Mail
+
+    async def deliver(
+        self, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+    ) -> frozenset[AccountId]:
+        """Put one message into each INBOX; returns who did not get it."""
+        once = {recipient.account_id: recipient for recipient in recipients}.values()
+
+        def operation(transaction: Transaction, stored: StoredBody) -> frozenset[AccountId]:
+            return sqlite_mail.deliver(transaction, once, stored, now_seconds)
+
+        self._write_logins()
+        return await self._bodies.store(body, operation)
+
+    async def append(
+        self, mailbox_id: MailboxId, quota_bytes: int, body: bytes, flags: Flags, received_at_seconds: int
+    ) -> Message:
+        """Add a message to a mailbox."""
+
+        def operation(transaction: Transaction, stored: StoredBody) -> Message:
+            message = Message(Uid(0), flags, len(body), received_at_seconds, stored.id)
+            return sqlite_mail.append(transaction, mailbox_id, quota_bytes, message, stored)
+
+        self._write_logins()
+        return await self._bodies.store(body, operation)
+
+    async def copy_messages(
+        self, source: MailboxId, uids: Sequence[Uid], target: MailboxId, quota_bytes: int
+    ) -> Sequence[tuple[Uid, Uid]]:
+        """Copy messages, all or none."""
+        return await self._write(
+            lambda transaction: sqlite_mail.copy_messages(transaction, source, uids, target, quota_bytes)
+        )
+
+    async def move_messages(
+        self, source: MailboxId, uids: Sequence[Uid], target: MailboxId
+    ) -> Sequence[tuple[Uid, Uid]]:
+        """Move messages, all or none."""
+        return await self._write(
+            lambda transaction: sqlite_mail.move_messages(transaction, source, uids, target)
+        )
+
+    async def change_flags(
+        self, mailbox_id: MailboxId, uids: Collection[Uid], mode: FlagMode, flags: Flags
+    ) -> Mapping[Uid, Flags]:
+        """Change flags."""
+        return await self._write(
+            lambda transaction: sqlite_mail.change_flags(transaction, mailbox_id, uids, mode, flags)
+        )
+
+    async def expunge(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> frozenset[Uid]:
+        """Remove messages for ever."""
+        return await self._write(lambda transaction: sqlite_mail.expunge(transaction, mailbox_id, uids))
+
+    async def read_header(self, body_id: BodyId) -> bytes | None:
+        """Read a message's header."""
+        return await self._bodies.read_header(body_id)
+
+    async def read_body(self, body_id: BodyId) -> bytes | None:
+        """Read a whole message."""
+        return await self._bodies.read(body_id)
+
+    # Mailboxes
+
+    async def list_mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
+        """List an account's mailboxes."""
+        return self._readers.read(lambda reader: sqlite_mailboxes.list_mailboxes(reader, account_id))
+
+    async def find_mailbox(self, account_id: AccountId, name: str) -> Mailbox | None:
+        """Look a mailbox up."""
+        return self._readers.read(lambda reader: sqlite_mailboxes.find_mailbox(reader, account_id, name))
+
+    async def create_mailbox(self, account_id: AccountId, name: str) -> Mailbox:
+        """Create a mailbox."""
+        uid_validity = int(self._clock_seconds())
+        return await self._write(
+            lambda transaction: sqlite_mailboxes.create_mailbox(transaction, account_id, name, uid_validity)
+        )
+
+    async def rename_mailbox(self, mailbox_id: MailboxId, name: str) -> None:
+        """Rename one mailbox."""
+        await self._write(lambda transaction: sqlite_mailboxes.rename_mailbox(transaction, mailbox_id, name))
+
+    async def remove_mailbox(self, mailbox_id: MailboxId) -> None:
+        """Remove a mailbox with its messages."""
+        await self._write(lambda transaction: sqlite_mailboxes.remove_mailbox(transaction, mailbox_id))
+
+    async def read_contents(self, mailbox_id: MailboxId) -> MailboxContents:
+        """Read what a mailbox holds."""
+        contents = self._readers.read(
+            lambda reader: sqlite_mail.read_contents(reader, mailbox_id, MAX_MESSAGES_ON_LOOP)
+        )
+        if contents is not None:
+            return contents
+        return await self._readers.read_in_thread(
+            lambda reader: sqlite_mail.read_all_contents(reader, mailbox_id)
+        )
+
+    async def read_status(self, mailbox_id: MailboxId) -> MailboxStatus:
+        """Read a mailbox's counts."""
+        return await self._readers.read_in_thread(lambda reader: sqlite_mail.read_status(reader, mailbox_id))
+
+    async def list_subscriptions(self, account_id: AccountId) -> Sequence[str]:
+        """List the names that are subscribed."""
+        return self._readers.read(lambda reader: sqlite_mailboxes.list_subscriptions(reader, account_id))
+
+    async def change_subscription(self, account_id: AccountId, name: str, *, is_subscribed: bool) -> None:
+        """Subscribe to a name or end that."""
+        await self._write(
+            lambda transaction: sqlite_mailboxes.change_subscription(
+                transaction, account_id, name, is_subscribed=is_subscribed
+            )
+        )
+
+    def watch(self, mailbox_id: MailboxId, watcher: Watcher) -> Unwatch:
+        """Call `watcher` with every later change of a mailbox."""
+        return self._watchers.add(mailbox_id, watcher)
+
+    # Metadata
+
+    async def read_metadata(self, account_id: AccountId, mailbox_name: str) -> Mapping[str, str]:
+        """Read an account's own entries for a mailbox name."""
+        return self._readers.read(
+            lambda reader: sqlite_mailboxes.read_metadata(reader, account_id, mailbox_name)
+        )
+
+    async def change_metadata(
+        self, account_id: AccountId, mailbox_name: str, entries: Mapping[str, str | None]
+    ) -> None:
+        """Set or remove entries."""
+        await self._write(
+            lambda transaction: sqlite_mailboxes.change_metadata(
+                transaction, account_id, mailbox_name, entries
+            )
+        )
+
+    async def add_device_token(self, account_id: AccountId, token: str, now_seconds: int) -> None:
+        """Remember a push token, or that it is still in use."""
+        await self._write(
+            lambda transaction: sqlite_mailboxes.add_device_token(transaction, account_id, token, now_seconds)
+        )
+
+    async def list_device_tokens(self, account_id: AccountId, since_seconds: int) -> Sequence[str]:
+        """List the push tokens that were added since then."""
+        return self._readers.read(
+            lambda reader: sqlite_mailboxes.list_device_tokens(reader, account_id, since_seconds)
+        )
+
+    # How it works
+
+    async def _write(self, operation: Operation[T]) -> T:
+        self._write_logins()
+        return await self._writer.submit(operation)
+
+    def _write_logins(self) -> None:
+        """Let the logins since the last change go with the one that follows."""
+        if not self._new_logins:
+            return
+        logins, self._new_logins = self._new_logins, {}
+        written = self._writer.submit(lambda transaction: sqlite_accounts.write_logins(transaction, logins))
+        written.add_done_callback(lambda future: future.exception())  # its loss is no trouble of anybody
+
+    def _on_commit(self, transaction: Transaction) -> None:
+        for address in transaction.stale_addresses:
+            self._accounts.pop(address, None)
+        self._bodies.forget(transaction.gone_bodies)
+        self._watchers.tell(transaction.changes)
+
+    async def _close(self) -> None:
+        self._write_logins()
+        await self._writer.close()

@@ -1,0 +1,119 @@
+"""The control plane steers; nothing that users do waits for it."""
+
+import imaplib
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from support.clocks import wait_until
+from support.deltachat import Client
+from support.lab import CONTROL, MAIL, MAIL_NAME, TURN, LabFleet, OpenCore
+from support.mail_clients import open_imap, trusting_context
+
+pytestmark = [pytest.mark.lab, pytest.mark.netns]
+
+
+def can_log_in(fleet: LabFleet, address: str, password: str) -> bool:
+    def attempt() -> bool:
+        try:
+            open_imap(address, password).logout()
+        except (OSError, imaplib.IMAP4.error):
+            return False
+        return True
+
+    return fleet.network.call("a", attempt)
+
+
+def fresh_login() -> tuple[str, str]:
+    return f"new{secrets.token_hex(4)}@{MAIL_NAME}", secrets.token_hex(12)
+
+
+def test_closing_registration_is_in_force_within_two_seconds(
+    fleet: LabFleet, show: Callable[[str], None]
+) -> None:
+    known = fresh_login()
+    assert can_log_in(fleet, *known)
+    try:
+        fleet.madfleet("registration", "close")
+        closed_after = wait_until(lambda: not can_log_in(fleet, *fresh_login()), within_seconds=2)
+        show(f"registration closed on the node after {closed_after:.2f} s")
+        assert can_log_in(fleet, *known)
+    finally:
+        fleet.madfleet("registration", "open")
+    wait_until(lambda: can_log_in(fleet, *fresh_login()), within_seconds=2)
+
+
+def test_everything_goes_on_without_the_control_plane(
+    fleet: LabFleet, device: OpenCore, pair: tuple[Client, Client], show: Callable[[str], None]
+) -> None:
+    alice, bob = pair
+    fleet.kill("controlplane")
+    try:
+        check_users_go_on(fleet, alice, bob)
+        fleet.stop("mailnode")
+        fleet.start("mailnode")
+        wait_until(lambda: can_log_in(fleet, *fresh_login()), within_seconds=20)
+        newcomer = device().add_client()
+        newcomer.configure_by_qr(fleet.register()["dclogin_url"])
+        check_users_go_on(fleet, alice, bob)
+    finally:
+        fleet.start("controlplane")
+    began_at = time.monotonic()
+    wait_until(lambda: fleet.node("mail1")["health"] == "ok" and fleet.node("turn1")["health"] == "ok", 40)
+    show(f"both nodes reported {time.monotonic() - began_at:.1f} s after the control plane's start")
+
+
+def check_users_go_on(fleet: LabFleet, alice: Client, bob: Client) -> None:
+    """Messages arrive, accounts are made, and calls still get credentials that the TURN node takes."""
+    text = f"still here {secrets.token_hex(4)}"
+    bob.send(bob.chat_with(alice.address), text)
+    alice.wait_for_message(text, within_seconds=120)
+    assert can_log_in(fleet, *fresh_login())
+    (server,) = alice.ice_servers()
+    ended = fleet.network.run("a", *probe_command(fleet, server, seconds=2))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def probe_command(fleet: LabFleet, server: dict[str, object], *, seconds: int) -> list[str]:
+    """Build the command of a short relayed call with an account's own credentials."""
+    urls = server["urls"]
+    assert isinstance(urls, list)
+    program = fleet.plan.processes["turnnode"][0]
+    credentials = ["--username", str(server["username"]), "--password", str(server["credential"])]
+    return [program, "probe", str(urls[0]), *credentials, "--seconds", str(seconds), "--json"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "port"),
+    [
+        *[("tls", MAIL, port) for port in (993, 465, 443)],
+        *[("tcp", MAIL, port) for port in (143, 587, 993, 443)],
+        ("udp", TURN, 3478),
+        ("tls", CONTROL, 443),
+    ],
+)
+def test_garbage_on_any_port_leaves_the_programs_running(
+    fleet: LabFleet, kind: str, host: str, port: int
+) -> None:
+    garbage = secrets.token_bytes(1400) + b"\r\n" * 10 + b"A" * 100_000 + b"\r\n\r\n"
+
+    def send() -> None:
+        if kind == "udp":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(garbage[:1400], (host, port))
+            return
+        with suppress(OSError), socket.create_connection((host, port), timeout=10) as client:
+            if kind == "tcp":
+                client.sendall(garbage)
+                return
+            with trusting_context().wrap_socket(client) as secured:
+                secured.sendall(garbage)
+
+    fleet.network.call("a", send)
+
+    assert all(process.poll() is None for process in fleet.running.values())
+    assert can_log_in(fleet, *fresh_login())

@@ -1,0 +1,71 @@
+"""Test calls by `turnnode probe`, between clients in different namespaces."""
+
+import json
+import re
+import subprocess
+from typing import Any
+
+from support.lab import LabFleet
+from support.mail_clients import open_imap
+
+TURN_ENTRY = re.compile(rb"([0-9.]+):([0-9]+):([0-9]+):([A-Za-z0-9+/=]+)")
+SURPLUS_SECONDS = 60
+
+
+def read_credentials(fleet: LabFleet, address: str, password: str) -> list[str]:
+    """Log in by IMAP and read the TURN credentials, as arguments of a probe."""
+
+    def ask() -> bytes:
+        client = open_imap(address, password)
+        client.send(b'q1 GETMETADATA "" /shared/vendor/deltachat/turn\r\n')
+        answer = b""
+        while not answer.endswith(b"completed\r\n") and b"\r\nq1 " not in b"\r\n" + answer:
+            answer += client.readline()
+        client.shutdown()
+        return answer
+
+    found = TURN_ENTRY.search(fleet.network.call("a", ask))
+    assert found is not None
+    host, port, username, secret = (group.decode() for group in found.groups())
+    return [f"turn:{host}:{port}", "--username", username, "--password", secret]
+
+
+def call_between(
+    fleet: LabFleet,
+    caller: list[str],
+    callee: list[str],
+    *,
+    policy: str,
+    seconds: int,
+    packets_per_second: int,
+) -> dict[str, Any]:
+    """Let namespace a call namespace b, each with credentials of its own; return what the caller measured."""
+    program = fleet.plan.processes["turnnode"][0]
+    load = ["--seconds", str(seconds), "--packets-per-second", str(packets_per_second), "--policy", policy]
+
+    def command(namespace: str, role: str, credentials: list[str]) -> list[str]:
+        return fleet.network.command(namespace, program, "probe", *credentials, *load, "--role", role)
+
+    answering = subprocess.Popen(
+        command("b", "answer", callee), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert answering.stdin is not None
+    offering = subprocess.Popen(
+        command("a", "offer", caller), stdin=answering.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert answering.stdout is not None
+    assert offering.stdout is not None
+    answering.stdout.close()  # the caller has it now
+    said = b""
+    with answering.stdin as to_callee:
+        for said in offering.stdout:
+            if said.startswith(b'{"type"'):
+                to_callee.write(said)
+                to_callee.flush()
+    answering.stdin = answering.stdout = None
+    complaints = b"".join(
+        process.communicate(timeout=seconds + SURPLUS_SECONDS)[1] for process in (offering, answering)
+    )
+    assert offering.returncode == 0, complaints.decode()
+    result: dict[str, Any] = json.loads(said)
+    return result

@@ -1,0 +1,84 @@
+"""A real TURN server on loopback, for dialogues."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_network
+
+from turnnode.relay.policy import RelayPolicy, RelayPolicyHolder
+from turnnode.relay.server import TurnServer
+from turnnode.relay.sockets import PortRange, RelayAddress
+from turnnode.stun.attributes import Address
+
+SECRET = "the fleet's secret"
+SOON_SECONDS = 10
+LOOPBACK = ip_network("127.0.0.0/8")
+
+
+class LoopbackServer:
+    """A server with one IPv4 and one IPv6 listening socket."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        ports: PortRange | None = None,
+        relay: RelayAddress | None = None,
+        policy: RelayPolicy | None = None,
+    ) -> None:
+        self.policy = RelayPolicyHolder(
+            policy or RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(LOOPBACK,))
+        )
+        self.listeners = [
+            bound(socket.AF_INET, "127.0.0.1"),
+            bound(socket.AF_INET6, "::1"),
+        ]
+        self.server = TurnServer(
+            listeners=self.listeners,
+            relay_addresses=[relay or RelayAddress("127.0.0.1", "127.0.0.1"), RelayAddress("::1", "::1")],
+            policy=self.policy,
+            ports=ports,
+            clock=clock,
+            sweep_seconds=0.01,
+        )
+
+    @property
+    def address(self) -> Address:
+        host, port = self.listeners[0].getsockname()
+        return host, port
+
+    @property
+    def address_ipv6(self) -> Address:
+        host, port = self.listeners[1].getsockname()[:2]
+        return host, port
+
+    @property
+    def url(self) -> str:
+        return f"turn:{self.address[0]}:{self.address[1]}"
+
+
+def bound(family: socket.AddressFamily, host: str) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind((host, 0))
+    return sock
+
+
+@asynccontextmanager
+async def running(server: LoopbackServer) -> AsyncIterator[LoopbackServer]:
+    """Serve while the context lasts."""
+    async with AsyncExitStack() as stack:
+        for listener in server.listeners:
+            stack.callback(listener.close)
+        await server.server.start(stack)
+        yield server
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until something that tells nobody has happened, such as a counter's change."""
+    async with asyncio.timeout(SOON_SECONDS):
+        while not holds():  # noqa: ASYNC110 - there is nothing to wait on
+            await asyncio.sleep(0.01)

@@ -1,0 +1,44 @@
+"""The command `turnnode`: the daemon, membership in a fleet, and test calls."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nodelink.channel.commands import add_membership_commands
+from nodelink.contract.states import NodeKind
+from nodelink.daemon.settings import read_settings_or_exit
+from turnnode.daemon import run
+from turnnode.probe.command import probe
+from turnnode.settings import TurnNodeSettings
+
+app = typer.Typer(
+    name="turnnode",
+    help="A TURN server for the calls of Delta Chat.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they show local variables, and with them secrets
+)
+
+
+def _read_settings() -> TurnNodeSettings:
+    return read_settings_or_exit(TurnNodeSettings, None)
+
+
+@app.command()
+def serve(
+    settings: Annotated[Path | None, typer.Option(help="File of NAME=value lines.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only judge the settings.")] = False,  # noqa: FBT002 - a switch
+) -> None:
+    """Run the TURN node until it is told to stop. Settings are TURNNODE_* variables or in a file."""
+    read = read_settings_or_exit(TurnNodeSettings, settings)
+    if not check:
+        run(read)
+
+
+app.command()(probe)
+add_membership_commands(app, NodeKind.TURN, _read_settings)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

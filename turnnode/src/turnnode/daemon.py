@@ -1,0 +1,140 @@
+"""The TURN node as a daemon: read what the host says, build the parts, follow the control plane.
+
+    settings ──▶ sockets ──▶ TurnServer ◀── RelayPolicy ◀── desired state ◀── NodeAgent
+                                 └── counters ──▶ report, metrics
+
+Not for: TURN itself (relay/).
+"""
+
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from nodelink.channel.agent import open_agent
+from nodelink.contract.reports import Report
+from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
+from nodelink.daemon.chassis import Chassis, run_daemon
+from nodelink.daemon.listeners import bind_udp
+from nodelink.daemon.log import set_up_log
+from nodelink.daemon.metrics import serve_metrics
+from turnnode.relay.counters import RelayCounters
+from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
+from turnnode.relay.server import TurnServer
+from turnnode.relay.sockets import PortRange, RelayAddress
+from turnnode.settings import TurnNodeSettings
+
+VERSION = version("turnnode")
+GAUGES = frozenset({"allocations"})
+
+
+@dataclass(slots=True)
+class TurnNode:
+    """The node between its control plane and its relay."""
+
+    settings: TurnNodeSettings
+    policy: RelayPolicyHolder = field(init=False)
+    counters: RelayCounters = field(init=False)
+    started_at_seconds: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Without a secret, every credential is refused: the node waits for its first desired state.
+        closed = RelayPolicy(realm="madfleet", secrets=(), peer_allow=self.settings.peer_allow)
+        self.policy = RelayPolicyHolder(closed)
+        self.started_at_seconds = int(time.time())
+
+    def apply(self, state: NodeState) -> None:
+        """Put a desired state in force."""
+        if not isinstance(state, TurnNodeState):
+            return  # the agent has refused it already
+        self.policy.replace(
+            RelayPolicy(
+                realm=state.realm,
+                secrets=state.secrets,
+                max_credential_lifetime_seconds=state.credential_lifetime_seconds,
+                peer_allow=self.settings.peer_allow,
+                quotas=Quotas(
+                    allocations=state.allocations,
+                    allocations_per_credential=state.allocations_per_credential,
+                ),
+            )
+        )
+
+    def read_report(self, revision: int) -> Report:
+        """Tell how the node is."""
+        return Report(
+            kind=NodeKind.TURN,
+            software_version=VERSION,
+            applied_revision=revision,
+            started_at_seconds=self.started_at_seconds,
+            public_name=self.settings.public_name,
+            public_port=self.settings.port,
+            overrides=(),
+            problems=(),
+            figures=read_figures(self.counters),
+        )
+
+    async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
+        """Serve until the stack unwinds."""
+        settings = self.settings
+        agent = open_agent(settings, software_version=VERSION, apply=self.apply, read_report=self.read_report)
+        listeners = bind_udp(chassis.manager, "turn", settings.listen_addresses, settings.port)
+        for listener in listeners:
+            stack.callback(listener.close)
+        server = TurnServer(
+            listeners=listeners,
+            relay_addresses=[
+                RelayAddress(bound=address, published=address)
+                for address in settings.relay_addresses or settings.listen_addresses
+            ],
+            policy=self.policy,
+            ports=PortRange(first=settings.relay_port_min, last=settings.relay_port_max),
+        )
+        self.counters = server.counters
+        await server.start(stack)
+        registry = CollectorRegistry()
+        registry.register(RelayCollector(server.counters))
+        serve_metrics(stack, registry, settings.metrics_port)
+        if agent is not None:
+            await agent.start(stack)
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # prometheus_client keeps collectors by identity
+class RelayCollector:
+    """The relay's counters as Prometheus reads them."""
+
+    counters: RelayCounters
+
+    def collect(self) -> Iterable[Metric]:
+        """Read all counters now."""
+        for name, value in read_figures(self.counters).items():
+            family = GaugeMetricFamily if name in GAUGES else CounterMetricFamily
+            yield family(f"turnnode_{name}", f"See RelayCounters.{name}.", value=value)
+
+
+def read_figures(counters: RelayCounters) -> dict[str, float]:
+    """Read the counters by name; refusals of all codes are one figure."""
+    return {
+        "allocations": counters.allocations,
+        "allocations_made": counters.allocations_made,
+        "packets_to_peers": counters.packets_to_peers,
+        "bytes_to_peers": counters.bytes_to_peers,
+        "packets_to_clients": counters.packets_to_clients,
+        "bytes_to_clients": counters.bytes_to_clients,
+        "packets_hairpinned": counters.packets_hairpinned,
+        "refused": counters.refused.total(),
+        "replies_withheld": counters.replies_withheld,
+        "dropped_garbage": counters.dropped_garbage,
+        "dropped_unpermitted": counters.dropped_unpermitted,
+        "dropped_unsent": counters.dropped_unsent,
+    }
+
+
+def run(settings: TurnNodeSettings) -> None:
+    """Run the daemon until it is told to stop."""
+    set_up_log(settings.log_level)
+    run_daemon(TurnNode(settings).start)

@@ -1,0 +1,44 @@
+"""What can go wrong in a TURN node, as one tree.
+
+    TurnnodeError
+    ├── StunFormatError     bytes are no STUN message, no ChannelData, or no value of their attribute
+    ├── RequestRefusedError a request was understood and is answered with an error response
+    └── ProbeFailedError    a probe's call did not come about, or was worse than asked for
+
+For: every package of this distribution.
+Not for: faults of the operating system, which stay `OSError`.
+"""
+
+from typing import ClassVar
+
+
+class TurnnodeError(Exception):
+    """The root of the tree: `str()` is safe to show, `code` never changes."""
+
+    code: ClassVar[str] = "turnnode_error"
+
+
+class StunFormatError(TurnnodeError):
+    """Bytes are not what RFC 8489 or RFC 8656 say; the text names no byte of them."""
+
+    code: ClassVar[str] = "stun_format"
+
+
+class RequestRefusedError(TurnnodeError):
+    """A STUN request is answered with an error response.
+
+    `status` is the STUN error code. `unknown_types` are the attributes that a 420 names.
+    """
+
+    code: ClassVar[str] = "request_refused"
+
+    def __init__(self, status: int, unknown_types: tuple[int, ...] = ()) -> None:
+        super().__init__(f"the request is refused with {status}")
+        self.status = status
+        self.unknown_types = unknown_types
+
+
+class ProbeFailedError(TurnnodeError):
+    """A probe's call failed; the text names what to look at."""
+
+    code: ClassVar[str] = "probe_failed"

@@ -1,0 +1,1 @@
+"""A test call through a TURN node, as two apps would make it: audio and data, measured."""

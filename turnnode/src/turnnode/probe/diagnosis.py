@@ -1,0 +1,64 @@
+"""Say why no call came about, by asking the TURN node for an allocation and reading its answer.
+
+For: the sentence that an operator reads.
+Not for: calls that work: nothing here runs then.
+"""
+
+import asyncio
+from typing import Final
+
+import aioice
+from aioice.turn import create_turn_endpoint
+from aiortc.rtcicetransport import parse_stun_turn_uri
+
+from turnnode.errors import ProbeFailedError
+from turnnode.probe.call import TurnAccess
+
+ANSWER_SECONDS: Final = 5
+
+_REMEDIES: Final = {
+    401: "refuses the credentials. Compare its secret and the clocks of both machines; credentials expire.",
+    441: "has an allocation of this address under other credentials. Try again in a minute.",
+    486: "has no allocation left for these credentials. Raise its quota, or wait for old calls to end.",
+    508: "has no relay port left. Raise its port range or quota, or add a node.",
+}
+
+
+async def find_fault(access: TurnAccess) -> str:
+    """Return a sentence that names what is wrong and the remedy."""
+    server = server_of(access.url)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            transport, _ = await create_turn_endpoint(
+                asyncio.DatagramProtocol, server, access.username, access.password
+            )
+    except (TimeoutError, aioice.stun.TransactionTimeout):
+        return (
+            f"{access.url} does not answer. Check that it runs and that UDP port {server[1]} is open to it."
+        )
+    except aioice.stun.TransactionFailed as error:
+        status = error.response.error_code or 0
+        reason = _REMEDIES.get(status, f"answers with error {status}. Its metrics may say more.")
+        return f"{access.url} {reason}"
+    except OSError as error:
+        return f"{access.url} cannot be reached: {error}. Check address and routes."
+    transport.close()
+    return (
+        f"{access.url} relays, but the two sides did not connect through it. Check that its relay ports are "
+        "open for UDP, and that peer_allow covers peers that are not globally routable."
+    )
+
+
+def server_of(url: str) -> tuple[str, int]:
+    """Return host and port of a TURN URL.
+
+    Raises:
+        ProbeFailedError: It is no URL of a TURN node over UDP.
+    """
+    try:
+        parsed = parse_stun_turn_uri(url)
+    except ValueError as error:
+        raise ProbeFailedError(f"{url} is no TURN address. Write turn:HOST:PORT.") from error
+    if parsed["scheme"] != "turn" or parsed["transport"] != "udp":
+        raise ProbeFailedError(f"{url} is not TURN over UDP. Write turn:HOST:PORT.")
+    return str(parsed["host"]), int(parsed["port"])

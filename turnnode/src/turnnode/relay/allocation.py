@@ -1,0 +1,133 @@
+"""One allocation: a client's relayed transport address, its permissions and its channels.
+
+                    Refresh, 600 to 3600 s, never beyond the credential's end
+    allocation  ●──────────────────────────────────────────────────────────▶ ends: all below end with it
+    permission       ●── CreatePermission or ChannelBind, 300 s ──▶ one host
+    channel          ●── ChannelBind, 600 s ──▶ one host and port
+
+For: keeping what was granted, and until when.
+Not for: whether it may be granted (requests.py, peer_policy.py).
+
+Source: RFC 8656 sections 3.2, 9 and 12.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from turnnode.relay.data_path import Flow
+from turnnode.relay.nonce import FiveTuple
+from turnnode.stun.attributes import Address
+from turnnode.stun.message import Attributes
+
+PERMISSION_SECONDS: Final = 300
+CHANNEL_SECONDS: Final = 600
+DEFAULT_LIFETIME_SECONDS: Final = 600
+MAX_LIFETIME_SECONDS: Final = 3600
+
+
+class Outlet(Protocol):
+    """A socket, as far as whoever decides must know it."""
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it."""
+
+
+class RelayPort(Protocol):
+    """An open relay socket.
+
+    `bound` is its address on the wire; `published` is what peers must send to, another one behind a NAT.
+    """
+
+    @property
+    def bound(self) -> Address:
+        """The address that the socket is bound to."""
+
+    @property
+    def published(self) -> Address:
+        """The address that clients and peers are told."""
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it."""
+
+    def close(self) -> None:
+        """Give the port back."""
+
+
+class PortProvider(Protocol):
+    """Whoever opens relay sockets."""
+
+    def supports(self, family: int) -> bool:
+        """Tell whether there is a relay address of this family."""
+
+    def open(self, family: int) -> RelayPort | None:
+        """Open a socket on a port that cannot be guessed; `None` when none is free."""
+
+
+@dataclass(slots=True)
+class Side:
+    """One listening socket and the allocations that clients made there."""
+
+    address: Address
+    outlet: Outlet
+    allocations: "dict[Address, Allocation]" = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Channel:
+    """A number that stands for a peer."""
+
+    number: int
+    peer: Address
+    expires_at: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Allocation:
+    """What one client holds.
+
+    `transaction_id` is the Allocate request's, and `answer` what it was answered: it may be sent again.
+    """
+
+    side: Side
+    client: Address
+    username: str
+    port: RelayPort
+    family: int
+    expires_at: float
+    transaction_id: bytes
+    answer: Attributes
+    permissions: dict[str, float] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+    channels_by_peer: dict[Address, Channel] = field(default_factory=dict)
+
+    @property
+    def five_tuple(self) -> FiveTuple:
+        """The 5-tuple that identifies this allocation."""
+        return FiveTuple(self.client, self.side.address)
+
+    def permit(self, host: str, now: float) -> None:
+        """Install or refresh the permission for a host."""
+        self.permissions[host] = now + PERMISSION_SECONDS
+
+    def bind(self, number: int, peer: Address, now: float) -> Channel:
+        """Bind or refresh a channel; the caller has checked that number and peer belong together."""
+        channel = Channel(number, peer, now + CHANNEL_SECONDS)
+        self.channels[number] = channel
+        self.channels_by_peer[peer] = channel
+        return channel
+
+    def unbind(self, channel: Channel) -> None:
+        """Forget a channel."""
+        del self.channels[channel.number]
+        del self.channels_by_peer[channel.peer]
+
+    def flow_of(self, channel: Channel) -> Flow:
+        """Describe a channel to the data path."""
+        return Flow(
+            client=self.client,
+            server=self.side.address,
+            relay=self.port.bound,
+            peer=channel.peer,
+            channel=channel.number,
+            expires_at=min(channel.expires_at, self.expires_at),
+        )

@@ -1,0 +1,58 @@
+"""Check and make the credentials of Delta Chat: names without an account, that end by themselves.
+
+    username = "1767225600"                                  the expiry in Unix seconds, nothing else
+    password = base64( HMAC-SHA1( secret, username ) )       like coturn's use-auth-secret
+
+For: the relay, and for the probe, which may know the secret.
+Not for: who gets a credential; mail nodes hand them out, a different second for each account.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_USERNAME_BYTES: Final = 12  # enough for 30,000 years, and it bounds the conversion to a number
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who has proved to be what; `key` signs the answers."""
+
+    username: str
+    expires_at: int
+    key: bytes = field(repr=False)
+
+
+def password_of(secret: str, username: str) -> str:
+    """Return the password that belongs to a username under a secret."""
+    # SHA-1 because that is what every REST credential is made with; HMAC does not need its collisions hard.
+    return base64.b64encode(hmac.digest(secret.encode(), username.encode(), hashlib.sha1)).decode()
+
+
+def long_term_key(username: str, realm: str, password: str) -> bytes:
+    """Return the key of the long-term credential mechanism (RFC 8489 section 9.2.2)."""
+    # MD5 is what the protocol says; the server offers no PASSWORD-ALGORITHMS, as no client asks for them.
+    return hashlib.md5(f"{username}:{realm}:{password}".encode(), usedforsecurity=False).digest()
+
+
+def read_expiry(username: bytes, now: float, max_lifetime_seconds: int) -> int | None:
+    """Return the Unix second at which a username ends.
+
+    `None` means that it is no bare number, has less than one second left, or ends later than
+    `max_lifetime_seconds` from now: whoever once had the secret could have made it for the year 9999.
+    """
+    if len(username) > MAX_USERNAME_BYTES or not username.isdigit():
+        return None
+    expires_at = int(username)
+    if not now + 1 <= expires_at <= now + max_lifetime_seconds:
+        return None
+    return expires_at
+
+
+def possible_keys(username: str, realm: str, secrets: Iterable[str]) -> Iterator[bytes]:
+    """Yield the key that a username has under each live secret."""
+    for secret in secrets:
+        yield long_term_key(username, realm, password_of(secret, username))

@@ -1,0 +1,50 @@
+"""The seam for a data path that relays in the kernel.
+
+For: a program that moves ChannelData without Python: it learns which flows there are, and until when.
+Not for: Send and Data indications, which stay in userspace, and not for decisions: a flow is announced only
+after the peer policy and the quotas have admitted it.
+
+    ChannelBind, Refresh ──▶ flow_added (again with a later end: it replaces)
+    channel or allocation ends, policy changes ──▶ flow_removed
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from turnnode.stun.attributes import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One bound channel, by the addresses on the wire.
+
+    When `peer` is the published address of another allocation of this node, both ends are clients. The data
+    path may join the two flows; userspace does so in any case.
+    """
+
+    client: Address
+    server: Address
+    relay: Address
+    peer: Address
+    channel: int
+    expires_at: float
+
+
+class DataPath(Protocol):
+    """Whoever may move the data of bound channels; both calls return quickly and do not raise."""
+
+    def flow_added(self, flow: Flow) -> None:
+        """Learn of a flow, or of a new end of a known one: same client, server and channel."""
+
+    def flow_removed(self, flow: Flow) -> None:
+        """Stop relaying a flow before its time."""
+
+
+class UserspaceDataPath:
+    """Leaves all data to the relay's own loop."""
+
+    def flow_added(self, flow: Flow) -> None:
+        """Do nothing."""
+
+    def flow_removed(self, flow: Flow) -> None:
+        """Do nothing."""

@@ -1,0 +1,249 @@
+"""The TURN server as a machine: a datagram, its addresses and the time go in, at most one datagram comes out.
+
+    client ─ from_client ─▶ ChannelData, Send indication ──▶ to a peer, or across to another allocation
+                            request ──▶ answer to the client
+    peer ─── from_peer ───▶ ChannelData or Data indication to the client
+
+For: everything that a server decides, of RFC 8489 and RFC 8656 over UDP.
+Not for: sockets, clocks and tasks (server.py). Relay ports come from a `PortProvider`.
+
+What is no request of somebody known leaves nothing behind but counts. Nothing is logged for a datagram.
+"""
+
+from typing import NamedTuple
+
+from turnnode.errors import RequestRefusedError, StunFormatError
+from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
+from turnnode.relay.authentication import authenticate, challenge_of
+from turnnode.relay.counters import RelayCounters
+from turnnode.relay.data_path import DataPath
+from turnnode.relay.limiter import ReplyLimiter
+from turnnode.relay.nonce import FiveTuple, NonceMint
+from turnnode.relay.peer_policy import OwnAddresses, PeerPolicy
+from turnnode.relay.policy import RelayPolicyHolder
+from turnnode.relay.requests import (
+    UNDERSTOOD,
+    Request,
+    allocate,
+    bind_channel,
+    create_permission,
+    refresh,
+)
+from turnnode.relay.responses import (
+    MAX_INDICATED_BYTES,
+    binding_success,
+    data_indication,
+    refusal,
+    success,
+)
+from turnnode.relay.table import AllocationTable
+from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
+from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
+from turnnode.stun.message import Attributes, Message, MessageClass, Method, decode
+
+_AUTHENTICATED_METHODS = frozenset(
+    {Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND}
+)
+
+
+class Send(NamedTuple):
+    """A datagram to send: a tuple, because there is one for each packet of each call."""
+
+    outlet: Outlet
+    data: bytes
+    address: Address
+
+
+class TurnMachine:
+    """One TURN server.
+
+    Args:
+        policy: What may be decided; after a change, call `apply_policy`.
+        ports: Opens relay sockets.
+        own: The addresses of this node, which peers must not be, but for live relay ports.
+        data_path: Told of each bound channel.
+        nonce_key: Random octets that nobody else knows.
+        counters: Counts what happens.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a part that a test replaces
+        self,
+        *,
+        policy: RelayPolicyHolder,
+        ports: PortProvider,
+        own: OwnAddresses,
+        data_path: DataPath,
+        nonce_key: bytes,
+        counters: RelayCounters,
+    ) -> None:
+        self._policy = policy
+        self._ports = ports
+        self._own = own
+        self._nonces = NonceMint(key=nonce_key)
+        self._counters = counters
+        self._limiter = ReplyLimiter()
+        self._table = AllocationTable(data_path, counters)
+        self._peers = self._peer_policy()
+
+    def from_client(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
+        """Take a datagram that arrived at the listening socket of `side`."""
+        try:
+            if is_channel_data(datagram):
+                return self._relay_channel_data(side, datagram, client, now)
+            message = decode(datagram)
+            if message.message_class is MessageClass.REQUEST:
+                return self._answer(side, message, client, now)
+            if message.message_class is MessageClass.INDICATION and message.method == Method.SEND:
+                return self._relay_indication(side, message, client, now)
+        except StunFormatError:
+            pass
+        self._counters.dropped_garbage += 1
+        return None
+
+    def from_peer(self, relay: Address, data: bytes, peer: Address, now: float) -> Send | None:
+        """Take a datagram that arrived at the relay socket that is published as `relay`."""
+        allocation = self._table.by_relay.get(relay)
+        if allocation is None:
+            self._counters.dropped_unpermitted += 1
+            return None
+        return self._deliver(allocation, data, peer, now)
+
+    def expire(self, now: float) -> None:
+        """End what is over. Calling it once a second keeps the tables small; nothing else depends on it."""
+        self._table.expire(now)
+
+    def apply_policy(self) -> None:
+        """Take over a changed policy and end the permissions and channels that it forbids."""
+        self._peers = self._peer_policy()
+        self._table.end_forbidden(self._peers)
+
+    def close(self) -> None:
+        """End all allocations."""
+        self._table.clear()
+
+    def _peer_policy(self) -> PeerPolicy:
+        policy = self._policy.current
+        return PeerPolicy(own=self._own, allow=policy.peer_allow, min_port=policy.min_peer_port)
+
+    def _relay_channel_data(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
+        number, data = decode_channel_data(datagram)
+        allocation = side.allocations.get(client)
+        channel = None if allocation is None else allocation.channels.get(number)
+        # A live channel keeps its peer permitted, although RFC 8656 section 9 ends permissions after 300 s:
+        # clients such as aioice refresh only the channel, every 500 s.
+        if allocation is None or channel is None or channel.expires_at <= now or allocation.expires_at <= now:
+            self._counters.dropped_unpermitted += 1
+            return None
+        return self._forward(allocation, data, channel.peer, now)
+
+    def _relay_indication(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
+        """Relay the data of a Send indication; what is wrong with one is never answered."""
+        peer_value = message.find(AttributeType.XOR_PEER_ADDRESS)
+        data = message.find(AttributeType.DATA)
+        if peer_value is None or data is None or message.unknown_required(UNDERSTOOD):
+            raise StunFormatError("a Send indication lacks an attribute, or has one that we do not know")
+        peer = decode_xor_address(peer_value, message.transaction_id)
+        allocation = side.allocations.get(client)
+        if (
+            allocation is None
+            or allocation.expires_at <= now
+            or allocation.permissions.get(peer[0], 0) <= now
+            or not self._peers.permits(peer, is_live_relay=peer in self._table.by_relay)
+        ):
+            self._counters.dropped_unpermitted += 1
+            return None
+        return self._forward(allocation, data, peer, now)
+
+    def _forward(self, allocation: Allocation, data: bytes, peer: Address, now: float) -> Send | None:
+        """Send a client's data to a peer, or straight to the client behind it if that is one of ours."""
+        if peer[0] in self._own.relay_hosts:
+            target = self._table.by_relay.get(peer)
+            if target is not None:
+                self._counters.packets_hairpinned += 1
+                return self._deliver(target, data, allocation.port.published, now)
+            if not self._peers.permits(peer, is_live_relay=False):  # it was a relay port, and has closed
+                self._counters.dropped_unpermitted += 1
+                return None
+        self._counters.packets_to_peers += 1
+        self._counters.bytes_to_peers += len(data)
+        return Send(allocation.port, data, peer)
+
+    def _deliver(self, allocation: Allocation, data: bytes, peer: Address, now: float) -> Send | None:
+        """Send a peer's data to the client, by its channel if there is one."""
+        if allocation.expires_at <= now:
+            self._counters.dropped_unpermitted += 1
+            return None
+        channel = allocation.channels_by_peer.get(peer)
+        if channel is not None and channel.expires_at > now:
+            datagram = encode_channel_data(channel.number, data)
+        elif allocation.permissions.get(peer[0], 0) > now and len(data) <= MAX_INDICATED_BYTES:
+            datagram = data_indication(data, peer)
+        else:
+            self._counters.dropped_unpermitted += 1
+            return None
+        self._counters.packets_to_clients += 1
+        self._counters.bytes_to_clients += len(data)
+        return Send(allocation.side.outlet, datagram, allocation.client)
+
+    def _answer(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
+        if message.method == Method.BINDING:
+            return self._answer_binding(side, message, client, now)
+        if message.method not in _AUTHENTICATED_METHODS:
+            raise StunFormatError("the method is unknown")  # no answer: RFC 8489 section 6.3
+        policy = self._policy.current
+        five_tuple = FiveTuple(client, side.address)
+        try:
+            credential = authenticate(message, five_tuple, policy, self._nonces, now)
+        except RequestRefusedError as error:
+            return self._challenge(side, message, five_tuple, error, now)
+        request = Request(message, side, client, credential, self._peers, policy.quotas, now)
+        try:
+            answer = success(message, self._grant(request), credential)
+        except RequestRefusedError as error:
+            self._counters.refused[error.status] += 1
+            answer = refusal(message, error, credential)
+        return Send(side.outlet, answer, client)
+
+    def _grant(self, request: Request) -> Attributes:
+        """Do what a known sender asks for.
+
+        Raises:
+            RequestRefusedError: It is not done.
+        """
+        unknown = request.message.unknown_required(UNDERSTOOD)
+        if unknown:
+            raise RequestRefusedError(420, unknown)
+        try:
+            match request.message.method:
+                case Method.ALLOCATE:
+                    return allocate(request, self._table, self._ports)
+                case Method.REFRESH:
+                    return refresh(request, self._table)
+                case Method.CREATE_PERMISSION:
+                    return create_permission(request)
+                case _:
+                    return bind_channel(request, self._table)
+        except StunFormatError as error:
+            raise RequestRefusedError(400) from error
+
+    def _answer_binding(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
+        unknown = message.unknown_required(UNDERSTOOD)
+        if not self._limiter.admit(self._policy.current.unauthenticated_replies, client[0], now):
+            self._counters.replies_withheld += 1
+            return None
+        if unknown:
+            self._counters.refused[420] += 1
+            return Send(side.outlet, refusal(message, RequestRefusedError(420, unknown)), client)
+        return Send(side.outlet, binding_success(message, client), client)
+
+    def _challenge(
+        self, side: Side, message: Message, five_tuple: FiveTuple, error: RequestRefusedError, now: float
+    ) -> Send | None:
+        """Answer somebody who has not proved who it is, within the limit of its source."""
+        policy = self._policy.current
+        if not self._limiter.admit(policy.unauthenticated_replies, five_tuple.client[0], now):
+            self._counters.replies_withheld += 1
+            return None
+        self._counters.refused[error.status] += 1
+        challenge = () if error.status == 400 else challenge_of(five_tuple, policy, self._nonces, now)
+        return Send(side.outlet, refusal(message, error, challenge=challenge), five_tuple.client)

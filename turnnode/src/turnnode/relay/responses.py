@@ -1,0 +1,76 @@
+"""Build what the relay says: responses to requests, and Data indications.
+
+For: the shape of the answers, which are as short as they can be: no SOFTWARE, no reason phrases.
+Not for: deciding which answer is due (machine.py, requests.py).
+"""
+
+import os
+from typing import Final
+
+from turnnode.errors import RequestRefusedError
+from turnnode.relay.credentials import Credential
+from turnnode.stun.attributes import (
+    Address,
+    AttributeType,
+    encode_error_code,
+    encode_unknown_attributes,
+    encode_xor_address,
+)
+from turnnode.stun.message import (
+    TRANSACTION_ID_BYTES,
+    Attributes,
+    IntegrityKind,
+    Message,
+    MessageClass,
+    Method,
+    encode,
+)
+
+MAX_INDICATED_BYTES: Final = 65_000  # with more data, a Data indication would not fit into a datagram
+
+
+def success(request: Message, attributes: Attributes, credential: Credential | None = None) -> bytes:
+    """Write a success response, signed if the sender is known."""
+    return _response(request, MessageClass.SUCCESS, attributes, credential)
+
+
+def refusal(
+    request: Message,
+    error: RequestRefusedError,
+    credential: Credential | None = None,
+    challenge: Attributes = (),
+) -> bytes:
+    """Write an error response; `challenge` is what goes with a 401 or 438."""
+    attributes: Attributes = ((AttributeType.ERROR_CODE, encode_error_code(error.status)), *challenge)
+    if error.unknown_types:
+        unknown = encode_unknown_attributes(error.unknown_types)
+        attributes += ((AttributeType.UNKNOWN_ATTRIBUTES, unknown),)
+    return _response(request, MessageClass.ERROR, attributes, credential)
+
+
+def binding_success(request: Message, client: Address) -> bytes:
+    """Tell a client how we see its address (RFC 8489 section 7.3.1)."""
+    mapped = encode_xor_address(client, request.transaction_id)
+    return success(request, ((AttributeType.XOR_MAPPED_ADDRESS, mapped),))
+
+
+def data_indication(data: bytes, peer: Address) -> bytes:
+    """Wrap a peer's data for a client without a channel (RFC 8656 section 11.3)."""
+    transaction_id = os.urandom(TRANSACTION_ID_BYTES)
+    attributes: Attributes = (
+        (AttributeType.XOR_PEER_ADDRESS, encode_xor_address(peer, transaction_id)),
+        (AttributeType.DATA, data),
+    )
+    return encode(Message(Method.DATA, MessageClass.INDICATION, transaction_id, attributes))
+
+
+def _response(
+    request: Message, message_class: MessageClass, attributes: Attributes, credential: Credential | None
+) -> bytes:
+    """Answer in kind: with the integrity that the request had, and a fingerprint if it had one."""
+    return encode(
+        Message(request.method, message_class, request.transaction_id, attributes),
+        key=None if credential is None else credential.key,
+        kind=IntegrityKind.SHA1 if request.integrity is None else request.integrity.kind,
+        fingerprint=request.has_fingerprint,
+    )

@@ -1,0 +1,210 @@
+"""Open the UDP sockets that relay, and move datagrams between sockets and the machine.
+
+For: system calls, in as few instructions as possible: one of each per packet.
+Not for: decisions (machine.py).
+
+Reading straight from a socket that became readable, many datagrams at a time, costs less under uvloop than a
+datagram transport (7 % of the whole packet when loaded), and needs the time only once.
+"""
+
+import random
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from turnnode.relay.counters import RelayCounters
+from turnnode.relay.machine import Send
+from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
+
+MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what fills the buffer may be cut, and is dropped
+BATCH_DATAGRAMS: Final = 64  # read from one socket before the others get their turn
+RELAY_BUFFER_BYTES: Final = 1 << 20
+LISTENER_BUFFER_BYTES: Final = 4 << 20
+_MAX_BIND_ATTEMPTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAddress:
+    """An address to relay from: `bound` is on this machine, `published` is what clients are told.
+
+    They differ behind a NAT that keeps ports.
+    """
+
+    bound: str
+    published: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """The ports to relay from, both ends included."""
+
+    first: int = 49_152
+    last: int = 65_535
+
+    def __post_init__(self) -> None:
+        """Refuse a range that is empty or reaches into the ports of services.
+
+        Raises:
+            ValueError: It does.
+        """
+        if not 1024 <= self.first <= self.last <= 65_535:
+            raise ValueError(f"a range of relay ports goes upwards from 1024 to 65535 at most: {self}")
+
+
+class DatagramOutlet:
+    """Sends from one socket; what the system does not take at once is lost, as datagrams are."""
+
+    def __init__(self, sock: socket.socket, counters: RelayCounters) -> None:
+        self._sendto = sock.sendto
+        self._counters = counters
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it: no buffer, no route, too large, forbidden by a firewall."""
+        try:
+            self._sendto(data, address)
+        except OSError:
+            self._counters.dropped_unsent += 1
+
+
+class RelaySocket(DatagramOutlet):
+    """An open relay port."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        published_host: str,
+        counters: RelayCounters,
+        closed: Callable[["RelaySocket"], None],
+    ) -> None:
+        super().__init__(sock, counters)
+        self.socket = sock
+        self.bound: Address = address_of(sock)
+        self.published: Address = (published_host, self.bound[1])
+        self._closed = closed
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._closed(self)
+        self.socket.close()
+
+
+class RelaySockets:
+    """Opens relay ports, on the first address of a family that has one free, in an order nobody can guess.
+
+    Args:
+        addresses: Where to relay from.
+        ports: The ports to use.
+        counters: Counts what could not be sent.
+        opened, closed: Called with each socket after it opens and before it closes.
+    """
+
+    def __init__(
+        self,
+        *,
+        addresses: Sequence[RelayAddress],
+        ports: PortRange,
+        counters: RelayCounters,
+        opened: Callable[[RelaySocket], None],
+        closed: Callable[[RelaySocket], None],
+    ) -> None:
+        self._addresses = tuple(addresses)
+        self._counters = counters
+        self._opened = opened
+        self._closed = closed
+        self._chance = random.SystemRandom()
+        self._free: dict[str, list[int]] = {}
+        for address in self._addresses:
+            free = list(range(ports.first, ports.last + 1))
+            self._chance.shuffle(free)
+            self._free[address.bound] = free
+
+    def supports(self, family: int) -> bool:
+        """Tell whether there is a relay address of this family."""
+        return any(family_of(address.bound) == family for address in self._addresses)
+
+    def open(self, family: int) -> RelaySocket | None:
+        """Open a socket; `None` when no port of the family is free."""
+        for address in self._addresses:
+            if family_of(address.bound) != family:
+                continue
+            sock = self._bind(address.bound, family)
+            if sock is not None:
+                relay = RelaySocket(sock, address.published, self._counters, self._give_back)
+                self._opened(relay)
+                return relay
+        return None
+
+    def _bind(self, host: str, family: int) -> socket.socket | None:
+        """Bind the next free port; one that another program holds is put aside and tried again later."""
+        free = self._free[host]
+        for _ in range(min(len(free), _MAX_BIND_ATTEMPTS)):
+            port = free.pop()
+            try:
+                return bind_datagram(host, port, _SOCKET_FAMILIES[family])
+            except OSError:
+                self._put_back(free, port)
+        return None
+
+    def _give_back(self, relay: RelaySocket) -> None:
+        self._closed(relay)
+        self._put_back(self._free[relay.bound[0]], relay.bound[1])
+
+    def _put_back(self, free: list[int], port: int) -> None:
+        """Put a port back among those that are drawn last, in a random place of the lower half."""
+        place = self._chance.randrange(len(free) // 2 + 1)
+        free.append(port)
+        free[place], free[-1] = free[-1], free[place]
+
+
+def bind_datagram(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """Return a bound, non-blocking UDP socket of one family.
+
+    Raises:
+        OSError: The port is taken, the address is not ours, or there are too many open files.
+    """
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RELAY_BUFFER_BYTES)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def address_of(sock: socket.socket) -> Address:
+    """Return a socket's own host and port."""
+    host, port = sock.getsockname()[:2]
+    return host, port
+
+
+def build_reader(
+    sock: socket.socket,
+    decide: Callable[[bytes, Address, float], Send | None],
+    clock: Callable[[], float],
+) -> Callable[[], None]:
+    """Return what to call when `sock` is readable: it sends whatever `decide` makes of each datagram."""
+    receive_from = sock.recvfrom
+    has_long_addresses = sock.family == socket.AF_INET6
+
+    def read() -> None:
+        now = clock()
+        for _ in range(BATCH_DATAGRAMS):
+            try:
+                datagram, address = receive_from(MAX_DATAGRAM_BYTES)
+            except OSError:  # nothing more to read, or an ICMP error that some datagram of ours met
+                return
+            if len(datagram) == MAX_DATAGRAM_BYTES:
+                continue
+            send = decide(datagram, address[:2] if has_long_addresses else address, now)
+            if send is not None:
+                send.outlet.send(send.data, send.address)
+
+    return read
+
+
+_SOCKET_FAMILIES = {FAMILY_IPV4: socket.AF_INET, FAMILY_IPV6: socket.AF_INET6}

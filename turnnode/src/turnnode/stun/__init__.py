@@ -1,0 +1,1 @@
+"""STUN messages and ChannelData as bytes, without any I/O."""

@@ -1,0 +1,231 @@
+"""Read and write STUN messages.
+
+For: both ends: the relay, and the client that tests it.
+Not for: what a message means, what its attributes hold (attributes.py), or whether a sender may ask.
+
+     0                   1                   2                   3
+    |0 0|  type: method and class   |  length of what follows, 4 n  |
+    |                 magic cookie 0x2112A442                       |
+    |                 transaction id, 96 bits                       |
+    | attribute type | attribute length | value, padded to 4 octets | …
+
+Only attributes that are covered by MESSAGE-INTEGRITY (or by MESSAGE-INTEGRITY-SHA256, whichever comes
+first) are kept: what follows it could have been added by anyone on the way.
+
+Source: RFC 8489 sections 5, 6.3 and 14.
+"""
+
+import hashlib
+import hmac
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from struct import Struct
+from typing import Final
+
+from turnnode.errors import StunFormatError
+
+MAGIC_COOKIE: Final = 0x2112A442
+HEADER_BYTES: Final = 20
+TRANSACTION_ID_BYTES: Final = 12
+FINGERPRINT_MASK: Final = 0x5354554E  # RFC 8489 section 14.7
+SHA1_BYTES: Final = 20
+SHA256_BYTES: Final = 32
+MIN_SHA256_BYTES: Final = 16  # RFC 8489 section 14.6 lets a sender truncate it this far
+
+Attributes = tuple[tuple[int, bytes], ...]
+"""Types and values, in wire order."""
+
+_HEADER = Struct("!HHI12s")
+_ATTRIBUTE = Struct("!HH")
+_WORD = Struct("!I")
+_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
+
+
+class MessageClass(IntEnum):
+    """What a message is to its transaction (RFC 8489 section 5)."""
+
+    REQUEST = 0
+    INDICATION = 1
+    SUCCESS = 2
+    ERROR = 3
+
+
+class Method(IntEnum):
+    """The methods of STUN and of TURN over UDP (RFC 8489 section 18.2, RFC 8656 section 17)."""
+
+    BINDING = 0x001
+    ALLOCATE = 0x003
+    REFRESH = 0x004
+    SEND = 0x006
+    DATA = 0x007
+    CREATE_PERMISSION = 0x008
+    CHANNEL_BIND = 0x009
+
+
+class IntegrityKind(IntEnum):
+    """The two attributes that prove a key; each value is the attribute's type."""
+
+    SHA1 = 0x0008
+    SHA256 = 0x001C
+
+
+FINGERPRINT_TYPE: Final = 0x8028
+_CLASSES = tuple(MessageClass)
+_INTEGRITY_TYPES = frozenset(IntegrityKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """Proof that the sender of `covered` knows a key."""
+
+    kind: IntegrityKind
+    covered: bytes
+    digest: bytes
+
+    def is_proved_by(self, key: bytes) -> bool:
+        """Tell whether this proof was made with `key`, in a time that does not depend on the answer."""
+        digest = _digest(self.kind, key, self.covered)
+        return hmac.compare_digest(digest[: len(self.digest)], self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One STUN message; `method` is a number, as there are methods that we do not know.
+
+    `attributes` are in wire order, without integrity and fingerprint. `integrity` and `has_fingerprint` tell
+    how a decoded message came; they take no part in comparison, and `encode` does not look at them.
+    """
+
+    method: int
+    message_class: MessageClass
+    transaction_id: bytes
+    attributes: Attributes = ()
+    integrity: Integrity | None = field(default=None, compare=False)
+    has_fingerprint: bool = field(default=False, compare=False)
+
+    def find(self, attribute_type: int) -> bytes | None:
+        """Return the value of the first such attribute, which is the one that counts; `None` without one."""
+        for found_type, value in self.attributes:
+            if found_type == attribute_type:
+                return value
+        return None
+
+    def find_all(self, attribute_type: int) -> list[bytes]:
+        """Return the values of every such attribute, in wire order."""
+        return [value for found_type, value in self.attributes if found_type == attribute_type]
+
+    def unknown_required(self, known: frozenset[int]) -> tuple[int, ...]:
+        """Name the attributes that must be understood (types below 0x8000) and are not in `known`.
+
+        Source: RFC 8489 section 14.
+        """
+        return tuple(
+            dict.fromkeys(kind for kind, _ in self.attributes if kind < 0x8000 and kind not in known)
+        )
+
+
+def encode(
+    message: Message,
+    key: bytes | None = None,
+    *,
+    kind: IntegrityKind = IntegrityKind.SHA1,
+    fingerprint: bool = False,
+) -> bytes:
+    """Write a message, with a proof of `key` unless it is `None`, and a fingerprint if asked for."""
+    body = bytearray()
+    for attribute_type, value in message.attributes:
+        body += encode_attribute(attribute_type, value)
+    type_word = _type_of(message.method, message.message_class)
+    if key is not None:
+        size_bytes = SHA1_BYTES if kind is IntegrityKind.SHA1 else SHA256_BYTES
+        covered = _header(type_word, len(body) + 4 + size_bytes, message.transaction_id) + body
+        body += _ATTRIBUTE.pack(kind, size_bytes) + _digest(kind, key, covered)
+    if fingerprint:
+        covered = _header(type_word, len(body) + 8, message.transaction_id) + body
+        body += _ATTRIBUTE.pack(FINGERPRINT_TYPE, 4) + _WORD.pack(zlib.crc32(covered) ^ FINGERPRINT_MASK)
+    return _header(type_word, len(body), message.transaction_id) + bytes(body)
+
+
+def encode_attribute(attribute_type: int, value: bytes) -> bytes:
+    """Write one attribute, padded with zeros to a multiple of four octets."""
+    return _ATTRIBUTE.pack(attribute_type, len(value)) + value + _PADDING[len(value) & 3]
+
+
+def decode(datagram: bytes) -> Message:
+    """Read one message that fills its datagram; padding may hold anything.
+
+    Raises:
+        StunFormatError: It is no STUN message, a length is wrong, or the fingerprint does not fit.
+    """
+    if len(datagram) < HEADER_BYTES:
+        raise StunFormatError("the message is shorter than its header")
+    type_word, length, cookie, transaction_id = _HEADER.unpack_from(datagram)
+    if type_word & 0xC000 or cookie != MAGIC_COOKIE:
+        raise StunFormatError("this is no STUN message")
+    if length & 3 or length + HEADER_BYTES != len(datagram):
+        raise StunFormatError("the message's length is wrong")
+    attributes: list[tuple[int, bytes]] = []
+    integrity: Integrity | None = None
+    has_fingerprint = False
+    for offset, attribute_type, value in _walk(datagram):
+        if attribute_type == FINGERPRINT_TYPE:
+            _check_fingerprint(datagram, offset, value)
+            has_fingerprint = True
+        elif integrity is None and attribute_type in _INTEGRITY_TYPES:
+            integrity = _integrity_at(datagram, offset, IntegrityKind(attribute_type), value)
+        elif integrity is None:
+            attributes.append((attribute_type, value))
+    method = (type_word & 0xF) | (type_word >> 1 & 0x70) | (type_word >> 2 & 0xF80)
+    message_class = _CLASSES[(type_word >> 4 & 1) | (type_word >> 7 & 2)]
+    return Message(method, message_class, transaction_id, tuple(attributes), integrity, has_fingerprint)
+
+
+def _walk(datagram: bytes) -> Iterable[tuple[int, int, bytes]]:
+    """Yield offset, type and value of each attribute; the body's length is a multiple of four."""
+    offset = HEADER_BYTES
+    end = len(datagram)
+    while offset < end:
+        attribute_type, size_bytes = _ATTRIBUTE.unpack_from(datagram, offset)
+        start = offset + 4
+        if start + size_bytes > end:
+            raise StunFormatError("an attribute is longer than its message")
+        yield offset, attribute_type, datagram[start : start + size_bytes]
+        offset = start + size_bytes + (-size_bytes & 3)
+
+
+def _integrity_at(datagram: bytes, offset: int, kind: IntegrityKind, digest: bytes) -> Integrity:
+    size_bytes = len(digest)
+    if kind is IntegrityKind.SHA1:
+        is_sound = size_bytes == SHA1_BYTES
+    else:
+        is_sound = MIN_SHA256_BYTES <= size_bytes <= SHA256_BYTES and size_bytes & 3 == 0
+    if not is_sound:
+        raise StunFormatError("the message's proof of integrity has a wrong length")
+    # RFC 8489 section 14.5: the length in the header counts as if the message ended with this attribute.
+    length = offset - HEADER_BYTES + 4 + size_bytes
+    return Integrity(kind, datagram[:2] + length.to_bytes(2) + datagram[4:offset], digest)
+
+
+def _check_fingerprint(datagram: bytes, offset: int, value: bytes) -> None:
+    """Raise unless the fingerprint is the last attribute and fits (RFC 8489 section 14.7)."""
+    if len(value) != 4 or offset + 8 != len(datagram):
+        raise StunFormatError("the fingerprint is not the message's last four octets")
+    if _WORD.unpack(value)[0] != zlib.crc32(datagram[:offset]) ^ FINGERPRINT_MASK:
+        raise StunFormatError("the fingerprint does not fit the message")
+
+
+def _type_of(method: int, message_class: MessageClass) -> int:
+    """Interleave method and class (RFC 8489 figure 3)."""
+    spread = (method & 0xF) | (method & 0x70) << 1 | (method & 0xF80) << 2
+    return spread | (message_class & 1) << 4 | (message_class & 2) << 7
+
+
+def _header(type_word: int, length: int, transaction_id: bytes) -> bytes:
+    return _HEADER.pack(type_word, length, MAGIC_COOKIE, transaction_id)
+
+
+def _digest(kind: IntegrityKind, key: bytes, covered: bytes) -> bytes:
+    # RFC 8489 section 14.5 prescribes HMAC-SHA1; its use inside HMAC is not broken.
+    return hmac.digest(key, covered, hashlib.sha1 if kind is IntegrityKind.SHA1 else hashlib.sha256)
