@@ -30,6 +30,7 @@ from nodelink.daemon.tasks import open_task_group
 
 VERSION = version("mailnode")
 COUNT_SECONDS = 5
+MAX_PROBLEM_CHARACTERS = 500
 
 CLOSED = Policy(registration_open=False, jit_enabled=False)
 """What holds until somebody has decided: those who are there may stay, nobody comes in."""
@@ -138,7 +139,7 @@ class Steering:
             self._account_count = await self.store.count_accounts()
             self._problems = ()
         except StoreUnavailableError as error:
-            self._problems = (f"The store does not answer: {error}",)
+            self._problems = (f"The store does not answer: {error}"[:MAX_PROBLEM_CHARACTERS],)
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # prometheus_client keeps collectors by identity

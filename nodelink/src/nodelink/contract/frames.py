@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from nodelink.contract.errors import MalformedError
 from nodelink.contract.reports import Report
+from nodelink.contract.states import MAX_REVISION
 
 MAX_FRAME_BYTES = 5 << 20
 
@@ -33,7 +34,7 @@ class Hello(Frame):
     """The node's first words."""
 
     type: Literal["hello"] = "hello"
-    applied_revision: int = Field(ge=0)
+    applied_revision: int = Field(ge=0, le=MAX_REVISION)
     software_version: str = Field(max_length=64)
 
 

@@ -3,9 +3,14 @@
 For: the fleet view. Aggregates only: no addresses of accounts, no names, no message data.
 """
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodelink.contract.states import NodeKind
+from nodelink.contract.states import MAX_REVISION, NodeKind
+
+ShortText = Annotated[str, Field(max_length=64)]
+Sentence = Annotated[str, Field(max_length=500)]
 
 
 class Report(BaseModel):
@@ -20,7 +25,7 @@ class Report(BaseModel):
 
     kind: NodeKind
     software_version: str = Field(max_length=64)
-    applied_revision: int = Field(ge=0)
+    applied_revision: int = Field(ge=0, le=MAX_REVISION)
     started_at_seconds: int = Field(ge=0)
     public_name: str = Field(
         max_length=255, description="What users know the node by: mail domain, or TURN host name or address."
@@ -28,6 +33,6 @@ class Report(BaseModel):
     public_port: int = Field(
         ge=1, le=65535, description="HTTPS port of a mail node, TURN port of a TURN node."
     )
-    overrides: tuple[str, ...] = Field(max_length=64)
-    problems: tuple[str, ...] = Field(max_length=64)
-    figures: dict[str, float] = Field(max_length=256)
+    overrides: tuple[ShortText, ...] = Field(max_length=64)
+    problems: tuple[Sentence, ...] = Field(max_length=64)
+    figures: dict[ShortText, float] = Field(max_length=256)

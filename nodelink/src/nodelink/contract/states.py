@@ -20,6 +20,10 @@ NODE_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 NodeName = Annotated[str, Field(pattern=NODE_NAME_PATTERN, description="Name of a node, as a DNS label.")]
 
 
+MAX_REVISION = 1 << 53
+"""What every reader of JSON still counts exactly."""
+
+
 class NodeKind(StrEnum):
     """What a node does."""
 
@@ -95,7 +99,7 @@ class DesiredState(Part):
     """A state for one node. A higher revision replaces a lower one; `trusted_keys` sign what follows."""
 
     node: NodeName
-    revision: int = Field(ge=1)
+    revision: int = Field(ge=1, le=MAX_REVISION)
     issued_at_seconds: int = Field(ge=0)
     trusted_keys: tuple[str, ...] = Field(
         min_length=1, max_length=4, description="Public keys (base64url) that may sign the next documents."

@@ -38,8 +38,14 @@ def run_daemon(serve: Serve) -> None:
     """Run until SIGTERM or SIGINT; exit code 2 where the host is not as the settings say."""
     try:
         uvloop.run(_run(serve, Systemd.from_environment()))
-    except HostError as error:
-        refuse_configuration(str(error))
+    except* HostError as errors:  # parts that run already wrap it in the group of their tasks
+        refuse_configuration(_find_sentence(errors))
+
+
+def _find_sentence(errors: BaseExceptionGroup[HostError]) -> str:
+    """Find what to tell the operator: the first of several errors."""
+    first = errors.exceptions[0]
+    return _find_sentence(first) if isinstance(first, BaseExceptionGroup) else str(first)
 
 
 async def _run(serve: Serve, manager: ServiceManager) -> None:

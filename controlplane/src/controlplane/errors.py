@@ -1,0 +1,193 @@
+"""The errors of the control plane, and what they tell a client.
+
+For: rules that say no. http_errors.py answers with them, the command line prints them.
+Not for: malformed bodies, which never reach a rule (422), nor for faults of ours (500).
+
+    ControlPlaneError
+    ├── BadAddressError         400
+    ├── NotSignedInError        401
+    │   └── SessionOverError    303
+    ├── NotPermittedError       403
+    │   ├── ForgedFormError     403
+    │   └── JoinRefusedError    403
+    ├── UnknownNodeError        404
+    ├── UnknownOperationError   404
+    ├── NodeExistsError         409
+    ├── KeyInUseError           409
+    ├── WrongKindError          409
+    ├── FleetFullError          409
+    ├── StaleRevisionError      409
+    ├── TooManyAttemptsError    429
+    ├── NodeRefusedError        502
+    ├── DatabaseBusyError       503
+    ├── NodeNotConnectedError   503
+    └── NodeSilentError         504
+
+    BadInstallationError        ends the process: a file of the control plane is damaged or not private
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class BadInstallationError(Exception):
+    """The host is not as the control plane needs it; the text names the file and the remedy."""
+
+
+class ControlPlaneError(Exception):
+    """A refusal: what the client is told stands on the class, what the log needs comes with the occasion."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    public_text: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, **private: object) -> None:
+        super().__init__(self.public_text)
+        self.private = private
+
+
+class BadAddressError(ControlPlaneError):
+    """What should be an account's address is none."""
+
+    status = 400
+    code = "bad_address"
+    public_text = "This is no address of an account. Write it as user@domain."
+
+
+class NotSignedInError(ControlPlaneError):
+    """Nobody is known by the given token, or none was given; which of them is not told."""
+
+    status = 401
+    code = "not_signed_in"
+    public_text = "Sign in with a valid token."
+    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}  # RFC 9110 section 15.5.2
+
+
+class SessionOverError(NotSignedInError):
+    """A page was asked for by somebody who is not signed in; he is led to where he can."""
+
+    status = 303
+    code = "session_over"
+    headers: ClassVar[Mapping[str, str]] = {"location": "/"}
+
+
+class NotPermittedError(ControlPlaneError):
+    """The caller is known and has no role for this."""
+
+    status = 403
+    code = "not_permitted"
+    public_text = "Your role does not permit this."
+
+
+class ForgedFormError(NotPermittedError):
+    """A form was sent that none of our pages has shown to this visitor."""
+
+    code = "forged_form"
+    public_text = "This form is too old. Open the page again, then send it."
+
+
+class JoinRefusedError(NotPermittedError):
+    """A join token is unknown, used, expired, or for another kind of node; which of them is not told."""
+
+    code = "join_refused"
+    public_text = "The join token does not hold: it is unknown, used, expired or for another kind of node."
+
+
+class UnknownNodeError(ControlPlaneError):
+    """No node of that name is enrolled."""
+
+    status = 404
+    code = "unknown_node"
+    public_text = "There is no node of this name. List the nodes and correct the name."
+
+
+class UnknownOperationError(ControlPlaneError):
+    """No operation has that id."""
+
+    status = 404
+    code = "unknown_operation"
+    public_text = "There is no operation with this id."
+
+
+class NodeExistsError(ControlPlaneError):
+    """A node of that name is enrolled already, with another key or as another kind."""
+
+    status = 409
+    code = "node_exists"
+    public_text = (
+        "A node of this name is enrolled already. Ask for its key to be replaced, or retire it first."
+    )
+
+
+class KeyInUseError(ControlPlaneError):
+    """Another node is enrolled with that key."""
+
+    status = 409
+    code = "key_in_use"
+    public_text = "Another node is enrolled with this key. Make a key of its own on each node."
+
+
+class WrongKindError(ControlPlaneError):
+    """What was asked for does not exist on nodes of that kind."""
+
+    status = 409
+    code = "wrong_kind"
+    public_text = "Only mail nodes have this. Name a mail node."
+
+
+class FleetFullError(ControlPlaneError):
+    """There are no more residues for TURN credentials."""
+
+    status = 409
+    code = "fleet_full"
+    public_text = "This fleet has had as many mail nodes as it can tell apart. Start another fleet."
+
+
+class StaleRevisionError(ControlPlaneError):
+    """The change was made against a revision that is not the current one."""
+
+    status = 409
+    code = "stale_revision"
+    public_text = "Somebody else has changed this meanwhile. Look again, then decide."
+
+
+class TooManyAttemptsError(ControlPlaneError):
+    """Too many wrong tokens came from one address; a right one is still taken."""
+
+    status = 429
+    code = "too_many_attempts"
+    public_text = "Too many wrong tokens came from this address. Wait a minute."
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "60"}
+
+
+class NodeRefusedError(ControlPlaneError):
+    """The node was asked and could not answer."""
+
+    status = 502
+    code = "node_refused"
+    public_text = "The node cannot answer this. Its log says why."
+
+
+class DatabaseBusyError(ControlPlaneError):
+    """The database did not take the change in time; nothing was changed."""
+
+    status = 503
+    code = "database_busy"
+    public_text = "The change could not be saved. Try again."
+
+
+class NodeNotConnectedError(ControlPlaneError):
+    """The node has no channel to this replica."""
+
+    status = 503
+    code = "node_not_connected"
+    public_text = "The node is not connected. Look at its service and its network."
+
+
+class NodeSilentError(ControlPlaneError):
+    """The node is connected and did not answer in time."""
+
+    status = 504
+    code = "node_silent"
+    public_text = "The node did not answer in time. Try again."

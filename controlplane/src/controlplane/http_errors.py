@@ -1,0 +1,70 @@
+"""The one place that answers with problem documents (RFC 9457), and logs what they leave out.
+
+For: refusals of ours, malformed bodies, unknown paths and faults alike.
+Not for: deciding what is refused.
+"""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from controlplane.errors import ControlPlaneError
+
+PROBLEM_TYPE = "application/problem+json"
+MAX_FIELDS = 10
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of an application with a problem document."""
+    app.add_exception_handler(ControlPlaneError, _answer_refusal)
+    app.add_exception_handler(RequestValidationError, _answer_malformed)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_fault)
+
+
+def build_problem(error: ControlPlaneError) -> JSONResponse:
+    """Build the answer to a refusal."""
+    problem = {"type": f"/problems/{error.code}", "title": error.public_text, "status": error.status}
+    return JSONResponse(problem, error.status, error.headers, media_type=PROBLEM_TYPE)
+
+
+async def _answer_refusal(_: Request, error: Exception) -> Response:
+    if not isinstance(error, ControlPlaneError):  # never; but the framework's signature promises no more
+        raise error
+    log.info("request refused", code=error.code, **error.private)
+    return build_problem(error)
+
+
+async def _answer_malformed(_: Request, error: Exception) -> Response:
+    """Name the fields that are wrong. What stood in them is not repeated: it may be a secret."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    fields = [
+        {"field": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+        for problem in error.errors()[:MAX_FIELDS]
+    ]
+    problem = {"type": "/problems/malformed", "title": "The request is malformed.", "status": 422}
+    return JSONResponse(problem | {"errors": fields}, 422, media_type=PROBLEM_TYPE)
+
+
+async def _answer_http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+    }
+    return JSONResponse(problem, error.status_code, error.headers, media_type=PROBLEM_TYPE)
+
+
+async def _answer_fault(_: Request, __: Exception) -> Response:
+    """Answer without a detail; the framework logs the exception after this."""
+    problem = {"type": "/problems/fault", "title": "The control plane has a fault; its log says more."}
+    return JSONResponse(problem | {"status": 500}, 500, media_type=PROBLEM_TYPE)

@@ -1,0 +1,8 @@
+"""The nodes of the fleet: how one becomes a node, what it is told, and what it tells.
+
+enrolment ──▶ models ◀── reports          who they are, and how
+desired   ──▶ states, turn_access         what each is to do: gathered, then decided by pure functions
+hub ──▶ channel ──▶ desk                  the WebSocket of each node, and the database behind it
+door                                      who may open one
+endpoints                                 all of it over HTTP
+"""

@@ -1,0 +1,267 @@
+"""One node's channel, from hello to its end.
+
+    hello ──▶ listen ◀─▶ reports, answers, done         until the node leaves,
+          └─▶ follow  ──▶ desired state, operations     or is told to (`end`)
+
+For: one WebSocket that was admitted (door.py).
+Not for: knowing all channels (hub.py), nor for what is owed to a node (desk.py).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from secrets import token_urlsafe
+from typing import assert_never
+
+import structlog
+from pydantic import BaseModel, JsonValue
+from sqlalchemy.exc import OperationalError
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from controlplane.errors import NodeNotConnectedError, NodeRefusedError, NodeSilentError
+from controlplane.nodes.desk import Desk
+from controlplane.rate_limit import RateLimit
+from nodelink.contract.errors import MalformedError
+from nodelink.contract.frames import (
+    Answer,
+    Desired,
+    Done,
+    FromNode,
+    Hello,
+    OperationFrame,
+    Query,
+    ReportFrame,
+    read_frame_from_node,
+)
+from nodelink.contract.reports import Report
+
+DEADLINE_SECONDS = 10.0
+REPEAT_SECONDS = 10.0
+"""How often an operation that was not acknowledged is sent again."""
+MAX_OPEN_QUERIES = 64
+FRAMES_PER_SECOND, FRAME_BURST = 50, 200
+REPORTS_PER_SECOND, REPORT_BURST = 2, 10
+COMPLAINT_SECONDS = 10
+"""How often one node's nonsense is worth a line in the log."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Ending(IntEnum):
+    """Why a channel is closed. Source: RFC 6455 section 7.4.2, 4000-4999 are for private use."""
+
+    REPLACED = 4000
+    NO_HELLO = 4400
+    RETIRED = 4401
+    TOO_MANY_FRAMES = 4429
+
+
+class ChannelEndedError(Exception):
+    """The channel is over; `ending` is `None` if the node has left."""
+
+    def __init__(self, ending: Ending | None = None) -> None:
+        super().__init__()
+        self.ending = ending
+
+
+@dataclass(slots=True, eq=False)
+class Channel:
+    """A channel. `on_news` is called when a report of this node concerns others."""
+
+    node: str
+    public_key: str
+    websocket: WebSocket
+    desk: Desk
+    on_news: Callable[[], None]
+    _sent_revision: int = field(init=False, default=0)
+    _sent_operations: dict[str, float] = field(init=False, default_factory=dict)
+    _queries: "dict[str, asyncio.Future[Answer]]" = field(init=False, default_factory=dict)
+    _kicked: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _told: "asyncio.Future[Ending]" = field(init=False)
+    _frames: RateLimit = field(init=False)
+    _reports: RateLimit = field(init=False)
+    _complaints: RateLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._told = asyncio.get_running_loop().create_future()
+        self._frames = RateLimit(events=FRAMES_PER_SECOND, period_seconds=1, burst=FRAME_BURST)
+        self._reports = RateLimit(events=REPORTS_PER_SECOND, period_seconds=1, burst=REPORT_BURST)
+        self._complaints = RateLimit(events=1, period_seconds=COMPLAINT_SECONDS, burst=3)
+
+    def kick(self) -> None:
+        """Look at once for what the node is owed."""
+        self._kicked.set()
+
+    def end(self, ending: Ending) -> None:
+        """Close the channel soon."""
+        if not self._told.done():
+            self._told.set_result(ending)
+
+    async def run(self) -> None:
+        """Speak with the node until either side ends it."""
+        ending: Ending | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._await_end())
+                hello = await self._read_hello()
+                await asyncio.to_thread(self.desk.note_hello, self.node, hello.applied_revision)
+                self._sent_revision = hello.applied_revision
+                log.info("node connected", node=self.node, software_version=hello.software_version)
+                group.create_task(self._follow())
+                await self._listen()
+        except* ChannelEndedError as errors:
+            ending = _find_ending(errors)
+        finally:
+            for query in self._queries.values():
+                if not query.done():
+                    query.set_exception(ChannelEndedError())
+        log.info("node left", node=self.node, ending=ending)
+        await self._close(ending)
+
+    async def ask(self, name: str, arguments: Mapping[str, JsonValue], timeout_seconds: float) -> JsonValue:
+        """Ask the node something.
+
+        Raises:
+            NodeRefusedError: It cannot answer that.
+            NodeSilentError: It did not answer in time, or too much is being asked already.
+            NodeNotConnectedError: It left meanwhile.
+        """
+        if len(self._queries) >= MAX_OPEN_QUERIES:
+            raise NodeSilentError(node=self.node, problem="too many open queries")
+        query = Query(id=token_urlsafe(12), name=name, arguments=dict(arguments))
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queries[query.id] = answered
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._send(query)
+                answer = await answered
+        except TimeoutError as error:
+            raise NodeSilentError(node=self.node, query=name) from error
+        except ChannelEndedError as error:
+            raise NodeNotConnectedError(node=self.node) from error
+        finally:
+            del self._queries[query.id]
+        if answer.problem is not None:
+            raise NodeRefusedError(node=self.node, query=name, problem=answer.problem)
+        return answer.result
+
+    async def _await_end(self) -> None:
+        raise ChannelEndedError(await self._told)
+
+    async def _read_hello(self) -> Hello:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                frame = await self._receive()
+        except TimeoutError as error:
+            raise ChannelEndedError(Ending.NO_HELLO) from error
+        if not isinstance(frame, Hello):
+            raise ChannelEndedError(Ending.NO_HELLO)
+        return frame
+
+    async def _listen(self) -> None:
+        """Take in whatever the node says. Ends with ChannelEndedError only."""
+        while True:
+            frame = await self._receive()
+            if frame is None:
+                continue
+            try:
+                await self._take_in(frame)
+            except OperationalError as error:
+                # The node will say it again: a report in seconds, an acknowledgement when it is asked again.
+                log.warning("database busy", node=self.node, cause=str(error.orig))
+
+    async def _take_in(self, frame: FromNode) -> None:
+        match frame:
+            case Hello():
+                return  # said once too often; there is nothing in it
+            case ReportFrame():
+                await self._take_report(frame.report)
+            case Answer():
+                query = self._queries.get(frame.id)
+                if query is not None and not query.done():
+                    query.set_result(frame)
+            case Done():
+                await asyncio.to_thread(self.desk.note_done, self.node, frame.operation, frame.problem)
+            case _:
+                assert_never(frame)
+
+    async def _take_report(self, report: Report) -> None:
+        if not self._reports.admit(self.node):
+            if self._complaints.admit(self.node):
+                log.warning("node reports too often", node=self.node)
+            return
+        if await asyncio.to_thread(self.desk.note_report, self.node, report):
+            self.on_news()
+
+    async def _receive(self) -> FromNode | None:
+        """Receive a frame; `None` for one that the contract does not know, as of a newer node."""
+        try:
+            message = await self.websocket.receive()
+        except RuntimeError as error:  # it was closed from our side
+            raise ChannelEndedError from error
+        if message["type"] == "websocket.disconnect":
+            raise ChannelEndedError
+        if not self._frames.admit(self.node):
+            raise ChannelEndedError(Ending.TOO_MANY_FRAMES)
+        content = message.get("text") or message.get("bytes") or b""
+        try:
+            return read_frame_from_node(content)
+        except MalformedError as error:
+            if self._complaints.admit(self.node):
+                log.warning("frame not understood", node=self.node, problem=str(error))
+            return None
+
+    async def _follow(self) -> None:
+        """Send what the node is owed, at each kick and from time to time."""
+        while True:
+            self._kicked.clear()
+            try:
+                await self._send_errand()
+            except OperationalError as error:
+                log.warning("database busy", node=self.node, cause=str(error.orig))
+            try:
+                async with asyncio.timeout(REPEAT_SECONDS):
+                    await self._kicked.wait()
+            except TimeoutError:
+                continue
+
+    async def _send_errand(self) -> None:
+        errand = await asyncio.to_thread(
+            self.desk.read_errand, self.node, self.public_key, self._sent_revision
+        )
+        if errand is None:
+            raise ChannelEndedError(Ending.RETIRED)
+        if errand.document is not None:
+            await self._send(Desired(document=errand.document))
+            self._sent_revision = errand.revision
+            log.info("desired state sent", node=self.node, revision=errand.revision)
+        now = asyncio.get_running_loop().time()
+        sent_at = {id_: at for id_, at in self._sent_operations.items() if id_ in errand.operations}
+        for id_, document in errand.operations.items():
+            if now - sent_at.get(id_, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+                await self._send(OperationFrame(document=document))
+                sent_at[id_] = now
+        self._sent_operations = sent_at
+
+    async def _send(self, frame: BaseModel) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await self.websocket.send_text(frame.model_dump_json())
+        except (WebSocketDisconnect, RuntimeError, TimeoutError) as error:
+            raise ChannelEndedError from error
+
+    async def _close(self, ending: Ending | None) -> None:
+        if self.websocket.application_state is not WebSocketState.CONNECTED:
+            return
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await self.websocket.close(ending or 1000, ending.name.lower() if ending else None)
+        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+            return  # the node has left first
+
+
+def _find_ending(errors: BaseExceptionGroup[ChannelEndedError]) -> Ending | None:
+    """Find why a channel ended; of several reasons, one that we gave."""
+    endings = [error.ending for error in errors.exceptions if isinstance(error, ChannelEndedError)]
+    return next((ending for ending in endings if ending is not None), None)

@@ -1,0 +1,107 @@
+"""Keep every node's revision true to its desired state.
+
+For: whoever has changed what a state is made of; he calls `renew_revisions` before the commit.
+Not for: deciding (states.py, turn_access.py, policy/inheritance.py).
+
+Nothing here knows what has changed: every state is decided anew, and a node whose state is another one than
+at its revision gets the next revision. So no cause can be forgotten, and no node is woken for nothing.
+"""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select, update
+
+from controlplane.nodes.fleet import begin_change, read_fleet
+from controlplane.nodes.models import Fleet, Node
+from controlplane.nodes.reports import find_turn_candidates
+from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
+from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
+from controlplane.policy.inheritance import inherit
+from controlplane.policy.models import FleetPolicy, FleetRules, NodePolicy, PolicyValues
+from nodelink.contract.states import NodeKind, NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A desired state with its revision."""
+
+    revision: int
+    state: NodeState
+
+
+def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
+    """Decide what a node is to do, by what the database says now."""
+    fleet = read_fleet(session)
+    fleet_policy = session.exec(select(FleetPolicy)).one()
+    node_policy = session.get(NodePolicy, node.name)
+    return Wanted(node.revision, decide_state(_gather(node, fleet, fleet_policy, node_policy), facts))
+
+
+def renew_revisions(session: Session, facts: FleetFacts) -> None:
+    """Give every node whose desired state has changed its next revision.
+
+    The caller has begun a change.
+    """
+    session.flush()
+    fleet = read_fleet(session)
+    fleet_policy = session.exec(select(FleetPolicy)).one()
+    policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
+    for node in session.exec(select(Node)).all():
+        digest = digest_state(
+            decide_state(_gather(node, fleet, fleet_policy, policies.get(node.name)), facts)
+        )
+        if digest != node.state_digest:
+            if node.state_digest:  # a new node has none: its first state is the one of its first revision
+                node.revision += 1
+            node.state_digest = digest
+            session.add(node)
+    session.flush()
+
+
+def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) -> bool:
+    """Hand out another TURN service if the present one is not the best now; tell whether it was replaced."""
+    chosen = _choose(session, facts, read_fleet(session), now_seconds)
+    if chosen == _in_use(read_fleet(session)):
+        return False
+    fleet = begin_change(session)
+    chosen = _choose(session, facts, fleet, now_seconds)  # what was read before others were held off is stale
+    fleet.turn_host, fleet.turn_port = (chosen.host, chosen.port) if chosen else (None, None)
+    session.add(fleet)
+    renew_revisions(session, facts)
+    return True
+
+
+def raise_revision(session: Session, name: str, applied_revision: int) -> None:
+    """Get ahead of a node that has applied a revision which this database has not given out.
+
+    That happens after a backup was restored. Without it, the node would take everything for old.
+    """
+    begin_change(session)
+    session.exec(
+        update(Node)
+        .where(col(Node.name) == name, col(Node.revision) < applied_revision)
+        .values(revision=applied_revision + 1)
+    )
+
+
+def _choose(session: Session, facts: FleetFacts, fleet: Fleet, now_seconds: int) -> TurnService | None:
+    if facts.turn_name is not None:
+        return TurnService(facts.turn_name, facts.turn_port)
+    return choose_turn_service(find_turn_candidates(session, now_seconds), _in_use(fleet))
+
+
+def _in_use(fleet: Fleet) -> TurnService | None:
+    if fleet.turn_host is None or fleet.turn_port is None:
+        return None
+    return TurnService(fleet.turn_host, fleet.turn_port)
+
+
+def _gather(node: Node, fleet: Fleet, fleet_policy: FleetPolicy, node_policy: NodePolicy | None) -> NodeFacts:
+    return NodeFacts(
+        kind=NodeKind(node.kind),
+        residue=node.residue,
+        policy=inherit(PolicyValues.model_validate(fleet_policy), [node_policy] if node_policy else []),
+        rules=FleetRules.model_validate(fleet_policy),
+        turn=_in_use(fleet),
+        modulus=decide_modulus(fleet.mail_nodes_ever),
+    )

@@ -1,0 +1,128 @@
+"""The database behind the channels: what a node is owed, and what it says.
+
+For: channels and their hub, which call these blocking functions in threads.
+Not for: frames or signatures; documents are signed here because both keys and rows are at hand.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from controlplane.nodes.desired import raise_revision, read_wanted, renew_revisions, renew_turn_service
+from controlplane.nodes.fleet import begin_change, read_change_count
+from controlplane.nodes.models import Node, NodeReport
+from controlplane.nodes.reports import keep_report, read_report
+from controlplane.operations.service import acknowledge, list_waiting, write_contract
+from controlplane.plane import Plane
+from nodelink.contract.documents import DocumentType, sign_document
+from nodelink.contract.reports import Report
+from nodelink.contract.states import MAX_REVISION, DesiredState, NodeKind
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a node is owed. `document` is `None` if it has the present desired state already.
+
+    `operations` are signed documents by id.
+    """
+
+    revision: int
+    document: str | None
+    operations: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What channels may do with the database."""
+
+    plane: Plane
+    clock: Callable[[], float] = time.time
+
+    def find_key(self, node: str) -> str | None:
+        """Find a node's public key; `None` for one that is not enrolled."""
+        with self.plane.sessions() as session:
+            row = None if "\0" in node else session.get(Node, node)
+            return None if row is None else row.public_key
+
+    def read_errand(self, node: str, public_key: str, sent_revision: int) -> Errand | None:
+        """Find what a node is owed that was sent `sent_revision`; `None` for no node with this key any more.
+
+        The row is read before what its state is made of: so the state is at least as new as its revision, and
+        whatever is newer has a revision to come.
+        """
+        keys = self.plane.keys
+        with self.plane.sessions() as session:
+            row = session.get(Node, node)
+            if row is None or row.public_key != public_key:
+                return None
+            document = None
+            if row.revision != sent_revision:
+                wanted = read_wanted(session, self.plane.facts, row)
+                desired = DesiredState(
+                    node=node,
+                    revision=wanted.revision,
+                    issued_at_seconds=int(self.clock()),
+                    trusted_keys=keys.trusted,
+                    state=wanted.state,
+                )
+                document = sign_document(keys.current, DocumentType.DESIRED_STATE, desired)
+            operations = {
+                waiting.id: sign_document(keys.current, DocumentType.OPERATION, write_contract(waiting))
+                for waiting in list_waiting(session, node)
+            }
+            return Errand(row.revision, document, operations)
+
+    def note_hello(self, node: str, applied_revision: int) -> None:
+        """Get ahead of a node that is ahead of the database, as after a restored backup."""
+        with self.plane.sessions.begin() as session:
+            row = session.get(Node, node)
+            if row is None or applied_revision <= row.revision:
+                return
+            if applied_revision >= MAX_REVISION:
+                log.warning("revision of node not credible", node=node)
+                return
+            log.warning("node is ahead of the database", node=node, applied=applied_revision)
+            raise_revision(session, node, applied_revision)
+
+    def note_report(self, node: str, report: Report) -> bool:
+        """Keep a report; tell whether other nodes must now hear of something else."""
+        now_seconds = int(self.clock())
+        with self.plane.sessions.begin() as session:
+            row = session.get(Node, node)
+            if row is None:
+                return False
+            former = session.get(NodeReport, node)
+            was = read_report(former)
+            where = (was.public_name, was.public_port) if was else None
+            if not keep_report(session, row, report, now_seconds) or row.kind != NodeKind.TURN:
+                return False
+            if where == (report.public_name, report.public_port):
+                return False
+            session.flush()
+            return renew_turn_service(session, self.plane.facts, now_seconds)
+
+    def note_done(self, node: str, operation: str, problem: str | None) -> None:
+        """Note that an operation needs not be sent again."""
+        with self.plane.sessions.begin() as session:
+            acknowledge(session, node, operation, problem, int(self.clock()))
+
+    def read_change_count(self) -> int:
+        """Read how often anything changed, by whichever process."""
+        with self.plane.sessions() as session:
+            return read_change_count(session)
+
+    def tend_turn_service(self) -> bool:
+        """See whether the TURN service that is handed out still is the best; tell whether it was replaced."""
+        with self.plane.sessions.begin() as session:
+            return renew_turn_service(session, self.plane.facts, int(self.clock()))
+
+    def adopt_settings(self) -> None:
+        """Put settings in force that have changed since the last start, as far as they concern nodes."""
+        with self.plane.sessions.begin() as session:
+            begin_change(session)
+            renew_turn_service(session, self.plane.facts, int(self.clock()))
+            renew_revisions(session, self.plane.facts)

@@ -1,0 +1,51 @@
+"""The fleet's own row, which orders all changes, and its secrets.
+
+For: whoever changes something that nodes must hear of. He begins with `begin_change`.
+Not for: what changes.
+"""
+
+from secrets import token_urlsafe
+
+from sqlmodel import Session, col, select, update
+
+from controlplane.nodes.models import Fleet, Secret
+from controlplane.vault import Vault
+
+TURN_SECRET = "turn-shared-secret"  # noqa: S105 - the name of a secret
+IS_CHANGED = "is_changed"
+
+
+def begin_change(session: Session) -> Fleet:
+    """Hold every other change off until this one is committed, and have nodes looked after when it is.
+
+    Being the first statement that writes, it takes SQLite's write lock, or PostgreSQL's lock on this row;
+    what is read after it is the latest, so a decision that is based on it still holds at the commit.
+    """
+    session.exec(update(Fleet).values(change_count=col(Fleet.change_count) + 1))
+    session.expire_all()
+    session.info[IS_CHANGED] = True
+    return read_fleet(session)
+
+
+def read_fleet(session: Session) -> Fleet:
+    """Read the fleet's row."""
+    return session.exec(select(Fleet)).one()
+
+
+def read_change_count(session: Session) -> int:
+    """Read how often anything changed that nodes must hear of; one cheap query."""
+    return session.exec(select(Fleet.change_count)).one()
+
+
+def load_turn_secret(session: Session, vault: Vault) -> str:
+    """Read the secret that TURN nodes and mail nodes share; make it at the first start.
+
+    Raises:
+        BadInstallationError: It was encrypted with another master key.
+    """
+    kept = session.get(Secret, TURN_SECRET)
+    if kept is not None:
+        return vault.open(TURN_SECRET, kept.sealed)
+    secret = token_urlsafe(32)
+    session.add(Secret.model_validate({"name": TURN_SECRET, "sealed": vault.seal(TURN_SECRET, secret)}))
+    return secret

@@ -1,0 +1,121 @@
+"""All channels that are open at this replica.
+
+For: pushing changes to nodes as soon as there are any, and finding the channel of a node to ask it something.
+Not for: what a channel says (channel.py).
+
+    a request commits a change ──▶ wake() ─┐
+    another process does       ──▶ poll ───┴──▶ has the fleet's change count risen? ──▶ kick every channel
+
+A kicked channel looks in the database for what its node is owed. A kick that is lost costs half a second.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+from pydantic import JsonValue
+from sqlalchemy.exc import OperationalError
+from starlette.websockets import WebSocket
+
+from controlplane.errors import NodeNotConnectedError
+from controlplane.nodes.channel import Channel, Ending
+from controlplane.nodes.desk import Desk
+from nodelink.daemon.tasks import open_task_group
+
+POLL_SECONDS = 0.5
+TEND_SECONDS = 5.0
+ASK_SECONDS = 5.0
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class ChannelHub:
+    """The channels, by the name of their node."""
+
+    desk: Desk
+    registry: CollectorRegistry
+    _channels: dict[str, Channel] = field(init=False, default_factory=dict)
+    _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
+    _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Look for changes until the stack unwinds."""
+        self._loop = asyncio.get_running_loop()
+        connected = Gauge(
+            "controlplane_connected_nodes", "Nodes with a channel to this replica.", registry=self.registry
+        )
+        connected.set_function(lambda: len(self._channels))
+        await asyncio.to_thread(self.desk.adopt_settings)
+        spawn = await open_task_group(stack)
+        spawn(self._watch_changes())
+        spawn(self._tend())
+
+    def wake(self) -> None:
+        """Look for changes at once. May be called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def serve(self, websocket: WebSocket, node: str, public_key: str) -> None:
+        """Speak with a node that was admitted, in place of an older channel of it, until either side ends."""
+        channel = Channel(node, public_key, websocket, self.desk, self.wake)
+        former = self._channels.get(node)
+        if former is not None:
+            former.end(Ending.REPLACED)
+        self._channels[node] = channel
+        try:
+            await channel.run()
+        finally:
+            if self._channels.get(node) is channel:
+                del self._channels[node]
+
+    async def ask_node(
+        self,
+        node: str,
+        name: str,
+        arguments: Mapping[str, JsonValue] | None = None,
+        timeout_seconds: float = ASK_SECONDS,
+    ) -> JsonValue:
+        """Ask a node something that it answers from what it knows.
+
+        Raises:
+            NodeNotConnectedError: It has no channel to this replica.
+            NodeRefusedError: It cannot answer that.
+            NodeSilentError: It did not answer in time.
+        """
+        channel = self._channels.get(node)
+        if channel is None:
+            raise NodeNotConnectedError(node=node)
+        return await channel.ask(name, arguments or {}, timeout_seconds)
+
+    async def _watch_changes(self) -> None:
+        seen: int | None = None
+        while True:
+            try:
+                count = await asyncio.to_thread(self.desk.read_change_count)
+            except OperationalError as error:
+                log.warning("database busy", cause=str(error.orig))
+            else:
+                if count != seen:
+                    seen = count
+                    for channel in self._channels.values():
+                        channel.kick()
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+            self._woken.clear()
+
+    async def _tend(self) -> None:
+        """See from time to time whether a TURN node has gone whose address is handed out."""
+        while True:
+            await asyncio.sleep(TEND_SECONDS)
+            try:
+                if await asyncio.to_thread(self.desk.tend_turn_service):
+                    self.wake()
+            except OperationalError as error:
+                log.warning("database busy", cause=str(error.orig))

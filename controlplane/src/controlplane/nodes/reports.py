@@ -1,0 +1,99 @@
+"""What nodes tell of themselves: kept, read back and judged.
+
+For: the fleet view, and finding a TURN service.
+Not for: receiving reports (channel.py).
+"""
+
+import math
+
+import structlog
+from pydantic import ValidationError
+from sqlmodel import Session, col, select
+
+from controlplane.nodes.models import Health, Node, NodePublic, NodeReport
+from controlplane.nodes.turn_access import TurnCandidate
+from nodelink.contract.reports import Report
+from nodelink.contract.states import NodeKind
+
+CONNECTED_SECONDS = 15
+"""A node reports every 5 s: after three reports that did not come, it counts as gone."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def keep_report(session: Session, node: Node, report: Report, now_seconds: int) -> bool:
+    """Keep a node's report, in place of its former one; tell whether it was kept.
+
+    One that is of another kind of node is not.
+    """
+    # JSON has no word for what is no number, so such a figure could not be read back.
+    figures = {name: value for name, value in report.figures.items() if math.isfinite(value)}
+    body = report.model_copy(update={"figures": figures}).model_dump_json()
+    if report.kind is not NodeKind(node.kind):
+        log.warning("report not kept", node=node.name, kind=report.kind)
+        return False
+    row = {"node_name": node.name, "received_at_seconds": now_seconds, "body": body}
+    session.merge(NodeReport.model_validate(row))
+    return True
+
+
+def read_report(row: NodeReport | None) -> Report | None:
+    """Read a report back; `None` where there is none, or none that this version understands."""
+    if row is None:
+        return None
+    try:
+        return Report.model_validate_json(row.body)
+    except ValidationError:
+        log.warning("report not readable", node=row.node_name)
+        return None
+
+
+def list_nodes(session: Session, now_seconds: int) -> list[NodePublic]:
+    """List all nodes by name, and how each is."""
+    rows = session.exec(select(Node).order_by(col(Node.name))).all()
+    reports = {row.node_name: row for row in session.exec(select(NodeReport))}
+    return [describe_node(node, reports.get(node.name), now_seconds) for node in rows]
+
+
+def describe_node(node: Node, row: NodeReport | None, now_seconds: int) -> NodePublic:
+    """Describe a node and how it is, by its last report."""
+    report = read_report(row)
+    age_seconds = None if row is None else max(0, now_seconds - row.received_at_seconds)
+    return NodePublic.model_validate(
+        node,
+        update={
+            "health": judge_health(report, age_seconds),
+            "is_connected": is_fresh(age_seconds),
+            "applied_revision": 0 if report is None else report.applied_revision,
+            "report_age_seconds": age_seconds,
+            "report": report,
+        },
+    )
+
+
+def judge_health(report: Report | None, age_seconds: int | None) -> Health:
+    """Say in one word how a node is."""
+    if report is None:
+        return Health.NEVER_SEEN
+    if not is_fresh(age_seconds):
+        return Health.NOT_CONNECTED
+    return Health.PROBLEM if report.problems else Health.OK
+
+
+def is_fresh(age_seconds: int | None) -> bool:
+    """Tell whether a node whose report has this age is connected."""
+    return age_seconds is not None and age_seconds <= CONNECTED_SECONDS
+
+
+def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandidate]:
+    """Find the TURN nodes that have said where they are."""
+    statement = select(Node, NodeReport).where(
+        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.TURN.value
+    )
+    candidates = []
+    for node, row in session.exec(statement):
+        report = read_report(row)
+        if report is not None:
+            is_connected = is_fresh(now_seconds - row.received_at_seconds)
+            candidates.append(TurnCandidate(node.name, report.public_name, report.public_port, is_connected))
+    return candidates

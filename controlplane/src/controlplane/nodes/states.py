@@ -1,0 +1,82 @@
+"""Decide what a node is to do: a pure function of what is known.
+
+For: the one place where policy, TURN and secrets become a desired state of the contract.
+Not for: gathering what is known (desired.py), signing or sending (channel.py).
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import assert_never
+
+from controlplane.nodes.turn_access import TurnService
+from controlplane.policy.models import FleetRules, PolicyValues
+from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess, TurnNodeState
+
+TURN_REALM = "madfleet"
+"""Nobody reads it, and it is in every refusal of a TURN node: it must be short."""
+
+CREDENTIAL_MARGIN_SECONDS = 86_400
+"""How much longer than mail nodes make them valid a TURN node accepts credentials: clocks differ, and a
+lowered lifetime reaches TURN nodes before the credentials from before have expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFacts:
+    """What a process knows of its fleet since its start. `turn_secrets` are all live ones, newest first."""
+
+    turn_name: str | None
+    turn_port: int
+    turn_secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a desired state is made of. `policy` is what is in force on this node."""
+
+    kind: NodeKind
+    residue: int | None
+    policy: PolicyValues
+    rules: FleetRules
+    turn: TurnService | None
+    modulus: int
+
+
+def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
+    """Decide what a node is to do."""
+    match node.kind:
+        case NodeKind.MAIL:
+            return MailNodeState(
+                registration_open=node.policy.registration_open,
+                jit_enabled=node.policy.jit_enabled,
+                quota_bytes=node.policy.quota_bytes,
+                message_bytes=node.policy.message_bytes,
+                turn=_decide_turn_access(node, fleet),
+            )
+        case NodeKind.TURN:
+            return TurnNodeState(
+                realm=TURN_REALM,
+                secrets=fleet.turn_secrets,
+                credential_lifetime_seconds=node.rules.turn_lifetime_seconds + CREDENTIAL_MARGIN_SECONDS,
+                allocations_per_credential=node.rules.turn_allocations_per_credential,
+                allocations=node.rules.turn_allocations,
+            )
+        case _:
+            assert_never(node.kind)
+
+
+def digest_state(state: NodeState) -> str:
+    """Compute what tells two states apart. It reveals nothing: the secret within cannot be guessed."""
+    return sha256(state.model_dump_json().encode()).hexdigest()
+
+
+def _decide_turn_access(node: NodeFacts, fleet: FleetFacts) -> TurnAccess | None:
+    if node.turn is None or node.residue is None:
+        return None
+    return TurnAccess(
+        host=node.turn.host,
+        port=node.turn.port,
+        secret=fleet.turn_secrets[0],
+        residue=node.residue,
+        modulus=node.modulus,
+        lifetime_seconds=node.rules.turn_lifetime_seconds,
+    )

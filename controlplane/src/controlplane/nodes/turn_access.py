@@ -1,0 +1,67 @@
+"""Decide which TURN service mail nodes hand out, and how their credentials stay apart.
+
+For: pure functions.
+Not for: making credentials; each mail node does that for its own accounts.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from controlplane.errors import FleetFullError
+
+SMALLEST_MODULUS = 16
+LARGEST_MODULUS = 65_536
+"""The largest power of two that leaves each node a second of every day, as contract.states demands."""
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+"""A name or an IPv4 literal. Apps split what they are given at colons, so an IPv6 literal is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnService:
+    """Where TURN is to be had."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCandidate:
+    """What a TURN node says of itself."""
+
+    node: str
+    public_name: str
+    public_port: int
+    is_connected: bool
+
+
+def choose_turn_service(
+    candidates: Iterable[TurnCandidate], in_use: TurnService | None
+) -> TurnService | None:
+    """Choose the TURN node whose address is handed out; `None` where there is none.
+
+    A connected node goes before one that is not, then the one in use before others, then the name decides:
+    so that apps are sent elsewhere only when there is a reason.
+    """
+    usable = [candidate for candidate in candidates if _HOST.fullmatch(candidate.public_name)]
+    if not usable:
+        return None
+
+    def rank(candidate: TurnCandidate) -> tuple[bool, bool, str]:
+        service = TurnService(candidate.public_name, candidate.public_port)
+        return not candidate.is_connected, service != in_use, candidate.node
+
+    best = min(usable, key=rank)
+    return TurnService(best.public_name, best.public_port)
+
+
+def decide_modulus(mail_nodes_ever: int) -> int:
+    """Decide by what all mail nodes divide, so that each has a residue of its own.
+
+    Raises:
+        FleetFullError: There have been more mail nodes than there can be residues.
+    """
+    if mail_nodes_ever > LARGEST_MODULUS:
+        raise FleetFullError(mail_nodes_ever=mail_nodes_ever)
+    return max(SMALLEST_MODULUS, 1 << (mail_nodes_ever - 1).bit_length())

@@ -1,0 +1,119 @@
+"""The rules of operations.
+
+    created ──▶ waiting, signed and handed over again and again ──▶ done │ failed
+
+For: endpoints, which create them, and the channel, which hands them over.
+Not for: signing or sending (nodes/channel.py).
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from secrets import token_urlsafe
+
+import structlog
+from sqlmodel import Session, col, select
+
+from controlplane.errors import BadAddressError, UnknownOperationError, WrongKindError
+from controlplane.nodes.enrolment import read_node
+from controlplane.nodes.fleet import begin_change
+from controlplane.operations.models import NodeOperation, OperationName, OperationPublic, OperationState
+from nodelink.contract.operations import Operation
+from nodelink.contract.states import NodeKind
+
+_ADDRESS = re.compile(r"[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]{1,255}", re.ASCII)
+"""Only what can be no address at all is refused here; the node knows its own accounts."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def remove_account(session: Session, node_name: str, address: str, now_seconds: int) -> NodeOperation:
+    """Have an account removed from its node; asking again while that is waiting changes nothing.
+
+    Raises:
+        BadAddressError: It is no address.
+        UnknownNodeError: There is no node of this name.
+        WrongKindError: It is no mail node.
+    """
+    if not _ADDRESS.fullmatch(address):
+        raise BadAddressError(node=node_name)
+    begin_change(session)
+    if read_node(session, node_name).kind != NodeKind.MAIL:
+        raise WrongKindError(node=node_name)
+    arguments = json.dumps({"address": address.lower()})
+    waiting = list_waiting(session, node_name)
+    for row in waiting:
+        if (OperationName(row.name), row.arguments) == (OperationName.REMOVE_ACCOUNT, arguments):
+            return row
+    row = NodeOperation.model_validate(
+        {
+            "id": token_urlsafe(16),
+            "node_name": node_name,
+            "name": OperationName.REMOVE_ACCOUNT,
+            "arguments": arguments,
+            "created_at_seconds": now_seconds,
+            "acknowledged_at_seconds": None,
+            "problem": None,
+        }
+    )
+    session.add(row)
+    log.info("operation created", node=node_name, operation=row.id, name=row.name)
+    return row
+
+
+def read_operation(session: Session, operation_id: str) -> NodeOperation:
+    """Look an operation up.
+
+    Raises:
+        UnknownOperationError: There is none with this id, or its node has been retired.
+    """
+    row = None if "\0" in operation_id else session.get(NodeOperation, operation_id)
+    if row is None:
+        raise UnknownOperationError(operation=operation_id)
+    return row
+
+
+def list_waiting(session: Session, node_name: str) -> Sequence[NodeOperation]:
+    """List what still needs doing on a node, the oldest first."""
+    return session.exec(
+        select(NodeOperation)
+        .where(
+            col(NodeOperation.node_name) == node_name, col(NodeOperation.acknowledged_at_seconds).is_(None)
+        )
+        .order_by(col(NodeOperation.created_at_seconds), col(NodeOperation.id))
+    ).all()
+
+
+def acknowledge(
+    session: Session, node_name: str, operation_id: str, problem: str | None, now_seconds: int
+) -> None:
+    """Note that a node has done an operation of its own, or never will; the first word counts."""
+    row = None if "\0" in operation_id else session.get(NodeOperation, operation_id)
+    if row is None or row.node_name != node_name or row.acknowledged_at_seconds is not None:
+        return
+    row.acknowledged_at_seconds = now_seconds
+    row.arguments = None
+    # A NUL would be refused by PostgreSQL, and the operation would come again for ever.
+    row.problem = None if problem is None else problem.replace("\0", "")
+    session.add(row)
+    log.info("operation acknowledged", node=node_name, operation=operation_id, problem=row.problem)
+
+
+def describe_operation(row: NodeOperation) -> OperationPublic:
+    """Describe an operation and how far it is."""
+    if row.acknowledged_at_seconds is None:
+        state = OperationState.WAITING
+    else:
+        state = OperationState.DONE if row.problem is None else OperationState.FAILED
+    return OperationPublic.model_validate(row, update={"state": state})
+
+
+def write_contract(row: NodeOperation) -> Operation:
+    """Put an operation that is waiting into the contract's form."""
+    return Operation(
+        id=row.id,
+        node=row.node_name,
+        name=row.name,
+        arguments=json.loads(row.arguments or "{}"),
+        issued_at_seconds=row.created_at_seconds,
+    )

@@ -1,0 +1,131 @@
+"""The daemon as its service manager and its nodes meet it: a process with TLS, signals and exit codes."""
+
+import asyncio
+import json
+import ssl
+import subprocess
+import sys
+import urllib.request
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from nodelink.channel.agent import NodeAgent
+from nodelink.channel.client_tls import build_client_context
+from nodelink.channel.joining import join_fleet
+from nodelink.channel.node_files import NodeFiles
+from nodelink.contract.enrolment import read_join_token
+from nodelink.contract.reports import Report
+from nodelink.contract.states import NodeKind, NodeState
+from nodelink.daemon.settings import EXIT_BAD_CONFIGURATION
+from nodelink.daemon.tls import read_spki_pin
+from support.clocks import until
+from support.controlplane_process import Installation, install
+from support.controlplane_site import make_report
+
+pytestmark = pytest.mark.anyio
+
+
+def get(installation: Installation, path: str) -> int:
+    context = ssl.create_default_context(cafile=str(installation.directory / "tls.crt"))
+    with urllib.request.urlopen(installation.url + path, context=context, timeout=5) as answer:  # noqa: S310 - our own URL
+        status: int = answer.status
+        return status
+
+
+def test_daemon_is_ready_serves_and_stops_when_told(tmp_path: Path) -> None:
+    installation = install(tmp_path)
+
+    with installation.start() as process:
+        assert get(installation, "/") == 200
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+
+    assert process.returncode == 0
+    events = [json.loads(line)["event"] for line in output.splitlines()]
+    assert "daemon ready" in events
+    assert "daemon stopping" in events
+
+
+def join(installation: Installation, directory: Path) -> NodeAgent:
+    """Join a real agent of a node, which verifies the control plane by its pinned key."""
+    token = read_join_token(installation.run("join-token", "mail1", "--kind", "mail").stdout)
+    assert token.tls_pin == read_spki_pin(installation.directory / "tls.crt")
+    files = NodeFiles(directory)
+    enrolment = join_fleet(files, NodeKind.MAIL, token)
+    applied: list[NodeState] = []
+
+    def report(revision: int) -> Report:
+        return make_report(applied_revision=revision)
+
+    agent = NodeAgent(
+        files=files,
+        identity=files.load_identity(),
+        enrolment=enrolment,
+        software_version="0.1.0",
+        apply=applied.append,
+        read_report=report,
+        build_tls=lambda: build_client_context(enrolment.tls_pin),
+    )
+    agent.restore()
+    return agent
+
+
+async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path: Path) -> None:
+    installation = install(tmp_path)
+    async with AsyncExitStack() as stack:
+        with installation.start() as process:
+            agent = await asyncio.to_thread(join, installation, tmp_path / "node")
+            await agent.start(stack)
+            await until(lambda: agent.applied_revision == 1)
+            closed = await asyncio.to_thread(installation.run, "registration", "close")
+            assert closed.returncode == 0
+            await until(lambda: agent.applied_revision == 2, within_seconds=2)
+            process.terminate()
+            await asyncio.to_thread(process.communicate, timeout=15)  # meanwhile the agent says goodbye
+        kept = agent.files.read_state()
+        assert kept is not None
+
+        with installation.start():
+            await until(lambda: bool(agent.connected))
+            opened = await asyncio.to_thread(installation.run, "registration", "open")
+            assert opened.returncode == 0
+            await until(lambda: agent.applied_revision == 3, within_seconds=2)
+            nodes = json.loads((await asyncio.to_thread(installation.run, "nodes", "--json")).stdout)
+
+    assert (nodes[0]["health"], nodes[0]["applied_revision"], nodes[0]["revision"]) == ("ok", 3, 3)
+
+
+def start_and_fail(installation: Installation) -> str:
+    command = [sys.executable, "-m", "controlplane.main", "--settings", str(installation.settings)]
+    process = subprocess.run(command, check=False, capture_output=True, text=True, timeout=15)
+    assert process.returncode == EXIT_BAD_CONFIGURATION, process.stderr
+    assert process.stderr.count("\n") == 1
+    return process.stderr
+
+
+def test_missing_certificate_is_bad_configuration(tmp_path: Path) -> None:
+    installation = install(tmp_path)
+    (tmp_path / "tls.crt").unlink()
+
+    assert "tls.crt" in start_and_fail(installation)
+
+
+def test_damaged_database_is_bad_configuration(tmp_path: Path) -> None:
+    installation = install(tmp_path)
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "controlplane.sqlite").write_bytes(b"garbage" * 1000)
+
+    assert "The database cannot be opened" in start_and_fail(installation)
+
+
+def test_state_directory_that_is_a_file_is_bad_configuration(tmp_path: Path) -> None:
+    installation = install(tmp_path)
+    (tmp_path / "state").write_text("in the way")
+
+    assert "state directory" in start_and_fail(installation)
+
+
+def test_address_of_somebody_else_is_bad_configuration(tmp_path: Path) -> None:
+    assert "Cannot listen on 192.0.2.1" in start_and_fail(install(tmp_path, listen_addresses="192.0.2.1"))

@@ -1,0 +1,262 @@
+"""The command line as an operator meets it; what needs no process of its own runs in this one."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from controlplane.admins.models import Role
+from controlplane.admins.tokens import identify
+from controlplane.cli import main as cli
+from controlplane.cli.main import app
+from controlplane.cli.output import make_printable, write_table
+from controlplane.nodes.desk import Desk
+from controlplane.plane import open_plane
+from controlplane.settings import ControlPlaneSettings
+from nodelink.contract.enrolment import Enrolment, read_join_token
+from nodelink.contract.keys import PrivateKey
+from nodelink.contract.states import NodeKind
+from nodelink.daemon.settings import read_settings
+from support.controlplane_process import Installation, install
+from support.controlplane_site import make_report
+
+KEY = PrivateKey.generate().public.x
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """Undo what a command sets up for its process."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return install(tmp_path)
+
+
+def settings_of(installation: Installation) -> ControlPlaneSettings:
+    return read_settings(ControlPlaneSettings, installation.settings)
+
+
+def run(installation: Installation, *arguments: str) -> str:
+    """Run a command that succeeds; return what it prints on standard output."""
+    result = CliRunner().invoke(app, ["--settings", str(installation.settings), *arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+Refuse = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def refuse(
+    installation: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Refuse:
+    """Run a command that fails, through the same door as the installed program."""
+
+    def refuse(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["madfleet", "--settings", str(installation.settings), *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert isinstance(end.value.code, int)
+        return end.value.code, capsys.readouterr().err
+
+    return refuse
+
+
+def test_every_command_explains_itself(installation: Installation) -> None:
+    help_text = run(installation, "--help")
+    commands = [
+        "nodes",
+        "status",
+        "join-token",
+        "enrol",
+        "retire",
+        "registration",
+        "jit",
+        "quota",
+        "admin-token",
+    ]
+
+    for command in commands:
+        assert command in help_text
+        assert "Usage" in run(installation, command, "--help")
+
+
+def test_admin_token_is_shown_once_with_address_and_code(installation: Installation) -> None:
+    output = run(installation, "admin-token", "--name", "bob", "--role", "viewer")
+
+    token = re.search(r"madfleet-admin-\S+", output)
+    assert token is not None
+    assert f"{installation.url}/admin" in output
+    assert output.count("█") > 100
+    assert "not shown again" in output
+    with open_plane(settings_of(installation)) as plane, plane.sessions() as session:
+        caller = identify(session, plane.vault, token[0])
+    assert caller is not None
+    assert (caller.name, caller.role) == ("bob", Role.VIEWER)
+
+
+def test_replaced_admin_token_is_good_no_more(installation: Installation) -> None:
+    first = json.loads(run(installation, "admin-token", "--json"))
+    second = json.loads(run(installation, "admin-token", "--json", "--replace"))
+
+    with open_plane(settings_of(installation)) as plane, plane.sessions() as session:
+        assert identify(session, plane.vault, first["token"]) is None
+        assert identify(session, plane.vault, second["token"]) is not None
+    assert second["link"] == f"{installation.url}/#token={second['token']}"
+
+
+def test_join_token_is_all_of_standard_output(installation: Installation) -> None:
+    token = read_join_token(run(installation, "join-token", "turn1", "--kind", "turn", "--valid-for", "1"))
+
+    assert token.url == installation.url
+    assert token.tls_pin is not None
+
+
+def test_enrolment_is_printed_or_written(installation: Installation, tmp_path: Path) -> None:
+    printed = Enrolment.model_validate_json(
+        run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+    )
+    file = tmp_path / "enrolment.json"
+    run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY, "--output", str(file))
+
+    assert (printed.node, printed.kind, printed.url) == ("mail1", NodeKind.MAIL, installation.url)
+    assert Enrolment.model_validate_json(file.read_bytes()) == printed
+
+
+def test_key_is_replaced_only_on_demand(installation: Installation, refuse: Refuse) -> None:
+    other = PrivateKey.generate().public.x
+    enrol = ("enrol", "mail1", "--kind", "mail", "--public-key")
+    run(installation, *enrol, KEY)
+
+    code, error = refuse(*enrol, other)
+    run(installation, *enrol, other, "--replace-key")
+
+    assert (code, "replaced" in error) == (1, True)
+    assert json.loads(run(installation, "nodes", "--json"))[0]["public_key"] == other
+
+
+def test_nodes_are_listed_with_health_and_revisions(installation: Installation) -> None:
+    run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+    with open_plane(settings_of(installation)) as plane:
+        Desk(plane).note_report("mail1", make_report(public_name="\x1b[31mred", problems=("Full.",)))
+
+    table = run(installation, "nodes")
+
+    assert re.search(r"mail1 +mail +problem +1/1 +\d s +0\.1\.0 +\?\[31mred", table)
+    assert "\x1b" not in table + run(installation, "nodes", "--json")
+
+
+def test_empty_fleet_says_what_to_do(installation: Installation) -> None:
+    assert "madfleet join-token" in run(installation, "nodes")
+
+
+def test_policy_is_changed_for_the_fleet_and_for_one_node(installation: Installation) -> None:
+    run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+
+    run(installation, "registration", "close")
+    run(installation, "jit", "off")
+    run(installation, "quota", "500M")
+    run(installation, "registration", "open", "--node", "mail1")
+    run(installation, "quota", "2G", "--node", "mail1")
+    run(installation, "jit", "fleet", "--node", "mail1")
+
+    status = json.loads(run(installation, "status", "--json"))
+    assert (status["registration_open"], status["jit_enabled"], status["quota_bytes"]) == (
+        False,
+        False,
+        500 << 20,
+    )
+    assert status["nodes"]["never seen"] == 1
+    # Six changes, of which the last one and the first, being overridden later, count as well: all but JIT's.
+    assert json.loads(run(installation, "nodes", "--json"))[0]["revision"] == 6
+    text = run(installation, "status")
+    assert re.search(r"Registration: +closed", text)
+    assert re.search(r"Nodes: +1 never seen", text)
+
+
+def test_retired_node_is_gone(installation: Installation) -> None:
+    run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+
+    assert "retired" in run(installation, "retire", "mail1")
+    assert json.loads(run(installation, "nodes", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "remedy"),
+    [
+        (("retire", "mail9"), 1, "List the nodes"),
+        (("registration", "open", "--node", "mail9"), 1, "List the nodes"),
+        (("registration", "perhaps"), 2, "'open', 'close'"),
+        (("registration", "fleet"), 2, "--node"),
+        (("quota", "much"), 2, "500M"),
+        (("quota", "1023K"), 2, "1M"),
+        (("quota", "1025T"), 2, "1M"),
+        (("quota", "1M", "--node", "Mail 1"), 2, "DNS label"),
+        (("enrol", "mail1", "--kind", "mail", "--public-key", "x"), 2, "identity"),
+        (("enrol", "mail1", "--kind", "web", "--public-key", KEY), 2, "'mail', 'turn'"),
+        (
+            ("enrol", "mail1", "--kind", "mail", "--public-key", KEY, "--output", "/nowhere/x"),
+            2,
+            "/nowhere/x",
+        ),
+        (("join-token", "mail1", "--kind", "mail", "--valid-for", "721"), 2, "720"),
+        (("admin-token", "--name", "\x1b"), 2, "letters"),
+        (("nowhere",), 2, "nowhere"),
+    ],
+)
+def test_refusal_names_the_remedy(refuse: Refuse, arguments: tuple[str, ...], code: int, remedy: str) -> None:
+    refused = refuse(*arguments)
+
+    assert refused[0] == code
+    assert remedy in refused[1]
+
+
+def test_refused_enrolment_file_leaves_no_node_behind(installation: Installation, refuse: Refuse) -> None:
+    (installation.directory / "tls.crt").unlink()
+    enrol = ("enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+
+    code, error = refuse(*enrol)
+
+    assert (code, "tls.crt" in error) == (2, True)
+    assert json.loads(run(installation, "nodes", "--json")) == []
+
+
+def test_installed_program_runs_and_prints_nothing_else(installation: Installation) -> None:
+    made = installation.run("admin-token", "--json")
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert json.loads(made.stdout)["url"] == f"{installation.url}/admin"
+
+
+def test_wrong_configuration_ends_with_code_2_and_one_sentence(installation: Installation) -> None:
+    with installation.settings.open("a") as file:
+        file.write("CONTROLPLANE_COLOUR=blue\n")
+    ended = installation.run("status")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "CONTROLPLANE_COLOUR is no setting. Remove it, or correct its spelling.\n"
+
+
+def test_settings_may_come_from_the_environment(installation: Installation) -> None:
+    lines = installation.settings.read_text().splitlines()
+    environment = os.environ | dict(line.split("=", 1) for line in lines)
+    command = [sys.executable, "-m", "controlplane.cli.main", "status"]
+
+    status = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=15)
+
+    assert installation.url in status.stdout
+
+
+def test_table_has_straight_columns() -> None:
+    assert write_table(("A", "BB"), [("ccc", "d"), ("e", "f")]) == "A    BB\nccc  d\ne    f"
+    assert make_printable("a\x00b\x9bc\u202ed") == "a?b?c?d"

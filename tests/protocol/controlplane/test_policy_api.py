@@ -1,0 +1,275 @@
+"""Policy as operators meet it over HTTP, and what nodes get of it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from controlplane.errors import StaleRevisionError
+from controlplane.nodes.desired import Wanted, read_wanted
+from controlplane.nodes.desk import Desk
+from controlplane.nodes.enrolment import read_node
+from controlplane.plane import Plane
+from controlplane.policy import service
+from controlplane.policy.models import FleetPolicyChange
+from nodelink.contract.states import MailNodeState, NodeKind, TurnNodeState
+from support.controlplane_site import NOW, Clock, add_node, make_report, open_client, open_test_plane
+
+FLEET = "/api/v1/policy"
+MAIL1 = "/api/v1/nodes/mail1/policy"
+CLOSE = {"registration_open": False}
+
+
+@pytest.fixture
+def client(plane: Plane) -> Iterator[TestClient]:
+    for name in ("mail1", "mail2"):
+        add_node(plane, name)
+    add_node(plane, "turn1", NodeKind.TURN)
+    with open_client(plane) as client:
+        yield client
+
+
+def change(client: TestClient, url: str, revision: int, **values: object) -> tuple[int, dict[str, object]]:
+    answer = client.patch(url, json={"revision": revision} | values)
+    return answer.status_code, answer.json()
+
+
+def wanted(plane: Plane, name: str) -> Wanted:
+    with plane.sessions() as session:
+        return read_wanted(session, plane.facts, read_node(session, name))
+
+
+def mail_state(plane: Plane, name: str) -> MailNodeState:
+    state = wanted(plane, name).state
+    assert isinstance(state, MailNodeState)
+    return state
+
+
+def revisions(plane: Plane) -> list[int]:
+    return [wanted(plane, name).revision for name in ("mail1", "mail2", "turn1")]
+
+
+def test_fleet_begins_open(client: TestClient) -> None:
+    assert client.get(FLEET).json() == {
+        "revision": 1,
+        "registration_open": True,
+        "jit_enabled": True,
+        "quota_bytes": 1 << 30,
+        "message_bytes": 31_457_280,
+        "turn_lifetime_seconds": 5 * 86_400,
+        "turn_allocations_per_credential": 16,
+        "turn_allocations": 4096,
+    }
+
+
+def test_change_of_the_fleet_reaches_every_mail_node_and_no_other(client: TestClient, plane: Plane) -> None:
+    before = revisions(plane)
+
+    status, policy = change(client, FLEET, 1, **CLOSE)
+
+    assert (status, policy["revision"], policy["registration_open"]) == (200, 2, False)
+    assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 1, 0]
+    assert not mail_state(plane, "mail2").registration_open
+
+
+def test_change_of_turn_rules_reaches_turn_nodes(client: TestClient, plane: Plane) -> None:
+    change(client, FLEET, 1, turn_allocations=100)
+
+    state = wanted(plane, "turn1").state
+    assert isinstance(state, TurnNodeState)
+    assert (state.allocations, wanted(plane, "turn1").revision) == (100, 2)
+
+
+def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Plane) -> None:
+    before = revisions(plane)
+
+    status, policy = change(client, MAIL1, 1, quota_bytes=5 << 20)
+
+    assert (status, policy["revision"]) == (200, 2)
+    assert policy["overrides"] == {
+        "registration_open": None,
+        "jit_enabled": None,
+        "quota_bytes": 5 << 20,
+        "message_bytes": None,
+    }
+    assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
+    assert (mail_state(plane, "mail1").quota_bytes, mail_state(plane, "mail2").quota_bytes) == (
+        5 << 20,
+        1 << 30,
+    )
+
+
+def test_node_that_differs_is_not_woken_by_the_fleet(client: TestClient, plane: Plane) -> None:
+    change(client, MAIL1, 1, registration_open=True)
+    before = revisions(plane)
+
+    change(client, FLEET, 1, **CLOSE)
+
+    assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [0, 1, 0]
+    assert client.get(MAIL1).json()["in_force"]["registration_open"]
+
+
+def test_node_follows_the_fleet_again(client: TestClient, plane: Plane) -> None:
+    change(client, FLEET, 1, **CLOSE)
+    change(client, MAIL1, 1, registration_open=True)
+
+    change(client, MAIL1, 2, registration_open=None)
+
+    assert not mail_state(plane, "mail1").registration_open
+
+
+def test_change_against_an_old_revision_is_refused(client: TestClient) -> None:
+    change(client, FLEET, 1, **CLOSE)
+
+    status, problem = change(client, FLEET, 1, jit_enabled=False)
+
+    assert (status, problem["type"]) == (409, "/problems/stale_revision")
+    assert client.get(FLEET).json()["jit_enabled"]
+    assert change(client, MAIL1, 7, **CLOSE)[0] == 409
+
+
+def test_change_that_changes_nothing_keeps_every_revision(client: TestClient, plane: Plane) -> None:
+    before = revisions(plane)
+
+    assert change(client, FLEET, 1, registration_open=True)[1]["revision"] == 1
+    assert change(client, MAIL1, 1)[1]["revision"] == 1
+    assert revisions(plane) == before
+
+
+def test_of_many_operators_at_the_same_moment_one_wins(client: TestClient) -> None:
+    def close(quota_bytes: int) -> int:
+        return change(client, FLEET, 1, quota_bytes=quota_bytes)[0]
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = sorted(threads.map(close, range(2 << 20, 10 << 20, 1 << 20)))
+
+    assert statuses == [200] + [409] * 7
+
+
+def test_operator_who_looked_before_another_changed_cannot_win(client: TestClient, plane: Plane) -> None:
+    assert client.get(FLEET).status_code == 200
+    closing, jit = (FleetPolicyChange(revision=1, **values) for values in (CLOSE, {"jit_enabled": False}))
+    with plane.sessions() as slow:
+        service.read_fleet_policy(slow)
+        with plane.sessions.begin() as quick:
+            service.change_fleet_policy(quick, plane.facts, closing)
+
+        with pytest.raises(StaleRevisionError):
+            service.change_fleet_policy(slow, plane.facts, jit)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "status"),
+    [
+        ("quota_bytes", (1 << 20) - 1, 422),
+        ("quota_bytes", 1 << 20, 200),
+        ("quota_bytes", 1 << 50, 200),
+        ("quota_bytes", (1 << 50) + 1, 422),
+        ("message_bytes", (1 << 16) - 1, 422),
+        ("message_bytes", 1 << 16, 200),
+        ("message_bytes", 1 << 30, 200),
+        ("message_bytes", (1 << 30) + 1, 422),
+        ("turn_lifetime_seconds", 86_399, 422),
+        ("turn_lifetime_seconds", 86_400, 200),
+        ("turn_lifetime_seconds", 30 * 86_400, 200),
+        ("turn_lifetime_seconds", 30 * 86_400 + 1, 422),
+        ("turn_allocations_per_credential", 0, 422),
+        ("turn_allocations_per_credential", 10_000, 200),
+        ("turn_allocations_per_credential", 10_001, 422),
+        ("turn_allocations", 0, 422),
+        ("turn_allocations", 1_000_000, 200),
+        ("turn_allocations", 1_000_001, 422),
+        ("registration_open", None, 422),
+        ("registration_open", "perhaps", 422),
+        ("colour", "blue", 422),
+        ("revision", 0, 422),
+        ("revision", 2**53, 409),
+        ("revision", 2**53 + 1, 422),
+        ("revision", 10**30, 422),
+    ],
+)
+def test_values_have_limits(client: TestClient, field: str, value: object, status: int) -> None:
+    assert client.patch(FLEET, json={"revision": 1} | {field: value}).status_code == status
+
+
+def test_turn_node_has_no_policy_of_its_own(client: TestClient) -> None:
+    assert client.get("/api/v1/nodes/turn1/policy").json()["type"] == "/problems/wrong_kind"
+
+
+def test_commit_that_fails_is_never_answered_as_a_success(client: TestClient, plane: Plane) -> None:
+    @event.listens_for(plane.sessions, "before_commit", once=True)
+    def fill_the_disk(_: Session) -> None:
+        raise OperationalError("COMMIT", None, OSError("disk full"))
+
+    status, problem = change(client, FLEET, 1, **CLOSE)
+
+    assert (status, problem["type"]) == (503, "/problems/database_busy")
+    assert client.get(FLEET).json()["registration_open"]
+
+
+def test_mail_nodes_hear_where_turn_is_when_a_turn_node_says_so(client: TestClient, plane: Plane) -> None:
+    del client
+    desk, before = Desk(plane, Clock()), revisions(plane)
+    assert mail_state(plane, "mail1").turn is None
+
+    assert desk.note_report("turn1", make_report(NodeKind.TURN))
+    assert not desk.note_report("turn1", make_report(NodeKind.TURN, problems=("It is hot.",)))
+    assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 1, 0]
+    first = mail_state(plane, "mail1").turn
+    assert desk.note_report(
+        "turn1", make_report(NodeKind.TURN, public_name="turn.example.org", public_port=3479)
+    )
+
+    second, other = mail_state(plane, "mail1").turn, mail_state(plane, "mail2").turn
+    assert first is not None
+    assert second is not None
+    assert other is not None
+    assert (first.host, first.port) == ("192.0.2.1", 3478)
+    assert (second.host, second.port) == ("turn.example.org", 3479)
+    assert (second.residue, other.residue, second.modulus) == (0, 1, 16)
+    assert second.secret == other.secret == plane.facts.turn_secrets[0]
+
+
+def test_turn_node_that_has_gone_is_replaced_by_one_that_is_there(client: TestClient, plane: Plane) -> None:
+    del client
+    add_node(plane, "turn2", NodeKind.TURN)
+    clock = Clock(NOW)
+    desk = Desk(plane, clock)
+    desk.note_report("turn1", make_report(NodeKind.TURN))
+    clock.now += 10
+    assert not desk.note_report("turn2", make_report(NodeKind.TURN, public_name="192.0.2.2"))
+    assert not desk.tend_turn_service()
+
+    clock.now += 6
+    assert desk.tend_turn_service()
+
+    turn = mail_state(plane, "mail1").turn
+    assert turn is not None
+    assert turn.host == "192.0.2.2"
+    assert not desk.tend_turn_service()
+
+
+def test_retired_turn_node_is_not_handed_out_any_more(client: TestClient, plane: Plane) -> None:
+    desk = Desk(plane, Clock())
+    desk.note_report("turn1", make_report(NodeKind.TURN))
+
+    client.delete("/api/v1/nodes/turn1")
+
+    assert mail_state(plane, "mail1").turn is None
+
+
+def test_name_in_the_settings_goes_before_what_turn_nodes_say(plane: Plane) -> None:
+    add_node(plane, "mail1")
+    add_node(plane, "turn1", NodeKind.TURN)
+    directory = plane.settings.state_directory.parent
+    with open_test_plane(directory, turn_name="turn.example.org", turn_port=3480) as named:
+        Desk(named, Clock()).adopt_settings()
+        Desk(named, Clock()).note_report("turn1", make_report(NodeKind.TURN))
+        turn = mail_state(named, "mail1").turn
+
+    assert turn is not None
+    assert (turn.host, turn.port) == ("turn.example.org", 3480)

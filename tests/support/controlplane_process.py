@@ -1,0 +1,80 @@
+"""The programs `controlplane` and `madfleet` as processes, on a state directory of their own."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from self_signed import make_certificate
+
+SOON_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where a control plane is installed, and what it was told."""
+
+    directory: Path
+    port: int
+
+    @property
+    def settings(self) -> Path:
+        return self.directory / "settings.env"
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `madfleet` with these settings."""
+        command = [
+            sys.executable,
+            "-m",
+            "controlplane.cli.main",
+            "--settings",
+            str(self.settings),
+            *arguments,
+        ]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=SOON_SECONDS)
+
+    @contextmanager
+    def start(self) -> Iterator[subprocess.Popen[str]]:
+        """Run `controlplane` until it is ready; it is told to end with the block."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            address = f"\0madfleet-test-{os.getpid()}-{self.port}"
+            manager.settimeout(SOON_SECONDS)
+            manager.bind(address)
+            environment = os.environ | {"NOTIFY_SOCKET": f"@{address[1:]}"}
+            command = [sys.executable, "-m", "controlplane.main", "--settings", str(self.settings)]
+            with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+                try:
+                    while manager.recv(4096) != b"READY=1":
+                        continue
+                    yield process
+                finally:
+                    process.terminate()
+                    process.communicate(timeout=SOON_SECONDS)
+
+
+def install(directory: Path, **changes: object) -> Installation:
+    """Write a certificate and a settings file."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    certificate, key = make_certificate(directory, "127.0.0.1")
+    settings = {
+        "state_directory": directory / "state",
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "public_url": f"https://127.0.0.1:{port}",
+        "tls_certificate": certificate,
+        "tls_key": key,
+        "tls_pinned": "true",
+    }
+    lines = (f"CONTROLPLANE_{name.upper()}={value}\n" for name, value in (settings | changes).items())
+    installation = Installation(directory, port)
+    installation.settings.write_text("".join(lines))
+    return installation

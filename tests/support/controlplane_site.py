@@ -1,0 +1,97 @@
+"""A control plane on a database of its own, in this process: opened, over HTTP, or served on loopback."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from controlplane.admins.models import Role
+from controlplane.admins.tokens import create_token
+from controlplane.application import create_app
+from controlplane.nodes.enrolment import NewNode, enrol_node
+from controlplane.plane import Plane, open_plane
+from controlplane.serving import serve_application
+from controlplane.settings import ControlPlaneSettings
+from nodelink.contract.keys import PrivateKey
+from nodelink.contract.reports import Report
+from nodelink.contract.states import NodeKind
+
+PUBLIC_URL = "https://control.example.org:8443"
+NOW = 1_800_000_000
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_settings(directory: Path, **changes: object) -> ControlPlaneSettings:
+    fields = {
+        "state_directory": directory / "state",
+        "public_url": PUBLIC_URL,
+        "tls_certificate": directory / "tls.crt",
+        "tls_key": directory / "tls.key",
+    }
+    return ControlPlaneSettings.model_validate(fields | changes)
+
+
+@contextmanager
+def open_test_plane(directory: Path, **changes: object) -> Iterator[Plane]:
+    with open_plane(make_settings(directory, **changes)) as plane:
+        yield plane
+
+
+def add_token(plane: Plane, role: Role = Role.OWNER, name: str = "alice") -> str:
+    with plane.sessions.begin() as session:
+        return create_token(session, plane.vault, name, role, NOW)
+
+
+def add_node(plane: Plane, name: str, kind: NodeKind = NodeKind.MAIL) -> PrivateKey:
+    key = PrivateKey.generate()
+    with plane.sessions.begin() as session:
+        enrol_node(session, plane.facts, NewNode(name, kind, key.public.x, key_is_replaced=False), NOW)
+    return key
+
+
+@contextmanager
+def open_client(plane: Plane, app: FastAPI | None = None, role: Role = Role.OWNER) -> Iterator[TestClient]:
+    """A client that is signed in; the hub of the channels runs."""
+    application = app or create_app(plane, clock=Clock())
+    headers = {"authorization": f"Bearer {add_token(plane, role)}"}
+    with TestClient(application, base_url=PUBLIC_URL, headers=headers) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serve_plane(plane: Plane) -> AsyncIterator[int]:
+    """Serve over loopback as the daemon does, only without TLS; yields the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)  # noqa: FBT003 - the library's signature
+    port: int = listener.getsockname()[1]
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        await serve_application(stack, create_app(plane), [listener], None)
+        yield port
+
+
+def make_report(kind: NodeKind = NodeKind.MAIL, **changes: object) -> Report:
+    fields: dict[str, object] = {
+        "kind": kind,
+        "software_version": "0.1.0",
+        "applied_revision": 1,
+        "started_at_seconds": NOW,
+        "public_name": "mail1.example.org" if kind is NodeKind.MAIL else "192.0.2.1",
+        "public_port": 443 if kind is NodeKind.MAIL else 3478,
+        "overrides": (),
+        "problems": (),
+        "figures": {"accounts": 3.0},
+    }
+    return Report.model_validate(fields | changes)

@@ -1,0 +1,154 @@
+"""The database comes to its present form from every earlier one, with all that it holds."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlmodel import SQLModel
+
+from controlplane.database import MIGRATIONS, open_sessions, open_sqlite, upgrade_database
+from controlplane.errors import BadInstallationError
+from controlplane.nodes.enrolment import read_node
+from controlplane.policy.service import read_fleet_policy, read_node_policy
+from nodelink.contract.keys import PrivateKey
+
+KEY = PrivateKey.generate().public.x
+
+
+def fill_nodes(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO node (name, kind, public_key, enrolled_at_seconds, revision, residue, state_digest)"
+            " VALUES ('mail1', 'mail', :key, 1, 4, 0, 'x')"
+        ),
+        {"key": KEY},
+    )
+    connection.execute(text("INSERT INTO node_report VALUES ('mail1', 1, '{}')"))
+    connection.execute(text("INSERT INTO join_ticket VALUES (1, 'mail2', 'mail', 'x', false, 9, NULL)"))
+    connection.execute(text("UPDATE fleet SET change_count = 4, mail_nodes_ever = 1"))
+
+
+def fill_policy(connection: Connection) -> None:
+    connection.execute(text("UPDATE fleet_policy SET revision = 3, registration_open = false"))
+    connection.execute(
+        text("INSERT INTO node_policy (node_name, revision) SELECT name, 1 FROM node WHERE true")
+    )
+
+
+def fill_admins(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO admin_token VALUES (1, 'alice', 'owner', 'p', 'h', 1, NULL)"))
+
+
+FILLERS: dict[str, Callable[[Connection], None]] = {
+    "0001": fill_nodes,
+    "0002": fill_policy,
+    "0003": fill_admins,
+    "0004": lambda _: None,
+}
+
+
+def list_revisions() -> list[str]:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+REVISIONS = list_revisions()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_sqlite(tmp_path / "controlplane.sqlite")
+    yield engine
+    engine.dispose()
+
+
+def fill(engine: Engine, revision: str) -> None:
+    """Fill the tables that there are at a revision, each as its own release would have."""
+    upgrade_database(engine, revision)
+    with engine.begin() as connection:
+        for earlier in REVISIONS[: REVISIONS.index(revision) + 1]:
+            FILLERS[earlier](connection)
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, revision: str) -> None:
+    fill(engine, revision)
+
+    upgrade_database(engine)
+
+    with open_sessions(engine)() as session:
+        assert read_node(session, "mail1").revision == 4
+        assert read_node_policy(session, "mail1").revision == 1
+        assert read_fleet_policy(session).registration_open is (revision == "0001")
+
+
+def test_every_revision_has_its_content_in_this_test() -> None:
+    assert list(FILLERS) == REVISIONS
+
+
+def test_upgraded_database_is_what_the_models_say(engine: Engine) -> None:
+    upgrade_database(engine)
+
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+
+
+def test_every_constraint_has_a_name(engine: Engine) -> None:
+    upgrade_database(engine)
+    tables = inspect(engine)
+    names = [
+        constraint["name"]
+        for table in tables.get_table_names()
+        if table != "alembic_version"
+        for constraint in (
+            tables.get_pk_constraint(table),
+            *tables.get_unique_constraints(table),
+            *tables.get_foreign_keys(table),
+            *tables.get_check_constraints(table),
+        )
+    ]
+
+    assert len(names) > 15
+    assert all(names)
+
+
+def test_upgrade_that_fails_leaves_everything_as_it_was(engine: Engine) -> None:
+    fill(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE node_policy (x INTEGER)"))  # in the way of 0002
+
+    with pytest.raises(BadInstallationError):
+        upgrade_database(engine)
+
+    assert "fleet_policy" not in inspect(engine).get_table_names()
+
+
+def test_database_of_a_newer_version_is_refused(engine: Engine) -> None:
+    upgrade_database(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(BadInstallationError, match="newer version"):
+        upgrade_database(engine)
+
+
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "controlplane.sqlite"
+    path.write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    engine = open_sqlite(path)
+
+    with pytest.raises(BadInstallationError, match="cannot be opened"):
+        upgrade_database(engine)
+    engine.dispose()
+
+
+def test_database_survives_a_power_cut(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2

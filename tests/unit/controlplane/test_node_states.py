@@ -1,0 +1,98 @@
+"""From policy, TURN and secrets to a desired state."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
+from controlplane.nodes.turn_access import TurnService
+from controlplane.policy.inheritance import inherit
+from controlplane.policy.models import FleetRules, Overrides, PolicyValues
+from nodelink.contract.states import MailNodeState, NodeKind, TurnNodeState
+
+DAY = 86_400
+SECRET = "secret of the fleet"
+FLEET = FleetFacts(None, 3478, (SECRET,))
+VALUES = PolicyValues(registration_open=True, jit_enabled=False, quota_bytes=1 << 30, message_bytes=1 << 24)
+RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
+MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16)
+TURN = NodeFacts(NodeKind.TURN, None, VALUES, RULES, None, 16)
+
+any_value = st.one_of(st.none(), st.booleans())
+any_quota = st.one_of(st.none(), st.integers(1 << 20, 1 << 50))
+any_overrides = st.builds(
+    Overrides,
+    registration_open=any_value,
+    jit_enabled=any_value,
+    quota_bytes=any_quota,
+    message_bytes=st.none(),
+)
+
+
+def mail_state(facts: NodeFacts) -> MailNodeState:
+    state = decide_state(facts, FLEET)
+    assert isinstance(state, MailNodeState)
+    return state
+
+
+def test_mail_node_is_told_the_policy_in_force() -> None:
+    state = mail_state(MAIL)
+
+    assert (state.registration_open, state.jit_enabled) == (True, False)
+    assert (state.quota_bytes, state.message_bytes) == (1 << 30, 1 << 24)
+
+
+def test_mail_node_is_told_where_turn_is_and_what_is_its_own_residue() -> None:
+    turn = mail_state(MAIL).turn
+
+    assert turn is not None
+    assert (turn.host, turn.port, turn.secret) == ("192.0.2.1", 3478, SECRET)
+    assert (turn.residue, turn.modulus, turn.lifetime_seconds) == (3, 16, 5 * DAY)
+
+
+def test_mail_node_without_turn_is_told_so() -> None:
+    assert mail_state(replace(MAIL, turn=None)).turn is None
+
+
+def test_turn_node_accepts_whatever_mail_nodes_issue() -> None:
+    state = decide_state(TURN, FLEET)
+
+    assert isinstance(state, TurnNodeState)
+    assert state.secrets == (SECRET,)
+    assert state.credential_lifetime_seconds > RULES.turn_lifetime_seconds
+    assert (state.allocations_per_credential, state.allocations) == (16, 4096)
+
+
+@pytest.mark.parametrize("lifetime", [DAY, 30 * DAY])
+def test_shortest_and_longest_lifetime_are_within_the_contract(lifetime: int) -> None:
+    rules = RULES.model_copy(update={"turn_lifetime_seconds": lifetime})
+
+    assert decide_state(replace(TURN, rules=rules), FLEET).kind is NodeKind.TURN
+    assert decide_state(replace(MAIL, rules=rules), FLEET).kind is NodeKind.MAIL
+
+
+def test_secret_does_not_show_when_facts_are_logged() -> None:
+    assert SECRET not in repr(FLEET)
+
+
+def test_another_secret_is_another_state() -> None:
+    other = replace(FLEET, turn_secrets=("another secret of it",))
+
+    assert digest_state(decide_state(MAIL, FLEET)) != digest_state(decide_state(MAIL, other))
+
+
+def test_node_that_differs_goes_before_the_fleet() -> None:
+    merged = inherit(VALUES, [Overrides(registration_open=False)])
+
+    assert merged == VALUES.model_copy(update={"registration_open": False})
+
+
+@given(any_overrides, any_overrides)
+def test_nearest_word_counts(far: Overrides, near: Overrides) -> None:
+    merged = inherit(VALUES, [far, near])
+
+    for name in PolicyValues.model_fields:
+        words = [getattr(near, name), getattr(far, name), getattr(VALUES, name)]
+        assert getattr(merged, name) == next(word for word in words if word is not None)
