@@ -139,10 +139,12 @@ def test_calls_are_offered_through_our_turn_node(pair: tuple[Client, Client]) ->
     assert server["username"] != other["username"]
 
 
-def test_old_and_newest_core_get_on(fleet: LabFleet, device: OpenCore) -> None:
+@pytest.mark.parametrize("inviter", ["newest", "old"])
+def test_old_and_newest_core_get_on(fleet: LabFleet, device: OpenCore, inviter: str) -> None:
     newest, old = device("a").add_client(), device("b", OLD_CORE).add_client()
     for client in (newest, old):
         client.configure_by_qr(fleet.register()["dclogin_url"])
-    chat = old.join(newest.invite())
+    host, guest = (newest, old) if inviter == "newest" else (old, newest)
+    chat = guest.join(host.invite())
 
-    talk(old, chat, newest)
+    talk(guest, chat, host)
