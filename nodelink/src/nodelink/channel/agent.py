@@ -33,7 +33,7 @@ from nodelink.daemon.tasks import Spawn, open_task_group
 
 RESOLVE_SECONDS = 30
 SHORTEST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 6
+LONGEST_PAUSE_SECONDS = 4
 """A control plane that comes back hears of every node within 10 s; jitter spreads their handshakes."""
 
 Apply = Callable[[NodeState], None]
