@@ -42,9 +42,18 @@ def start_fleet(directory: Path, address: str) -> int:
             file=sys.stderr,
         )
         return 2
+    former = read_former_address(directory)
+    if former not in {None, address}:
+        print(
+            f"{directory} holds a fleet that listens on {former}. Start that one (make up ADDRESS={former}), "
+            f"remove the folder, or use another one: make up ADDRESS={address} DIRECTORY=.fleet-2",
+            file=sys.stderr,
+        )
+        return 2
     try:
         print("Making certificates and enrolling the nodes ...")
         prepare_fleet(plan)
+        (directory / "address").write_text(address)
         runner = run_processes(directory, plan.processes, plan.environment)
         print("Starting control plane, mail node and TURN node ...")
         wait_until_ready(plan, runner)
@@ -54,6 +63,14 @@ def start_fleet(directory: Path, address: str) -> int:
         end_fleet(directory)
         return 1
     return 0
+
+
+def read_former_address(directory: Path) -> str | None:
+    """Read which address the fleet in a folder was made for; `None` for a new folder."""
+    try:
+        return (directory / "address").read_text().strip()
+    except FileNotFoundError:
+        return None
 
 
 def run_processes(

@@ -89,6 +89,24 @@ def test_fleet_that_runs_is_not_started_twice(printed: tuple[str, float, Path]) 
     assert "make down" in again.stderr
 
 
+def test_folder_of_a_fleet_with_another_address_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "address").write_text("192.0.2.7")
+    command = ["make", "--no-print-directory", f"DIRECTORY={tmp_path}", "up"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert refused.returncode != 0
+    assert "ADDRESS=192.0.2.7" in refused.stderr
+
+
+@pytest.mark.parametrize("address", ["banana", "192.0.2.300"])
+def test_address_that_is_none_is_named_with_an_example(tmp_path: Path, address: str) -> None:
+    command = ["make", "--no-print-directory", f"DIRECTORY={tmp_path}", f"ADDRESS={address}", "up"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert refused.returncode != 0
+    assert f"{address} is no IP address" in refused.stderr
+
+
 def test_programs_run_as_whoever_started_them(printed: tuple[str, float, Path]) -> None:
     log = printed[2] / "log"
     wait_until(lambda: log.read_text().count("daemon ready") >= 2)
