@@ -3,9 +3,11 @@
 import imaplib
 import secrets
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +104,38 @@ def probe_command(fleet: LabFleet, server: dict[str, object], *, seconds: int) -
     program = fleet.plan.processes["turnnode"][0]
     credentials = ["--username", str(server["username"]), "--password", str(server["credential"])]
     return [program, "probe", str(urls[0]), *credentials, "--seconds", str(seconds), "--json"]
+
+
+def test_local_override_holds_against_the_control_plane_until_it_is_cleared(fleet: LabFleet) -> None:
+    fleet.plan.run("mailnode", "registration", "close")
+    try:
+        assert not can_log_in(fleet, *fresh_login())
+        wait_until(lambda: fleet.node("mail1")["report"]["overrides"] == ["registration_open"])
+        fleet.madfleet("registration", "open")
+        assert not can_log_in(fleet, *fresh_login())
+    finally:
+        fleet.plan.run("mailnode", "registration", "clear")
+    assert can_log_in(fleet, *fresh_login())
+
+
+def test_join_token_makes_a_node_of_the_fleet_once(fleet: LabFleet, tmp_path: Path) -> None:
+    token = fleet.madfleet("join-token", "guest", "--kind", "mail").strip()
+
+    def join(name: str) -> "subprocess.CompletedProcess[str]":
+        settings = [f"{key}={value}" for key, value in fleet.plan.environment.items()]
+        own = f"MAILNODE_STATE_DIRECTORY={tmp_path / name}"
+        program = fleet.plan.processes["mailnode"][0]
+        return fleet.network.run("hub", "env", *settings, own, program, "join", token)
+
+    try:
+        first, second = join("first"), join("second")
+        assert first.returncode == 0, first.stderr
+        assert "This is now node guest" in first.stdout
+        assert fleet.node("guest")["health"] == "never seen"
+        assert second.returncode != 0
+        assert "Ask for a new join token" in second.stderr
+    finally:
+        fleet.madfleet("retire", "guest")
 
 
 @pytest.mark.parametrize(
