@@ -1,7 +1,7 @@
 """Amounts of bytes as people write them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlplane.policy.quantities import format_exact_size, format_size, parse_size
@@ -51,6 +51,7 @@ def test_whole_amount_is_read_as_it_was_written(count: int, unit: str) -> None:
     assert format_size(parse_size(f"{count}{unit}") or 0) == f"{count}{unit}"
 
 
+@example(1_000_000_000_000_001)
 @given(st.one_of(st.integers(0, 1 << 50), st.integers(0, 1 << 20).map(lambda count: count << 20)))
 def test_exact_amount_loses_nothing(size_bytes: int) -> None:
     assert parse_size(format_exact_size(size_bytes)) == size_bytes

@@ -8,7 +8,7 @@ import re
 
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
-_AMOUNT = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))? ?([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_AMOUNT = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,3}))? ?([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 
 
 def parse_size(text: str) -> int | None:
