@@ -25,10 +25,10 @@ from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
 from mailnode.http.app import create_app
 from mailnode.http.multiplexer import Multiplexer, offer_protocols
-from mailnode.http.protocol import HttpServer
+from mailnode.http.protocol import Bounds, HttpServer
 from mailnode.http.site import MailEndpoint, Security, Site
 from mailnode.imap.errors import AppendRefusedError
-from mailnode.imap.server import ImapServer
+from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
 from mailnode.settings import MailNodeSettings
@@ -47,7 +47,9 @@ from nodelink.daemon.metrics import serve_metrics
 from nodelink.daemon.tls import ServerCertificate
 
 HANDSHAKE_SECONDS = 20
-FAREWELL_SECONDS = 5
+FAREWELL_SECONDS = 1.5
+"""How long clients of each protocol may take to hear that we go: together less than the 5 s of a stop."""
+
 MESSAGES_AT_ONCE = 100
 NEW_ACCOUNTS_AT_ONCE = 300
 
@@ -109,6 +111,7 @@ class MailNode:
             hostname=settings.host,
             tls=tls,
             append_gate=judge_appended,
+            limits=SessionLimits(farewell_seconds=FAREWELL_SECONDS),
         )
         mail_rate = limit_per_minute(settings.messages_per_minute, MESSAGES_AT_ONCE)
         smtp = SmtpServer(
@@ -116,9 +119,12 @@ class MailNode:
             store=store,
             hostname=settings.host,
             tls=tls,
-            limits=SmtpLimits(mail_rate=mail_rate),
+            limits=SmtpLimits(mail_rate=mail_rate, farewell_seconds=FAREWELL_SECONDS),
         )
-        http = HttpServer(create_app(accounts=accounts, site=describe_site(settings)))
+        http = HttpServer(
+            create_app(accounts=accounts, site=describe_site(settings)),
+            bounds=Bounds(grace_seconds=FAREWELL_SECONDS),
+        )
         for part in (imap, smtp):
             await part.start(stack)
         steering.watch_parts(imap=imap, smtp=smtp, agent=agent)

@@ -319,6 +319,20 @@ async def test_what_is_queued_at_the_end_is_still_written(tmp_path: Path) -> Non
         assert len((await store.read_contents(inbox.id)).messages) == 20
 
 
+async def test_store_whose_queue_is_full_ends_in_order(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        store = SqliteMailStore(tmp_path, max_pending_bytes=9_000)
+        await store.start(stack)
+        account, inbox = await add_account(store)
+        delivery = asyncio.ensure_future(deliver(store, account, body=make_body(90_000)))
+        await asyncio.sleep(0)
+        store.record_login(account.id, NOW)
+
+    assert await delivery == frozenset()
+    async with open_sqlite(tmp_path) as store:
+        assert len((await store.read_contents(inbox.id)).messages) == 1
+
+
 async def test_write_ahead_log_stays_small_while_mail_is_read(store: SqliteMailStore, tmp_path: Path) -> None:
     account, inbox = await add_account(store)
     for _ in range(15):

@@ -21,9 +21,12 @@ import structlog
 from aiosmtpd.smtp import SMTP
 
 from mailnode.smtp.limits import SmtpLimits
-from mailnode.smtp.reader import FloodError, SmtpReader
-from mailnode.smtp.replies import INTERNAL_ERROR, TIMED_OUT, TOO_MUCH_DATA, SmtpReply
+from mailnode.smtp.reader import FloodError, MessageRoom, NoRoomError, SmtpReader
+from mailnode.smtp.replies import INTERNAL_ERROR, NO_ROOM, TIMED_OUT, TOO_MUCH_DATA, SmtpReply
 from mailnode.smtp.submission import Submission
+
+LINES_PER_TURN = 50
+"""So many lines that are here already are answered before all other sessions get their turn: 2 ms at most."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -34,6 +37,7 @@ class Surroundings(Protocol):
     hostname: str
     tls: ssl.SSLContext
     limits: SmtpLimits
+    room: MessageRoom
     submission: Submission
 
     def admit(self, connection: "SmtpConnection") -> SmtpReply | None:
@@ -59,7 +63,7 @@ class SmtpConnection(SMTP):
     def __init__(self, surroundings: Surroundings, *, is_secure: bool) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(_NO_HOOKS, hostname=surroundings.hostname, enable_SMTPUTF8=True, loop=loop)
-        self.incoming = SmtpReader(loop)
+        self.incoming = SmtpReader(loop, surroundings.room)
         # Once more, so that the stream protocol feeds our reader instead of aiosmtpd's.
         asyncio.StreamReaderProtocol.__init__(self, self.incoming, self._cb_client_connected, loop)
         self.surroundings = surroundings
@@ -68,6 +72,7 @@ class SmtpConnection(SMTP):
         self.prefix = ""
         self._wire: asyncio.Transport | None = None
         self._replies: list[bytes] = []
+        self._lines_this_turn = 0
         self._is_waiting = False
         self._is_closing = False
         self._farewell: SmtpReply | None = None
@@ -113,6 +118,8 @@ class SmtpConnection(SMTP):
             self.abort()  # it has broken off, or its TLS never came
         except FloodError:
             self.end(TOO_MUCH_DATA)
+        except NoRoomError:
+            self.end(NO_ROOM)
         except Exception:  # one session's trouble must not end the daemon with all others
             log.exception("smtp session failed")
             self.end(INTERNAL_ERROR)
@@ -166,8 +173,7 @@ class SmtpConnection(SMTP):
         """
         self._expect_within(wait_seconds)
         try:
-            if not self.incoming.has_line():
-                await self.flush()
+            await self._take_turn()
             self._is_waiting = True
             return await self.incoming.read_line(max_bytes)
         finally:
@@ -175,12 +181,14 @@ class SmtpConnection(SMTP):
             self._expect_within(None)
 
     async def read_message(self, max_bytes: int) -> bytes:
-        """Read a message. Raises: as `SmtpReader.read_message`."""
+        """Read a message; see `is_ending` before it is used. Raises: as `SmtpReader.read_message`."""
         self._expect_within(self.surroundings.limits.data_seconds)
         try:
             await self.flush()
+            self._is_waiting = True
             return await self.incoming.read_message(max_bytes)
         finally:
+            self._is_waiting = False
             self._expect_within(None)
 
     async def flush(self) -> None:
@@ -199,7 +207,7 @@ class SmtpConnection(SMTP):
             raise ConnectionResetError
         self.say(reply)
         self._write()
-        await self.incoming.discard()
+        await self.incoming.discard()  # without a turn of the loop until TLS is on: no more can come before it
         secured = await self.loop.start_tls(
             wire,
             self,
@@ -209,11 +217,21 @@ class SmtpConnection(SMTP):
         )
         if secured is None:
             raise ConnectionResetError
-        await self.incoming.discard()
         self.incoming.use(secured)
         self.transport = self._wire = secured
         self._over_ssl = True
         self.is_secure = True
+
+    async def _take_turn(self) -> None:
+        """Before a line is read: send what there is to say, unless more is here and it is our turn still."""
+        self._lines_this_turn += 1
+        if not self.incoming.has_line():
+            self._lines_this_turn = 0
+            await self.flush()
+        elif self._lines_this_turn >= LINES_PER_TURN:
+            self._lines_this_turn = 0
+            await self.flush()
+            await asyncio.sleep(0)
 
     def _write(self) -> None:
         if self._replies and self._wire is not None:

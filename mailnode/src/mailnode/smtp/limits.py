@@ -23,6 +23,7 @@ class SmtpLimits:
     login_seconds: for every command until the login.
     idle_seconds: for every command after it; RFC 5321 section 4.5.3.2.7 wants five minutes.
     data_seconds: for a whole message.
+    unfinished_bytes: of messages that are coming or being judged, in all sessions together.
     farewell_seconds: for a client to take our last words.
     recipients: in one transaction.
     errors: protocol errors and failed logins; an accepted message forgives them.
@@ -34,6 +35,7 @@ class SmtpLimits:
     login_seconds: float = 60
     idle_seconds: float = 300
     data_seconds: float = 600
+    unfinished_bytes: int = 512 << 20
     farewell_seconds: float = 5
     recipients: int = 1_000
     errors: int = 10

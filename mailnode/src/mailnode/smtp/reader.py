@@ -11,6 +11,7 @@ should they be renamed.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 LINE_END = b"\r\n"
 MESSAGE_END = b"\r\n.\r\n"
@@ -20,6 +21,9 @@ DRAIN_BYTES = 65_536
 MAX_DRAINED_LINE_BYTES = 65_536
 MAX_DRAINED_MESSAGES = 2
 """What is too long is read to its end, so that the session can go on: up to here, in permitted messages."""
+
+UNCOUNTED_MESSAGE_BYTES = 65_536
+"""A message up to here finds room always: chats go on while somebody fills the room with files."""
 
 
 class LineTooLongError(Exception):
@@ -34,15 +38,46 @@ class FloodError(Exception):
     """There was no end of a line or message, far beyond what is allowed."""
 
 
+class NoRoomError(Exception):
+    """All sessions together hold as much of unfinished messages as they may."""
+
+
+@dataclass(slots=True)
+class MessageRoom:
+    """How much of unfinished messages all sessions together hold, and may hold."""
+
+    max_bytes: int
+    held_bytes: int = 0
+
+
 class SmtpReader(asyncio.StreamReader):
-    """The stream from a client."""
+    """The stream from a client. Who has read a message calls `leave_room` when it is dealt with."""
 
     _buffer: bytearray
     _limit: int
     _transport: asyncio.Transport
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, room: MessageRoom) -> None:
         super().__init__(limit=RESTING_LIMIT_BYTES, loop=loop)
+        self._room = room
+        self._held_bytes = 0
+        self._is_in_message = False
+
+    def feed_data(self, data: bytes) -> None:
+        """Take what the client has sent; a part of a message only if there is room for it."""
+        if self._is_in_message:
+            self._held_bytes += len(data)
+            self._room.held_bytes += len(data)
+            if (
+                self._held_bytes > UNCOUNTED_MESSAGE_BYTES
+                and self._room.held_bytes > self._room.max_bytes
+                and self.exception() is None
+            ):
+                self._buffer.clear()
+                self.leave_room()
+                self.set_exception(NoRoomError())
+        if self.exception() is None:
+            super().feed_data(data)
 
     def has_line(self) -> bool:
         """Tell whether a whole line is here, so that reading it will not wait."""
@@ -74,6 +109,12 @@ class SmtpReader(asyncio.StreamReader):
         finally:
             self._limit = RESTING_LIMIT_BYTES
 
+    def leave_room(self) -> None:
+        """Hold nothing of a message any more."""
+        self._is_in_message = False
+        self._room.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+
     async def read_message(self, max_bytes: int) -> bytes:
         """Read a message of at most `max_bytes` after DATA, dots still stuffed.
 
@@ -83,17 +124,21 @@ class SmtpReader(asyncio.StreamReader):
         Raises:
             MessageTooLargeError: It is larger; the next command can be read.
             FloodError: It is much larger.
+            NoRoomError: There are too many large ones at this moment; nothing more can be read.
             asyncio.IncompleteReadError: The client has left; what came is worth nothing.
         """
+        self._is_in_message = True
         # The CRLF of the DATA command begins the end of an empty message (RFC 5321 section 4.1.1.4).
         self._buffer[:0] = LINE_END
         self._limit = max_bytes
         try:
             return (await self.readuntil(MESSAGE_END))[:-3]
         except asyncio.LimitOverrunError as overrun:
+            self.leave_room()
             await self._drain(MESSAGE_END, overrun.consumed, MAX_DRAINED_MESSAGES * max_bytes)
             raise MessageTooLargeError from overrun
         finally:
+            self._is_in_message = False
             self._limit = RESTING_LIMIT_BYTES
 
     async def _drain(self, end: bytes, found_bytes: int, max_bytes: int) -> None:

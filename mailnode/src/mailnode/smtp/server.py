@@ -16,6 +16,7 @@ from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.rate_limit import find_prefix
 from mailnode.smtp.connection import SmtpConnection
 from mailnode.smtp.limits import SmtpLimits
+from mailnode.smtp.reader import MessageRoom
 from mailnode.smtp.replies import SHUTTING_DOWN, TOO_MANY_CONNECTIONS, SmtpReply
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.submission import Submission
@@ -45,6 +46,7 @@ class SmtpServer:
     limits: SmtpLimits = field(default_factory=SmtpLimits)
     clock_seconds: Callable[[], float] = time.time
     monotonic_ns: Callable[[], int] = time.monotonic_ns
+    room: MessageRoom = field(init=False)
     submission: Submission = field(init=False)
     _connections: dict[SmtpConnection, asyncio.Task[None]] = field(init=False, default_factory=dict)
     _per_prefix: Counter[str] = field(init=False, default_factory=Counter)
@@ -53,6 +55,7 @@ class SmtpServer:
 
     def __post_init__(self) -> None:
         """Make the rules that all sessions share."""
+        self.room = MessageRoom(self.limits.unfinished_bytes)
         self.submission = Submission(
             accounts=self.accounts,
             store=self.store,

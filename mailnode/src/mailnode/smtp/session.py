@@ -190,7 +190,7 @@ class SmtpSession(SmtpConnection):
         await self._submission.add_recipient(transaction, path.address)
         return replies.RECIPIENT_OK
 
-    async def _take_message(self, argument: str) -> SmtpReply:
+    async def _take_message(self, argument: str) -> SmtpReply | None:
         transaction = self._transaction
         if argument:
             return replies.BAD_ARGUMENT
@@ -201,9 +201,13 @@ class SmtpSession(SmtpConnection):
         max_bytes = self._submission.max_bytes
         try:
             stuffed = await self.read_message(max_bytes + max_bytes // STUFFING_SHARE + STUFFING_BYTES)
+            if self.is_ending:  # the client has been told to come back, and would send it twice
+                return None
+            reply = await self._submission.finish(transaction, stuffed)
         except MessageTooLargeError:
             return replies.MESSAGE_TOO_LARGE
-        reply = await self._submission.finish(transaction, stuffed)
+        finally:
+            self.incoming.leave_room()
         self._errors = 0
         return reply
 

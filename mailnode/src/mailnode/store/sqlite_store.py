@@ -34,6 +34,7 @@ from mailnode.store.mail_store import (
     MailboxStatus,
     Message,
     Recipient,
+    StoreUnavailableError,
     Uid,
     Unwatch,
     Usage,
@@ -332,10 +333,16 @@ class SqliteMailStore:
 
     def _write_logins(self) -> None:
         """Let the logins since the last change go with the one that follows."""
-        if not self._new_logins:
+        logins = self._new_logins
+        if not logins:
             return
-        logins, self._new_logins = self._new_logins, {}
-        written = self._writer.submit(lambda transaction: sqlite_accounts.write_logins(transaction, logins))
+        try:
+            written = self._writer.submit(
+                lambda transaction: sqlite_accounts.write_logins(transaction, logins)
+            )
+        except StoreUnavailableError:
+            return  # they go with a later change, if there is one
+        self._new_logins = {}
         written.add_done_callback(lambda future: future.exception())  # its loss is no trouble of anybody
 
     def _on_commit(self, transaction: Transaction) -> None:
