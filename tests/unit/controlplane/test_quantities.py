@@ -25,7 +25,7 @@ def test_amount_is_read(text: str, size_bytes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "M", "-1M", "1,5G", "1e9", "1P", "½G", "\u0665M", "1.5.5G", "9" * 16, "1 M x"]
+    "text", ["", "M", "-1M", "1,5G", "1e9", "1P", "½G", "\u0665M", "1.5.5G", "9" * 17, "1 M x"]
 )
 def test_what_is_no_amount_is_refused(text: str) -> None:
     assert parse_size(text) is None
