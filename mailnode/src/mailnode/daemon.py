@@ -47,6 +47,7 @@ from nodelink.daemon.metrics import serve_metrics
 from nodelink.daemon.tls import ServerCertificate
 
 HANDSHAKE_SECONDS = 20
+TLS_FAREWELL_SECONDS = 5
 FAREWELL_SECONDS = 1.5
 """How long clients of each protocol may take to hear that we go: together less than the 5 s of a stop."""
 
@@ -173,7 +174,7 @@ class MailNode:
                 sock=listener,
                 ssl=context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-                ssl_shutdown_timeout=FAREWELL_SECONDS if context else None,
+                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if context else None,
             )
             stack.callback(server.close)
 

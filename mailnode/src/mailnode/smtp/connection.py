@@ -207,7 +207,9 @@ class SmtpConnection(SMTP):
             raise ConnectionResetError
         self.say(reply)
         self._write()
-        await self.incoming.discard()  # without a turn of the loop until TLS is on: no more can come before it
+        await (
+            self.incoming.discard()
+        )  # without a turn of the loop until TLS is on: no more can come before it
         secured = await self.loop.start_tls(
             wire,
             self,

@@ -63,7 +63,7 @@ class SmtpReader(asyncio.StreamReader):
         self._held_bytes = 0
         self._is_in_message = False
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # loops hand in bytes and nothing else
         """Take what the client has sent; a part of a message only if there is room for it."""
         if self._is_in_message:
             self._held_bytes += len(data)

@@ -4,8 +4,12 @@ import logging
 import sys
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from nodelink.daemon.settings import LogLevel
+
+# Local variables would put passwords and messages into the log.
+WITHOUT_LOCALS = ExceptionDictTransformer(show_locals=False)
 
 
 def set_up_log(level: LogLevel) -> None:
@@ -15,7 +19,7 @@ def set_up_log(level: LogLevel) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso"),
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(WITHOUT_LOCALS),
     ]
     structlog.configure(
         processors=[

@@ -1,0 +1,62 @@
+"""The program `mailnode` as a process on loopback, with ports and a state directory of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from self_signed import make_certificate
+from support.clocks import wait_until
+
+HOST = "127.0.0.1"
+SOON_SECONDS = 15
+PROGRAM = Path(sys.executable).with_name("mailnode")
+PORTS = ("SMTP_TLS_PORT", "SMTP_STARTTLS_PORT", "IMAP_TLS_PORT", "IMAP_STARTTLS_PORT", "HTTPS_PORT")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNode:
+    """A mail node that takes everybody, until its block ends."""
+
+    process: subprocess.Popen[bytes]
+    ports: dict[str, int]
+
+
+@contextmanager
+def running_node(directory: Path) -> Iterator[RunningNode]:
+    """Run a node with open registration; killed with the block, should it still run."""
+    certificate, key = make_certificate(directory, HOST)
+    ports = _find_ports()
+    settings = {
+        "STATE_DIRECTORY": directory / "state",
+        "RUNTIME_DIRECTORY": directory / "run",
+        "MAIL_DOMAIN": f"[{HOST}]",
+        "LISTEN_ADDRESSES": HOST,
+        "TLS_CERTIFICATE": certificate,
+        "TLS_KEY": key,
+        "SUPPORT_CONTACT": "mailto:admin@example.org",
+        **ports,
+    }
+    environment = os.environ | {f"MAILNODE_{name}": str(value) for name, value in settings.items()}
+    with subprocess.Popen([PROGRAM, "serve"], env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until((directory / "run" / "admin.sock").exists, SOON_SECONDS)
+            for switch in ("open", "jit-on"):
+                subprocess.run(
+                    [PROGRAM, "registration", switch], env=environment, check=True, capture_output=True
+                )
+            yield RunningNode(process, ports)
+        finally:
+            process.kill()
+
+
+def _find_ports() -> dict[str, int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in PORTS]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return {name: each.getsockname()[1] for name, each in zip(PORTS, sockets, strict=True)}
