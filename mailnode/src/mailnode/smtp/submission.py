@@ -44,6 +44,8 @@ from mailnode.store.mail_store import (
 
 # From here on, a message is looked at in a thread: 256 KiB take about a millisecond.
 LARGE_MESSAGE_BYTES = 262_144
+# Each of these takes several times the message in memory, and the threads take turns anyway.
+LARGE_MESSAGES_AT_ONCE = 2
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -75,6 +77,7 @@ class Submission:
     def __post_init__(self, mail_rate: RateLimit | None, monotonic_ns: Callable[[], int]) -> None:
         """Begin with nothing counted."""
         self._sent = RateLimiter(mail_rate, monotonic_ns)
+        self._examining = asyncio.Semaphore(LARGE_MESSAGES_AT_ONCE)
 
     @property
     def max_bytes(self) -> int:
@@ -121,7 +124,8 @@ class Submission:
         addresses = [address for _, address in transaction.recipients.values()]
         work = (stuffed, self.max_bytes, transaction.mail_from, addresses)
         if len(stuffed) > LARGE_MESSAGE_BYTES:
-            message = await asyncio.to_thread(_examine, *work)
+            async with self._examining:
+                message = await asyncio.to_thread(_examine, *work)
         else:
             message = _examine(*work)
         recipients = [recipient for recipient, _ in transaction.recipients.values()]
