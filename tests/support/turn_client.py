@@ -16,6 +16,7 @@ from turnnode.stun.attributes import (
     Address,
     AttributeType,
     decode_error_code,
+    decode_lifetime,
     decode_xor_address,
     encode_channel_number,
     encode_first_octet,
@@ -195,3 +196,11 @@ class TurnClient(asyncio.DatagramProtocol):
         assert peer is not None
         assert data is not None
         return decode_xor_address(peer, message.transaction_id), data
+
+
+def lifetime_of(answer: Message | None) -> int:
+    """Read the lifetime that was granted."""
+    assert answer is not None
+    value = answer.find(AttributeType.LIFETIME)
+    assert value is not None
+    return decode_lifetime(value)

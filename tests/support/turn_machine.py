@@ -93,10 +93,14 @@ def policy_with(**changes: object) -> RelayPolicy:
 
 
 class Node:
-    """A machine with one IPv4 listening side; `now` moves only when a test moves it."""
+    """A machine with one IPv4 listening side; `now` moves only when a test moves it.
+
+    The calendar moves along; `calendar_step` is by how much it has been set forward or back.
+    """
 
     def __init__(self, *, ports: FakePorts | None = None, allow: str | None = None, **quotas: int) -> None:
         self.now = NOON
+        self.calendar_step = 0.0
         self.counters = RelayCounters()
         self.ports = ports or FakePorts()
         self.data_path = RecordingDataPath()
@@ -109,6 +113,7 @@ class Node:
             data_path=self.data_path,
             nonce_key=b"k" * 32,
             counters=self.counters,
+            calendar=lambda: self.now + self.calendar_step,
         )
         self.policy.watch(self.machine.apply_policy)
         self.side = Side(SERVER, FakeOutlet())
@@ -120,7 +125,7 @@ class Node:
         return self.machine.from_peer(relay, data, peer, self.now)
 
     def client(self, address: Address = ALICE, *, secret: str = SECRET, ends_in: float = 86_400) -> "Client":
-        return Client(self, address, TurnCredential.made(secret, self.now + ends_in))
+        return Client(self, address, TurnCredential.made(secret, self.now + self.calendar_step + ends_in))
 
 
 class Client:

@@ -18,12 +18,12 @@ LOOPBACK = ip_network("127.0.0.0/8")
 
 
 class LoopbackServer:
-    """A server with one IPv4 and one IPv6 listening socket."""
+    """A server with one IPv4 and one IPv6 listening socket; `clock` is its calendar, too."""
 
     def __init__(
         self,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         ports: PortRange | None = None,
         relay: RelayAddress | None = None,
         policy: RelayPolicy | None = None,
@@ -40,7 +40,8 @@ class LoopbackServer:
             relay_addresses=[relay or RelayAddress("127.0.0.1", "127.0.0.1"), RelayAddress("::1", "::1")],
             policy=self.policy,
             ports=ports,
-            clock=clock,
+            clock=clock or time.monotonic,
+            calendar=clock or time.time,
             sweep_seconds=0.01,
         )
 

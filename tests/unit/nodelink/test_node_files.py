@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodelink.channel.files import write_durably
-from nodelink.channel.node_files import REMEMBERED_OPERATIONS, NodeFileError, NodeFiles
+from nodelink.channel.node_files import NodeFileError, NodeFiles
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import NodeKind
@@ -57,14 +57,6 @@ def test_damaged_file_is_named_with_a_remedy(
 
     with pytest.raises(NodeFileError, match=name):
         read(files)
-
-
-def test_only_the_newest_operations_are_remembered(files: NodeFiles) -> None:
-    files.keep_operations({str(number): None for number in range(REMEMBERED_OPERATIONS + 1)})
-
-    done = files.read_operations()
-    assert len(done) == REMEMBERED_OPERATIONS
-    assert "0" not in done
 
 
 def test_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from support.turn_client import (
     IPV6,
     UDP,
     channel_attribute,
+    lifetime_of,
     peer_attribute,
     relay_of,
     status_of,
@@ -17,12 +18,11 @@ from turnnode.stun.attributes import (
     FAMILY_IPV4,
     FAMILY_IPV6,
     AttributeType,
-    decode_lifetime,
     decode_xor_address,
     encode_first_octet,
     encode_lifetime,
 )
-from turnnode.stun.message import TRANSACTION_ID_BYTES, Message, Method
+from turnnode.stun.message import TRANSACTION_ID_BYTES, Method
 
 ADDITIONAL_IPV6 = (AttributeType.ADDITIONAL_ADDRESS_FAMILY, encode_first_octet(FAMILY_IPV6))
 EVEN_PORT = (AttributeType.EVEN_PORT, b"\x00")
@@ -31,13 +31,6 @@ TOKEN = (AttributeType.RESERVATION_TOKEN, bytes(8))
 
 def lifetime(seconds: int) -> tuple[int, bytes]:
     return AttributeType.LIFETIME, encode_lifetime(seconds)
-
-
-def lifetime_of(answer: Message | None) -> int:
-    assert answer is not None
-    value = answer.find(AttributeType.LIFETIME)
-    assert value is not None
-    return decode_lifetime(value)
 
 
 def allocated(

@@ -15,13 +15,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from typing import ParamSpec
 
 import structlog
 from pydantic import JsonValue
 
 from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.connection import Connection, RefusedError, resolve_addresses
-from nodelink.channel.node_files import NodeFileError, NodeFiles
+from nodelink.channel.node_files import REMEMBERED_OPERATIONS, NodeFileError, NodeFiles
 from nodelink.channel.node_settings import NodeSettings
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import ContractError, MisaddressedError
@@ -35,6 +37,8 @@ RESOLVE_SECONDS = 30
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 4
 """A control plane that comes back hears of every node within 10 s; jitter spreads their handshakes."""
+
+P = ParamSpec("P")
 
 Apply = Callable[[NodeState], None]
 Answerer = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
@@ -77,6 +81,12 @@ def open_agent(  # noqa: PLR0913 - all that a node is made of, by name
     return agent
 
 
+def longest_pause_seconds(failures: int) -> float:
+    """Tell how long the pause after so many failures in a row may be."""
+    # The exponent is bounded because a control plane may be away for weeks, and floats end at 2**1024.
+    return min(LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS * (1 << min(failures, 16)))
+
+
 @dataclass(slots=True, kw_only=True)
 class NodeAgent:
     """The node's follower of the control plane.
@@ -99,12 +109,16 @@ class NodeAgent:
     _trusted: tuple[PublicKey, ...] = field(init=False, default=())
     _done: dict[str, str | None] = field(init=False, default_factory=dict)
     _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _operating: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def restore(self) -> bool:
         """Apply the last signed state from disk; tell whether there was one. Call it before serving."""
         self._trusted = tuple(PublicKey(x) for x in self.enrolment.trusted_keys)
         try:
             self._done = self.files.read_operations()
+        except NodeFileError as error:
+            log.error("kept operations not usable", problem=str(error))  # noqa: TRY400 - the text says it all
+        try:
             kept = self.files.read_state()
             if kept is None:
                 return False
@@ -137,7 +151,7 @@ class NodeAgent:
                 raise MisaddressedError(f"the desired state is for a {desired.state.kind} node")
             trusted = tuple(PublicKey(x) for x in desired.trusted_keys)
             open_desired_state(document, trusted, self.enrolment.node)  # or the next start could not open it
-            await asyncio.to_thread(self.files.keep_state, document, trusted)
+            await _finish_in_thread(self.files.keep_state, document, trusted)
             self._trusted = trusted
             self._put_in_force(desired)
 
@@ -148,10 +162,12 @@ class NodeAgent:
             ContractError: It is not signed, not for this node, or cannot be read.
         """
         operation = open_operation(document, self._trusted, self.enrolment.node)
-        async with self._changing:
+        async with self._operating:  # not `_changing`: an operation that takes long holds no state up
             if operation.id not in self._done:
                 self._done[operation.id] = await self._execute(operation)
-                await asyncio.to_thread(self.files.keep_operations, self._done)
+                while len(self._done) > REMEMBERED_OPERATIONS:
+                    del self._done[next(iter(self._done))]
+                await _finish_in_thread(self.files.keep_operations, dict(self._done))
             return operation.id, self._done[operation.id]
 
     async def answer(self, name: str, arguments: Mapping[str, JsonValue]) -> JsonValue:
@@ -183,7 +199,7 @@ class NodeAgent:
         while True:
             try:
                 addresses = await resolve_addresses(self.enrolment.url)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the latter for what can be no name at all
                 log.warning("control plane's name not resolved", url=self.enrolment.url, problem=str(error))
                 await asyncio.sleep(LONGEST_PAUSE_SECONDS)
                 continue
@@ -205,5 +221,19 @@ class NodeAgent:
             except Exception as error:  # noqa: BLE001 - a supervisor: nothing in here may touch the node's work
                 log.warning("control plane not connected", problem=f"{type(error).__name__}: {error}")
             failures = 0 if time.monotonic() - began_at > LONGEST_PAUSE_SECONDS else failures + 1
-            longest = min(LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS * 2**failures)
-            await asyncio.sleep(random.uniform(SHORTEST_PAUSE_SECONDS, longest))  # noqa: S311 - no secret
+            longest_seconds = longest_pause_seconds(failures)
+            await asyncio.sleep(random.uniform(SHORTEST_PAUSE_SECONDS, longest_seconds))  # noqa: S311 - no secret
+
+
+async def _finish_in_thread(write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Write in a thread; a cancellation is raised after that has ended.
+
+    The caller holds a lock, which must not be free while the thread is still at its file: else the next one
+    would write beside it, and the older content could win.
+    """
+    writing = asyncio.get_running_loop().run_in_executor(None, partial(write, *args, **kwargs))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise

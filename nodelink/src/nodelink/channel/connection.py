@@ -7,8 +7,8 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import ContractError
 from nodelink.contract.frames import (
     MAX_FRAME_BYTES,
+    MAX_PROBLEM_CHARACTERS,
     Answer,
     Desired,
     Done,
@@ -39,6 +40,8 @@ REPORT_SECONDS = 5
 DEADLINE_SECONDS = 10
 QUERY_SECONDS = 20
 HTTPS_PORT = 443
+MAX_AT_ONCE = 64
+"""How many questions and operations are at work at once; more of them are dropped, and may be asked again."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -78,6 +81,8 @@ class Connection:
 
     follower: Follower
     address: str
+    _at_work: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _operations: set[str] = field(init=False, default_factory=set)  # documents of those at work
 
     async def run(self) -> None:
         """Open the channel and follow it until it breaks; whatever ends it is raised."""
@@ -86,11 +91,12 @@ class Connection:
         assertion = make_assertion(
             self.follower.identity, node=enrolment.node, audience=enrolment.url, now_seconds=int(time.time())
         )
+        tls = await asyncio.to_thread(self.follower.build_tls)  # reading all the CAs takes 25 ms
         async with connect(
             f"wss://{target.netloc}/api/v1/channel",
             host=self.address,
             port=target.port or HTTPS_PORT,
-            ssl=self.follower.build_tls(),
+            ssl=tls,
             server_hostname=target.hostname,
             additional_headers={"authorization": f"Bearer {assertion}"},
             max_size=MAX_FRAME_BYTES,
@@ -113,7 +119,7 @@ class Connection:
         )
         await _send(channel, hello)
         async with asyncio.TaskGroup() as group:
-            reporting = group.create_task(self._report(channel))
+            self._begin(group, self._report(channel))
             async for text in channel:
                 try:
                     frame = read_frame_from_control_plane(text)
@@ -121,7 +127,9 @@ class Connection:
                     log.warning("frame not understood", problem=str(error))
                     continue
                 await self._act(channel, frame, group)
-            reporting.cancel()
+            # Nobody is left to hear an answer, and the next connection must not wait for one.
+            for task in self._at_work:
+                task.cancel()
 
     async def _act(
         self, channel: ClientConnection, frame: FromControlPlane, group: asyncio.TaskGroup
@@ -134,11 +142,24 @@ class Connection:
                     log.error("desired state refused", problem=str(error))  # noqa: TRY400 - the text says it all
                 await self._send_report(channel)
             case OperationFrame():
-                group.create_task(self._operate(channel, frame.document))
+                if frame.document in self._operations:
+                    return  # it comes again until it is acknowledged
+                if self._begin(group, self._operate(channel, frame.document)):
+                    self._operations.add(frame.document)
             case Query():
-                group.create_task(self._answer(channel, frame))
+                self._begin(group, self._answer(channel, frame))
             case _:
                 assert_never(frame)
+
+    def _begin(self, group: asyncio.TaskGroup, work: Coroutine[None, None, None]) -> bool:
+        if len(self._at_work) > MAX_AT_ONCE:  # the reports are one of them
+            work.close()
+            log.warning("control plane asks too much at once", limit=MAX_AT_ONCE)
+            return False
+        task = group.create_task(work)
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+        return True
 
     async def _report(self, channel: ClientConnection) -> None:
         while True:
@@ -158,17 +179,21 @@ class Connection:
         except Exception:
             log.exception("operation failed")  # it is not acknowledged, so it will come again
             return
-        await _send(channel, Done(operation=operation, problem=problem))
+        finally:
+            self._operations.discard(document)
+        await _send(channel, Done(operation=operation, problem=problem and problem[:MAX_PROBLEM_CHARACTERS]))
 
     async def _answer(self, channel: ClientConnection, query: Query) -> None:
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 result = await self.follower.answer(query.name, query.arguments)
             answer = Answer(id=query.id, result=result)
+            if len(answer.model_dump_json()) > MAX_FRAME_BYTES:
+                answer = Answer(id=query.id, problem="The answer is too long.")
         except TimeoutError:
             answer = Answer(id=query.id, problem="The node did not find the answer in time.")
         except RefusedError as error:
-            answer = Answer(id=query.id, problem=str(error))
+            answer = Answer(id=query.id, problem=str(error)[:MAX_PROBLEM_CHARACTERS])
         except Exception:
             log.exception("query failed", query=query.name)
             answer = Answer(id=query.id, problem="The node failed to answer; its log says why.")

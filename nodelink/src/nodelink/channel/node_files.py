@@ -21,6 +21,7 @@ from nodelink.contract.keys import PrivateKey, PublicKey
 from nodelink.daemon.errors import HostError
 
 REMEMBERED_OPERATIONS = 10_000
+"""How many operations a node knows to have carried out; the agent forgets the oldest."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -99,8 +100,8 @@ class NodeFiles:
         return dict(kept.done) if kept else {}
 
     def keep_operations(self, done: dict[str, str | None]) -> None:
-        """Keep which operations were carried out, the newest of them."""
-        self._write("operations.json", KeptOperations(done=dict(list(done.items())[-REMEMBERED_OPERATIONS:])))
+        """Keep which operations were carried out, the oldest first."""
+        self._write("operations.json", KeptOperations(done=done))
 
     def _read(self, name: str, model: type[ModelT], remedy: str) -> ModelT | None:
         path = self.directory / name

@@ -22,6 +22,7 @@ from nodelink.contract.reports import Report
 from nodelink.contract.states import MAX_REVISION
 
 MAX_FRAME_BYTES = 5 << 20
+MAX_PROBLEM_CHARACTERS = 1000
 
 
 class Frame(BaseModel):
@@ -51,7 +52,7 @@ class Answer(Frame):
     type: Literal["answer"] = "answer"
     id: str = Field(max_length=64)
     result: JsonValue = None
-    problem: str | None = Field(default=None, max_length=1000)
+    problem: str | None = Field(default=None, max_length=MAX_PROBLEM_CHARACTERS)
 
 
 class Done(Frame):
@@ -59,7 +60,7 @@ class Done(Frame):
 
     type: Literal["done"] = "done"
     operation: str = Field(max_length=64)
-    problem: str | None = Field(default=None, max_length=1000)
+    problem: str | None = Field(default=None, max_length=MAX_PROBLEM_CHARACTERS)
 
 
 class Desired(Frame):

@@ -17,10 +17,18 @@ from turnnode.stun.attributes import AttributeType
 from turnnode.stun.message import Attributes, Message
 
 
-def authenticate(
-    message: Message, five_tuple: FiveTuple, policy: RelayPolicy, nonces: NonceMint, now: float
+def authenticate(  # noqa: PLR0913 - two clocks, and what a request is judged by
+    message: Message,
+    five_tuple: FiveTuple,
+    policy: RelayPolicy,
+    nonces: NonceMint,
+    *,
+    now: float,
+    unix_seconds: float,
 ) -> Credential:
     """Return the credential that a request proves.
+
+    Nonces end by `now`, whose zero is the relay's own; credentials end by `unix_seconds`.
 
     Raises:
         RequestRefusedError: With 400, 401 or 438; the same 401 whatever is wrong with name and password.
@@ -35,13 +43,13 @@ def authenticate(
         raise RequestRefusedError(400)
     if not nonces.is_valid(nonce, five_tuple, now):
         raise RequestRefusedError(438)
-    expires_at = read_expiry(username, now, policy.max_credential_lifetime_seconds)
+    expires_at = read_expiry(username, unix_seconds, policy.max_credential_lifetime_seconds)
     if expires_at is None or realm != policy.realm.encode():
         raise RequestRefusedError(401)
     name = username.decode()
     for key in possible_keys(name, policy.realm, policy.secrets):
         if integrity.is_proved_by(key):
-            return Credential(name, expires_at, key)
+            return Credential(name, expires_at - unix_seconds, key)
     raise RequestRefusedError(401)
 
 

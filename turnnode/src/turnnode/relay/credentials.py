@@ -19,10 +19,10 @@ MAX_USERNAME_BYTES: Final = 12  # enough for 30,000 years, and it bounds the con
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Who has proved to be what; `key` signs the answers."""
+    """Who has proved to be what, and for how much longer; `key` signs the answers."""
 
     username: str
-    expires_at: int
+    valid_for_seconds: float
     key: bytes = field(repr=False)
 
 
@@ -38,7 +38,7 @@ def long_term_key(username: str, realm: str, password: str) -> bytes:
     return hashlib.md5(f"{username}:{realm}:{password}".encode(), usedforsecurity=False).digest()
 
 
-def read_expiry(username: bytes, now: float, max_lifetime_seconds: int) -> int | None:
+def read_expiry(username: bytes, unix_seconds: float, max_lifetime_seconds: int) -> int | None:
     """Return the Unix second at which a username ends.
 
     `None` means that it is no bare number, has less than one second left, or ends later than
@@ -47,7 +47,7 @@ def read_expiry(username: bytes, now: float, max_lifetime_seconds: int) -> int |
     if len(username) > MAX_USERNAME_BYTES or not username.isdigit():
         return None
     expires_at = int(username)
-    if not now + 1 <= expires_at <= now + max_lifetime_seconds:
+    if not unix_seconds + 1 <= expires_at <= unix_seconds + max_lifetime_seconds:
         return None
     return expires_at
 

@@ -10,6 +10,7 @@ Not for: sockets, clocks and tasks (server.py). Relay ports come from a `PortPro
 What is no request of somebody known leaves nothing behind but counts. Nothing is logged for a datagram.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from turnnode.errors import RequestRefusedError, StunFormatError
@@ -64,6 +65,8 @@ class TurnMachine:
         data_path: Told of each bound channel.
         nonce_key: Random octets that nobody else knows.
         counters: Counts what happens.
+        calendar: Tells Unix seconds. Credentials end by it, and nothing else: whatever the machine times
+            itself goes by the `now` of its methods, so that no step of the calendar ends a call.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -75,12 +78,14 @@ class TurnMachine:
         data_path: DataPath,
         nonce_key: bytes,
         counters: RelayCounters,
+        calendar: Callable[[], float],
     ) -> None:
         self._policy = policy
         self._ports = ports
         self._own = own
         self._nonces = NonceMint(key=nonce_key)
         self._counters = counters
+        self._calendar = calendar
         self._limiter = ReplyLimiter()
         self._table = AllocationTable(data_path, counters)
         self._peers = self._peer_policy()
@@ -193,7 +198,9 @@ class TurnMachine:
         policy = self._policy.current
         five_tuple = FiveTuple(client, side.address)
         try:
-            credential = authenticate(message, five_tuple, policy, self._nonces, now)
+            credential = authenticate(
+                message, five_tuple, policy, self._nonces, now=now, unix_seconds=self._calendar()
+            )
         except RequestRefusedError as error:
             return self._challenge(side, message, five_tuple, error, now)
         request = Request(message, side, client, credential, self._peers, policy.quotas, now)

@@ -227,7 +227,7 @@ def _granted_lifetime(request: Request) -> int:
     asked_seconds = DEFAULT_LIFETIME_SECONDS if value is None else decode_lifetime(value)
     granted_seconds = max(DEFAULT_LIFETIME_SECONDS, min(asked_seconds, MAX_LIFETIME_SECONDS))
     # Shorter than RFC 8656 section 7.2 wishes, near the credential's end: data must stop there.
-    return min(granted_seconds, int(request.credential.expires_at - request.now))
+    return min(granted_seconds, int(request.credential.valid_for_seconds))
 
 
 def _open_port(request: Request, table: AllocationTable, ports: PortProvider, family: int) -> RelayPort:

@@ -46,7 +46,8 @@ class TurnServer:
         policy: What may be decided; replaced, it holds at once.
         ports: The ports to relay from.
         data_path: Told of each bound channel.
-        clock: Unix seconds: credentials end by the calendar.
+        clock: Seconds that only grow: all lifetimes but those of credentials.
+        calendar: Unix seconds, which may step: credentials end by them.
         sweep_seconds: How often what is over is swept away.
     """
 
@@ -58,7 +59,8 @@ class TurnServer:
         policy: RelayPolicyHolder,
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        calendar: Callable[[], float] = time.time,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self.counters = RelayCounters()
@@ -82,6 +84,7 @@ class TurnServer:
             data_path=data_path or UserspaceDataPath(),
             nonce_key=os.urandom(NONCE_KEY_BYTES),
             counters=self.counters,
+            calendar=calendar,
         )
 
     async def start(self, stack: AsyncExitStack) -> None:
