@@ -21,7 +21,7 @@ from pydantic import JsonValue
 
 from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.connection import Connection, RefusedError, resolve_addresses
-from nodelink.channel.node_files import NodeFileError, NodeFiles
+from nodelink.channel.node_files import REMEMBERED_OPERATIONS, NodeFileError, NodeFiles
 from nodelink.channel.node_settings import NodeSettings
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import ContractError, MisaddressedError
@@ -152,6 +152,8 @@ class NodeAgent:
             if operation.id not in self._done:
                 self._done[operation.id] = await self._execute(operation)
                 await asyncio.to_thread(self.files.keep_operations, self._done)
+                while len(self._done) > REMEMBERED_OPERATIONS:
+                    del self._done[next(iter(self._done))]
             return operation.id, self._done[operation.id]
 
     async def answer(self, name: str, arguments: Mapping[str, JsonValue]) -> JsonValue:
