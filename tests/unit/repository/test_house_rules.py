@@ -11,7 +11,7 @@ MODULES = [path for service in SERVICES for path in sorted((ROOT / service / "sr
 FORBIDDEN_NAMES = {"common", "utils", "helpers", "misc", "base", "core", "lib", "manager"}
 MAX_LINES = 400
 LONGER_WITH_REASON = {
-    "sqlite_store.py": "all methods of the MailStore Protocol, each of a few lines that call the module with the SQL",
+    "sqlite_store.py": "all methods of the MailStore Protocol, each a few lines that call the SQL",
 }
 
 
