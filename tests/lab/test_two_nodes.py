@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mailnode.federation.delivery import Delivery
+from nodelink.channel.node_files import NodeFiles
+from nodelink.contract.assertions import make_assertion
 from support.clocks import wait_until
 from support.deltachat import Client
 from support.lab import CONTROL_NAME, MAIL2_NAME, MAIL_NAME, SECOND, LabFleet, OpenCore
@@ -171,6 +174,31 @@ def test_delivery_of_nobody_is_refused(both: LabFleet, tmp_path: Path, authoriza
     )
 
     assert answer.stdout.endswith("401"), answer
+
+
+def test_delivery_that_is_replayed_is_refused(both: LabFleet, tmp_path: Path) -> None:
+    assert both.second is not None
+    recipient = both.register(MAIL_NAME)["email"]
+    delivery = Delivery(secrets.token_hex(12), f"bob@{MAIL2_NAME}", (recipient,))
+    message = bytes(encrypted_mail())
+    file = tmp_path / "message"
+    file.write_bytes(message)
+    assertion = make_assertion(
+        NodeFiles(both.directory / SECOND / "node").load_identity(),
+        node="mail2",
+        audience=MAIL_NAME,
+        now_seconds=int(time.time()),
+        content_digest=delivery.digest(message),
+    )
+    headers = [*delivery.write_headers(), ("authorization", f"Bearer {assertion}")]
+    command = [
+        *["curl", "--silent", "--insecure", "--data-binary", f"@{file}", "--write-out", "%{http_code}"],
+        *[word for name, value in headers for word in ("--header", f"{name}: {value}")],
+        f"https://{MAIL_NAME}/mxdeliv",
+    ]
+
+    assert both.network.run("a", *command).stdout == '{"refused": {}}200'
+    assert both.network.run("a", *command).stdout.endswith("401")
 
 
 def test_both_nodes_say_what_waits_for_others(both: LabFleet) -> None:

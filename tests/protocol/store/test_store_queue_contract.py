@@ -140,11 +140,10 @@ async def test_delivery_is_remembered_for_three_days(store: MailStore, age_secon
     alice, inbox = await add_account(store)
     recipients = [Recipient(alice.id, PLENTY)]
     await store.deliver_once("mail2:x", recipients, BODY, NOW)
-    await store.deliver_once("mail2:y", recipients, BODY, NOW + age_seconds)
 
     await store.deliver_once("mail2:x", recipients, BODY, NOW + age_seconds)
 
-    assert await count_messages(store, inbox.id) == count + 1
+    assert await count_messages(store, inbox.id) == count
 
 
 async def test_removed_account_leaves_what_it_has_sent_in_the_queue(store: MailStore) -> None:

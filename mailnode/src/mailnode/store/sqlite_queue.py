@@ -50,13 +50,13 @@ def deliver_once(
     now_seconds: int,
 ) -> frozenset[AccountId]:
     """Deliver a message, unless that was done before; returns the recipients that did not get it then."""
+    transaction.execute(
+        "DELETE FROM received WHERE received_at_seconds < ?", (now_seconds - REMEMBERED_SECONDS,)
+    )
     row = transaction.execute("SELECT refused FROM received WHERE delivery_id = ?", (delivery_id,)).fetchone()
     if row is not None:
         give_up_body(transaction, body)
         return frozenset(AccountId(int(word)) for word in row[0].split())
-    transaction.execute(
-        "DELETE FROM received WHERE received_at_seconds < ?", (now_seconds - REMEMBERED_SECONDS,)
-    )
     refused = sqlite_mail.deliver(transaction, recipients, body, now_seconds)
     if len(refused) < len(recipients):
         words = " ".join(str(account_id) for account_id in sorted(refused))
