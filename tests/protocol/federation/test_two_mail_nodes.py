@@ -16,7 +16,7 @@ from mailnode.federation.door import Door
 from mailnode.federation.errors import NotAdmittedError
 from mailnode.federation.siblings import Siblings
 from mailnode.smtp.syntax import CommandError
-from mailnode.store.mail_store import Envelope, MailStore
+from mailnode.store.mail_store import Envelope, MailStore, StoreUnavailableError
 from mailnode.store.sqlite_store import SqliteMailStore
 from nodelink.contract.keys import PrivateKey
 from support.federation_site import MailStation, open_stations, post_raw
@@ -317,6 +317,31 @@ async def test_delivery_that_cannot_be_stored_is_tried_again(
     two.store.is_available = True  # type: ignore[attr-defined]  # as above
 
     assert await two.wait_for("bob") == [MESSAGE]
+
+
+async def test_queue_goes_on_after_trouble_with_our_own_store(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.1)
+    one, two = pair
+    await two.close()
+    await one.submit("alice", MESSAGE, BOB)
+    (row,) = await one.store.list_outgoing("two.example", 9)
+    envelope = row.envelope
+    delivery = Delivery(envelope.delivery_id, envelope.sender, envelope.recipients)
+
+    async def fail_once(*_: object) -> None:
+        monkeypatch.undo()
+        raise StoreUnavailableError
+
+    monkeypatch.setattr(one.store, "finish_outgoing", fail_once)
+    await two.open()
+    assert (await one.post(two, delivery, MESSAGE)).status_code == 200
+
+    async with asyncio.timeout(10):
+        while one.outbound.queued_count:  # noqa: ASYNC110 - it says nothing when it changes
+            await asyncio.sleep(0.01)
+    assert await two.inbox("bob") == [MESSAGE]
 
 
 async def test_pages_still_take_no_large_bodies(pair: Pair) -> None:

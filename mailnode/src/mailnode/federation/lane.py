@@ -101,6 +101,14 @@ class Lane:
         return 0
 
     async def _attempt(self, row: Outgoing) -> bool:
+        """Try one message; tell whether nothing else needs be tried now."""
+        try:
+            return await self._try(row)
+        except StoreUnavailableError as error:  # it would end the whole group otherwise
+            log.warning("queue not writable", reason=str(error))
+            return True
+
+    async def _try(self, row: Outgoing) -> bool:
         """Try one message; tell whether it failed because of the node."""
         message = await self.store.read_body(row.body_id)
         sibling = self.siblings.find_domain(self.destination)
