@@ -16,7 +16,7 @@ from controlplane.plane import Plane, open_plane
 from controlplane.serving import serve_application
 from controlplane.settings import ControlPlaneSettings
 from nodelink.contract.keys import PrivateKey
-from nodelink.contract.reports import Report
+from nodelink.contract.reports import MailPlaces, Report
 from nodelink.contract.states import NodeKind
 
 PUBLIC_URL = "https://control.example.org:8443"
@@ -93,5 +93,8 @@ def make_report(kind: NodeKind = NodeKind.MAIL, **changes: object) -> Report:
         "overrides": (),
         "problems": (),
         "figures": {"accounts": 3.0},
+        "places": MailPlaces(host="mail1.example.org", imap_tls_port=993, smtp_tls_port=465, tls_pin=None)
+        if kind is NodeKind.MAIL
+        else None,
     }
     return Report.model_validate(fields | changes)

@@ -15,6 +15,7 @@ from mailnode.store.mail_store import (
     AccountExistsError,
     AccountId,
     BodyId,
+    Envelope,
     FlagMode,
     Flags,
     FlagsChanged,
@@ -24,6 +25,8 @@ from mailnode.store.mail_store import (
     MailboxId,
     MailboxStatus,
     Message,
+    Outgoing,
+    OutgoingId,
     QuotaExceededError,
     Recipient,
     Uid,
@@ -31,6 +34,7 @@ from mailnode.store.mail_store import (
     Usage,
     Watcher,
 )
+from mailnode.store.sqlite_queue import REMEMBERED_SECONDS
 from support.store_memory_boxes import Holdings, MemoryBoxes
 
 
@@ -94,7 +98,31 @@ class MemoryMailStore(MemoryBoxes):
     # Mail
 
     async def deliver(
-        self, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+        self,
+        recipients: Sequence[Recipient],
+        body: bytes,
+        now_seconds: int,
+        envelopes: Sequence[Envelope] = (),
+    ) -> frozenset[AccountId]:
+        refused = await self._deliver(recipients, body, now_seconds, envelopes)
+        await self._settle()
+        return refused
+
+    async def deliver_once(
+        self, delivery_id: str, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+    ) -> frozenset[AccountId]:
+        self._check()
+        known = self._received.get(delivery_id)
+        if known is not None and known[0] >= now_seconds - REMEMBERED_SECONDS:
+            return known[1]
+        refused = await self._deliver(recipients, body, now_seconds, ())
+        if refused != {recipient.account_id for recipient in recipients}:
+            self._received[delivery_id] = now_seconds, refused
+        await self._settle()
+        return refused
+
+    async def _deliver(
+        self, recipients: Sequence[Recipient], body: bytes, now_seconds: int, envelopes: Sequence[Envelope]
     ) -> frozenset[AccountId]:
         self._check()
         refused: set[AccountId] = set()
@@ -107,7 +135,11 @@ class MemoryMailStore(MemoryBoxes):
                 continue
             body_id = self._add_body(body) if body_id is None else body_id
             self._add_messages(inbox.id, [(NO_FLAGS, len(body), now_seconds, body_id)])
-        await self._settle()
+        for envelope in envelopes:
+            body_id = self._add_body(body) if body_id is None else body_id
+            self._bodies[body_id].references += 1
+            id_ = OutgoingId(self._next_id())
+            self._outgoing[id_] = Outgoing(id_, envelope, body_id, len(body), now_seconds, 0, now_seconds)
         return frozenset(refused)
 
     async def append(
@@ -177,6 +209,36 @@ class MemoryMailStore(MemoryBoxes):
         self._check()
         body = self._bodies.get(body_id)
         return None if body is None else body.content
+
+    # What waits for other nodes
+
+    async def list_destinations(self) -> Sequence[str]:
+        self._check()
+        return sorted({outgoing.envelope.destination for outgoing in self._outgoing.values()})
+
+    async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
+        self._check()
+        found = [row for row in self._outgoing.values() if row.envelope.destination == destination]
+        return sorted(found, key=lambda row: (row.next_attempt_at_seconds, row.id))[:limit]
+
+    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+        self._check()
+        if (row := self._outgoing.get(outgoing_id)) is not None:
+            self._outgoing[outgoing_id] = replace(
+                row, attempt_count=row.attempt_count + 1, next_attempt_at_seconds=next_attempt_at_seconds
+            )
+        await self._settle()
+
+    async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
+        self._check()
+        if (row := self._outgoing.pop(outgoing_id, None)) is not None:
+            self._release(row.body_id)
+        await self._settle()
+
+    async def read_outgoing_usage(self) -> Usage:
+        self._check()
+        sizes = [row.size_bytes for row in self._outgoing.values()]
+        return Usage(sum(sizes), len(sizes))
 
     # Mailboxes
 

@@ -16,6 +16,8 @@ from mailnode.store.mail_store import (
     MailboxGone,
     MailboxId,
     Message,
+    Outgoing,
+    OutgoingId,
     StoreUnavailableError,
     Uid,
     UnknownAccountError,
@@ -56,6 +58,8 @@ class MemoryBoxes:
     _bodies: dict[BodyId, Body] = field(default_factory=dict)
     _watchers: dict[MailboxId, list[Watcher]] = field(default_factory=dict)
     _changes: list[tuple[MailboxId, MailboxChange]] = field(default_factory=list)
+    _outgoing: dict[OutgoingId, Outgoing] = field(default_factory=dict)
+    _received: dict[str, tuple[int, frozenset[AccountId]]] = field(default_factory=dict)
     _last_id: int = 0
     _last_uid_validity: int = 1_000
 

@@ -17,11 +17,15 @@ from controlplane.operations.endpoints import router as operations_router
 from controlplane.plane import Plane
 from controlplane.policy.endpoints import router as policy_router
 from controlplane.rate_limit import RateLimit
+from controlplane.registration.endpoints import router as registration_router
+from controlplane.registration.service import Registration
 from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
 
 WRONG_TOKENS_PER_MINUTE = 10
 WRONG_TOKEN_BURST = 20
+NEW_ACCOUNTS_BURST = 5
+"""So many minutes' worth at one instant: whole networks share an address."""
 
 
 def create_app(
@@ -51,8 +55,13 @@ def create_app(
     app.state.wrong_tokens = RateLimit(
         events=WRONG_TOKENS_PER_MINUTE, period_seconds=60, burst=WRONG_TOKEN_BURST
     )
+    limit = plane.settings.new_accounts_per_minute
+    app.state.new_accounts = (
+        RateLimit(events=limit, period_seconds=60, burst=limit * NEW_ACCOUNTS_BURST) if limit else None
+    )
+    app.state.registration = Registration(plane, hub, clock)
     app.state.templates = build_templates()
-    for router in (nodes_router, policy_router, operations_router, web_router):
+    for router in (nodes_router, policy_router, operations_router, registration_router, web_router):
         app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(HttpLimits)

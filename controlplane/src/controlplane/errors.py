@@ -10,6 +10,8 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     ├── NotPermittedError       403
     │   ├── ForgedFormError     403
     │   └── JoinRefusedError    403
+    ├── RegistrationClosedError 403
+    ├── CrossSiteError          403
     ├── UnknownNodeError        404
     ├── UnknownOperationError   404
     ├── NodeExistsError         409
@@ -18,9 +20,11 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     ├── FleetFullError          409
     ├── StaleRevisionError      409
     ├── TooManyAttemptsError    429
+    ├── TooManyAccountsError    429
     ├── NodeRefusedError        502
     ├── DatabaseBusyError       503
     ├── NodeNotConnectedError   503
+    ├── NoRoomError             503
     └── NodeSilentError         504
 
     BadInstallationError        ends the process: a file of the control plane is damaged or not private
@@ -191,3 +195,37 @@ class NodeSilentError(ControlPlaneError):
     status = 504
     code = "node_silent"
     public_text = "The node did not answer in time. Try again."
+
+
+class RegistrationClosedError(ControlPlaneError):
+    """No mail node of the fleet takes new accounts."""
+
+    status = 403
+    code = "registration_closed"
+    public_text = "No new accounts are made here at present. Existing accounts work as before."
+
+
+class CrossSiteError(ControlPlaneError):
+    """The page of another site made the browser send a request."""
+
+    status = 403
+    code = "cross_site"
+    public_text = "For your safety, an account can only be created from our own page."
+
+
+class TooManyAccountsError(ControlPlaneError):
+    """One client asks for more accounts than anybody needs."""
+
+    status = 429
+    code = "too_many_accounts"
+    public_text = "Too many accounts were made from your network. Try again in a minute."
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "60"}
+
+
+class NoRoomError(ControlPlaneError):
+    """No node could make the account at this moment."""
+
+    status = 503
+    code = "no_room"
+    public_text = "No account could be made at this moment. Try again in a minute."
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "60"}

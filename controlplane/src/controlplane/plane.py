@@ -23,7 +23,7 @@ from controlplane.nodes.states import FleetFacts
 from controlplane.settings import ControlPlaneSettings
 from controlplane.vault import Vault
 from nodelink.channel.files import make_private_directory
-from nodelink.contract.enrolment import SpkiPin
+from nodelink.contract.states import SpkiPin
 from nodelink.daemon.tls import read_spki_pin
 
 

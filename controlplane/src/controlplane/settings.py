@@ -38,6 +38,12 @@ class ControlPlaneSettings(DaemonSettings):
         pattern=r"^[^\s\"\\\x00-\x1f](?:[^\"\\\x00-\x1f]{0,62}[^\s\"\\\x00-\x1f])?$",
         description="What the fleet is called, on its pages and as the realm of its TURN nodes.",
     )
+    new_accounts_per_minute: int = Field(
+        default=60,
+        ge=0,
+        le=100_000,
+        description="Accounts made here from one address on average; 0 = no limit.",
+    )
     turn_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",

@@ -17,12 +17,18 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.address import MailDomain
 from mailnode.accounts.errors import AccountsError
 from mailnode.accounts.overrides import LocalOverrides
 from mailnode.accounts.policy import PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
+from mailnode.federation.door import Door
+from mailnode.federation.endpoint import build_router
+from mailnode.federation.inbound import Inbound
+from mailnode.federation.outbound import Outbound
+from mailnode.federation.transport import Transport
 from mailnode.http.app import create_app
 from mailnode.http.multiplexer import Multiplexer, offer_protocols
 from mailnode.http.protocol import Bounds, HttpServer
@@ -37,7 +43,7 @@ from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.steering import CLOSED, VERSION, FigureCollector, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
-from nodelink.channel.agent import open_agent
+from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.errors import HostError
@@ -53,6 +59,8 @@ FAREWELL_SECONDS = 1.5
 
 MESSAGES_AT_ONCE = 100
 NEW_ACCOUNTS_AT_ONCE = 300
+REQUEST_SECONDS = 120
+"""For a whole request: a large message from another node may come slowly."""
 
 BuildProtocol = Callable[[], asyncio.Protocol]
 
@@ -102,8 +110,12 @@ class MailNode:
             apply=steering.apply,
             read_report=steering.read_report,
             queries={"status": steering.answer_status},
-            operations={"remove_account": steering.remove_account},
+            operations={
+                "create_account": steering.create_account,
+                "remove_account": steering.remove_account,
+            },
         )
+        outbound = None if agent is None else self._build_outbound(agent, steering)
 
         imap = ImapServer(
             accounts=accounts,
@@ -120,15 +132,18 @@ class MailNode:
             store=store,
             hostname=settings.host,
             tls=tls,
+            outbound=outbound,
             limits=SmtpLimits(mail_rate=mail_rate, farewell_seconds=FAREWELL_SECONDS),
         )
+        door = Door(MailDomain.parse(settings.mail_domain).name, steering.siblings)
+        deliveries = None if agent is None else build_router(door, Inbound(accounts=accounts, store=store))
         http = HttpServer(
-            create_app(accounts=accounts, site=describe_site(settings)),
-            bounds=Bounds(grace_seconds=FAREWELL_SECONDS),
+            create_app(accounts=accounts, site=describe_site(settings), deliveries=deliveries),
+            bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
         )
         for part in (imap, smtp):
             await part.start(stack)
-        steering.watch_parts(imap=imap, smtp=smtp, agent=agent)
+        steering.watch_parts(imap=imap, smtp=smtp, agent=agent, outbound=outbound)
 
         shared = Multiplexer(imap=imap, smtp=smtp, http=http)
         for name, port, build, context in (
@@ -155,8 +170,20 @@ class MailNode:
         registry.register(FigureCollector(steering.read_figures))
         serve_metrics(stack, registry, settings.metrics_port)
         await steering.start(stack)
+        if outbound is not None:
+            await outbound.start(stack)
         if agent is not None:
             await agent.start(stack)
+
+    def _build_outbound(self, agent: NodeAgent, steering: Steering) -> Outbound:
+        return Outbound(
+            store=steering.store,
+            accounts=steering.accounts,
+            siblings=steering.siblings,
+            transport=Transport(
+                node=agent.enrolment.node, identity=agent.identity, ca_file=self.settings.siblings_ca_file
+            ),
+        )
 
     async def _listen(  # noqa: PLR0917, PLR0913 - a row of the table above
         self,

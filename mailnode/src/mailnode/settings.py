@@ -42,6 +42,10 @@ class MailNodeSettings(NodeSettings):
     certificate_is_self_signed: bool = Field(
         default=False, description="Whether apps must be told to accept a certificate that no CA vouches for."
     )
+    siblings_ca_file: Path | None = Field(
+        default=None,
+        description="CAs that vouch for the fleet's other mail nodes; otherwise those of the system.",
+    )
     messages_per_minute: int = Field(
         default=60,
         ge=0,

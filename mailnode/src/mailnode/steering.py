@@ -7,7 +7,7 @@ Not for: what a setting does (accounts.policy), or the channel (nodelink.channel
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -18,15 +18,23 @@ from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.errors import BadAddressError
 from mailnode.accounts.overrides import LocalOverrides, list_overridden
 from mailnode.accounts.policy import Policy
+from mailnode.federation.outbound import Outbound
+from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
 from mailnode.settings import MailNodeSettings
 from mailnode.smtp.server import SmtpServer
-from mailnode.store.mail_store import MailStore, StoreUnavailableError, UnknownAccountError
+from mailnode.store.mail_store import (
+    AccountExistsError,
+    MailStore,
+    StoreUnavailableError,
+    UnknownAccountError,
+)
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.connection import RefusedError
-from nodelink.contract.reports import Report
+from nodelink.contract.reports import MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
 from nodelink.daemon.tasks import open_task_group
+from nodelink.daemon.tls import CertificateError, read_spki_pin
 
 VERSION = version("mailnode")
 COUNT_SECONDS = 5
@@ -44,6 +52,9 @@ class Steering:
     accounts: Accounts
     store: MailStore
     overrides: LocalOverrides
+    siblings: Siblings = field(default_factory=Siblings)
+    _tls_pin: str | None = field(init=False, default=None)
+    _outbound: Outbound | None = field(init=False, default=None)
     _turn: TurnAccess | None = field(init=False, default=None)
     _account_count: int = field(init=False, default=0)
     _problems: tuple[str, ...] = field(init=False, default=())
@@ -52,9 +63,11 @@ class Steering:
     _smtp: SmtpServer | None = field(init=False, default=None)
     _agent: NodeAgent | None = field(init=False, default=None)
 
-    def watch_parts(self, *, imap: ImapServer, smtp: SmtpServer, agent: NodeAgent | None) -> None:
+    def watch_parts(
+        self, *, imap: ImapServer, smtp: SmtpServer, agent: NodeAgent | None, outbound: Outbound | None = None
+    ) -> None:
         """Name the parts whose figures are told."""
-        self._imap, self._smtp, self._agent = imap, smtp, agent
+        self._imap, self._smtp, self._agent, self._outbound = imap, smtp, agent, outbound
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Count accounts from time to time, until the stack unwinds."""
@@ -67,6 +80,7 @@ class Steering:
         if not isinstance(state, MailNodeState):
             return  # the agent has refused it already
         self._turn = state.turn
+        self.siblings.replace(state.siblings)
         self.overrides.accept(
             Policy(
                 registration_open=state.registration_open,
@@ -86,6 +100,8 @@ class Steering:
             "accounts": self._account_count,
             "imap_sessions": self._imap.session_count if self._imap else 0,
             "smtp_sessions": self._smtp.session_count if self._smtp else 0,
+            "queued_messages": self._outbound.queued_count if self._outbound else 0,
+            "registration_open": int(self.accounts.policy.current.registration_open),
         }
 
     def read_report(self, revision: int) -> Report:
@@ -100,6 +116,12 @@ class Steering:
             overrides=list_overridden(self.overrides.current),
             problems=self._problems,
             figures=self.read_figures(),
+            places=MailPlaces(
+                host=self.settings.host,
+                imap_tls_port=self.settings.imap_tls_port,
+                smtp_tls_port=self.settings.smtp_tls_port,
+                tls_pin=self._tls_pin,
+            ),
         )
 
     def read_status(self) -> Mapping[str, JsonValue]:
@@ -129,17 +151,42 @@ class Steering:
         except BadAddressError as error:
             raise RefusedError(str(error)) from error
 
+    async def create_account(self, arguments: Mapping[str, JsonValue]) -> None:
+        """Make an account that was placed here; one that is there already with this password is no problem.
+
+        Raises:
+            RefusedError: Registration is closed here, the address is somebody else's, or none.
+        """
+        address, password = str(arguments.get("address")), str(arguments.get("password"))
+        if not self.accounts.policy.current.registration_open:
+            raise RefusedError("Registration is closed on this node.")
+        try:
+            await self.accounts.create(address, password)
+        except AccountExistsError as error:
+            account = await self.accounts.find(address)
+            if not await self.accounts.hasher.verify(account.password_hash, password):
+                raise RefusedError("There is an account of this address.") from error
+        except BadAddressError as error:
+            raise RefusedError(str(error)) from error
+
     async def _keep_counting(self) -> None:
         while True:
             await asyncio.sleep(COUNT_SECONDS)
             await self._count()
 
     async def _count(self) -> None:
+        await asyncio.to_thread(self._read_pin)
         try:
             self._account_count = await self.store.count_accounts()
             self._problems = ()
         except StoreUnavailableError as error:
             self._problems = (f"The store does not answer: {error}"[:MAX_PROBLEM_CHARACTERS],)
+
+    def _read_pin(self) -> None:
+        """Read the key of a certificate that no CA vouches for; while that is replaced, the former holds."""
+        if self.settings.certificate_is_self_signed:
+            with suppress(CertificateError):
+                self._tls_pin = read_spki_pin(self.settings.tls_certificate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # prometheus_client keeps collectors by identity

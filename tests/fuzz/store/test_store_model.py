@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mailnode.store.headers import measure_header
 from mailnode.store.mail_store import (
     AccountId,
+    Envelope,
     FlagMode,
     MailboxId,
     MailStore,
@@ -47,6 +48,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.stores: tuple[MailStore, MailStore] = (self.memory, self.sqlite)
         self.accounts: list[tuple[AccountId, AccountId]] = []
         self.mailboxes: list[tuple[MailboxId, MailboxId]] = []
+        self.now = 5
 
     @initialize()
     def open(self) -> None:
@@ -120,6 +122,36 @@ class StoreMachine(RuleBasedStateMachine):
         assert isinstance(in_sqlite, frozenset)
         translate = dict(self.accounts)
         assert {translate[account_id] for account_id in in_memory} == in_sqlite
+
+    @rule(whom=st.lists(st.tuples(picks, quotas), max_size=2), body=bodies, count=st.integers(1, 3))
+    def deliver_and_queue(self, whom: list[tuple[int, int]], body: bytes, count: int) -> None:
+        sides = [[Recipient(self.account(who)[side], quota) for who, quota in whom] for side in (0, 1)]
+        envelopes = [Envelope(f"id{number}", "two.example", "a@b", ("c@d",)) for number in range(count)]
+        self.both("deliver", (sides[0], sides[1]), (body, body), (5, 5), (envelopes, envelopes))
+        self.same("read_outgoing_usage")
+
+    @rule(pick=picks, is_done=st.booleans())
+    def work_off(self, pick: int, is_done: bool) -> None:
+        queues = self.both("list_outgoing", ("two.example", "two.example"), (9, 9))
+        first, second = ([getattr(row, "id") for row in rows] for rows in queues if isinstance(rows, list))  # noqa: B009 - of either store
+        if len(first) > pick:
+            ids = first[pick], second[pick]
+            if is_done:
+                self.both("finish_outgoing", ids)
+            else:
+                self.both("postpone_outgoing", ids, (pick, pick))
+        self.same("read_outgoing_usage")
+
+    @rule(who=picks, quota=quotas, body=bodies, name=st.sampled_from(["x", "y"]), now=st.integers(5, 600_000))
+    def deliver_once(self, who: int, quota: int, body: bytes, name: str, now: int) -> None:
+        sides = [[Recipient(self.account(who)[side], quota)] for side in (0, 1)]
+        now = self.now = max(now, self.now)
+        in_memory, in_sqlite = self.both(
+            "deliver_once", (name, name), (sides[0], sides[1]), (body, body), (now, now)
+        )
+        assert isinstance(in_memory, frozenset)
+        assert isinstance(in_sqlite, frozenset)
+        assert len(in_memory) == len(in_sqlite)
 
     @rule(which=picks, quota=quotas, body=bodies, flags=some_flags)
     def append(self, which: int, quota: int, body: bytes, flags: frozenset[str]) -> None:

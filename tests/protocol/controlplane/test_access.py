@@ -17,6 +17,10 @@ from support.controlplane_site import NOW, add_node, add_token, open_client
 
 PUBLIC = {
     ("GET", "/"),  # says what this is
+    ("GET", "/join"),  # invites everybody
+    ("POST", "/join"),  # makes an account for anybody
+    ("POST", "/new"),  # the same, for apps
+    ("GET", "/new"),  # opens the app
     ("GET", "/assets/{name}"),  # what pages are made of
     ("POST", "/sign-in"),  # takes the token itself
     ("POST", "/api/v1/enrolments"),  # takes a join token

@@ -80,6 +80,7 @@ def test_every_command_explains_itself(installation: Installation) -> None:
         "join-token",
         "enrol",
         "retire",
+        "weight",
         "registration",
         "jit",
         "quota",
@@ -260,3 +261,14 @@ def test_settings_may_come_from_the_environment(installation: Installation) -> N
 def test_table_has_straight_columns() -> None:
     assert write_table(("A", "BB"), [("ccc", "d"), ("e", "f")]) == "A    BB\nccc  d\ne    f"
     assert make_printable("a\x00b\x9bc\u202ed") == "a?b?c?d"
+
+
+def test_weight_of_a_mail_node_is_set(installation: Installation, refuse: Refuse) -> None:
+    run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+    assert json.loads(run(installation, "nodes", "--json"))[0]["weight"] == 100
+
+    run(installation, "weight", "mail1", "50")
+
+    assert json.loads(run(installation, "nodes", "--json"))[0]["weight"] == 50
+    assert refuse("weight", "mail9", "50")[0] == 1
+    assert refuse("weight", "mail1", "10001")[0] == 2

@@ -10,7 +10,7 @@ from mailnode.accounts.policy import Policy
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.encryption.gate import check_incoming
 from mailnode.smtp.server import SmtpLimits
-from mailnode.store.mail_store import AccountId, Recipient
+from mailnode.store.mail_store import AccountId, Envelope, Recipient
 from support.openpgp_messages import ALICE, BOB, armored, encrypted_mail, real_packets
 from support.smtp_site import NOW_SECONDS, SmtpSite, running_site
 from support.store_memory import MemoryMailStore
@@ -177,11 +177,15 @@ class SlowStore(MemoryMailStore):
         self.may_go_on = asyncio.Event()
 
     async def deliver(
-        self, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+        self,
+        recipients: Sequence[Recipient],
+        body: bytes,
+        now_seconds: int,
+        envelopes: Sequence[Envelope] = (),
     ) -> frozenset[AccountId]:
         self.has_begun.set()
         await self.may_go_on.wait()
-        return await super().deliver(recipients, body, now_seconds)
+        return await super().deliver(recipients, body, now_seconds, envelopes)
 
 
 async def test_message_is_accepted_only_when_it_is_stored(tmp_path: Path) -> None:

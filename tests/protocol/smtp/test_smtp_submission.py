@@ -137,7 +137,7 @@ async def test_foreign_domain_is_refused_with_a_text_that_says_why(site: SmtpSit
     client = await site.user()
     await client.ask(f"MAIL FROM:<{ALICE}>")
 
-    assert "within its own domain only" in (await client.ask("RCPT TO:<a@example.net>")).text
+    assert "within its own fleet only" in (await client.ask("RCPT TO:<a@example.net>")).text
 
 
 async def test_banned_recipient_is_unknown(site: SmtpSite) -> None:

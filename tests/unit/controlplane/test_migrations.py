@@ -49,6 +49,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0002": fill_policy,
     "0003": fill_admins,
     "0004": lambda _: None,
+    "0005": lambda _: None,
 }
 
 
@@ -84,6 +85,7 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
 
     with open_sessions(engine)() as session:
         assert read_node(session, "mail1").revision == 4
+        assert read_node(session, "mail1").weight == 100
         assert read_node_policy(session, "mail1").revision == 1
         assert read_fleet_policy(session).registration_open is (revision == "0001")
 

@@ -154,7 +154,11 @@ def test_setup_page_may_be_as_long_as_permitted() -> None:
 
 def report_of_a_mailer_daemon() -> bytes:
     return write_report(
-        domain="example.org", sender=ALICE, recipients=[BOB], message=RAW, now_seconds=1_700_000_000
+        domain="example.org",
+        sender=ALICE,
+        refused={BOB: "Mailbox full"},
+        message=RAW,
+        now_seconds=1_700_000_000,
     )
 
 

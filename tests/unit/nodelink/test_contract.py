@@ -20,6 +20,7 @@ from nodelink.contract.enrolment import JoinToken, read_join_token, write_join_t
 from nodelink.contract.errors import ContractError, MalformedError, MisaddressedError, UnsignedError
 from nodelink.contract.keys import ALGORITHM, PrivateKey, PublicKey
 from nodelink.contract.operations import Operation, open_operation
+from nodelink.contract.reports import Report
 from nodelink.contract.states import DesiredState, MailNodeState, TurnAccess, open_desired_state
 
 NODE_KEY = PrivateKey.generate()
@@ -202,3 +203,34 @@ def test_private_key_is_read_back_from_its_file_form() -> None:
 def test_damaged_key_file_is_refused(pem: bytes) -> None:
     with pytest.raises(MalformedError):
         PrivateKey.from_pem(pem)
+
+
+def test_assertion_says_what_it_is_about() -> None:
+    assertion = make_assertion(
+        NODE_KEY, node="mail1", audience=AUDIENCE, now_seconds=NOW, content_digest="digest"
+    )
+
+    checked = check_assertion(assertion, NODE_KEY.public, audience=AUDIENCE, now_seconds=NOW)
+    assert checked.content_digest == "digest"
+    assert (
+        check_assertion(asserted(), NODE_KEY.public, audience=AUDIENCE, now_seconds=NOW).content_digest
+        is None
+    )
+
+
+def test_report_and_state_of_an_older_version_are_read() -> None:
+    older = {
+        "kind": "mail",
+        "software_version": "0.1.0",
+        "applied_revision": 1,
+        "started_at_seconds": NOW,
+        "public_name": "mail.example.org",
+        "public_port": 443,
+        "overrides": [],
+        "problems": [],
+        "figures": {},
+    }
+    state = STATE.model_dump(exclude={"siblings"})
+
+    assert Report.model_validate(older).places is None
+    assert MailNodeState.model_validate(state).siblings == ()

@@ -10,7 +10,9 @@ SERVICES = ("controlplane", "mailnode", "nodelink", "turnnode")
 MODULES = [path for service in SERVICES for path in sorted((ROOT / service / "src").rglob("*.py"))]
 FORBIDDEN_NAMES = {"common", "utils", "helpers", "misc", "base", "core", "lib", "manager"}
 MAX_LINES = 400
-LONGER_WITH_REASON: dict[str, str] = {}
+LONGER_WITH_REASON = {
+    "sqlite_store.py": "all methods of the MailStore Protocol, each a few lines that call the SQL",
+}
 
 
 def test_there_are_modules_to_judge() -> None:

@@ -141,7 +141,7 @@ def parsed_report(message: bytes, *recipients: str) -> EmailMessage:
     raw = write_report(
         domain="example.org",
         sender="alice1234@example.org",
-        recipients=recipients,
+        refused=dict.fromkeys(recipients, "Mailbox full"),
         message=message,
         now_seconds=1_700_000_000,
     )
@@ -166,6 +166,7 @@ def test_report_is_one_as_other_programs_read_it() -> None:
         "rfc822; carol123@example.org",
     ]
     assert {block["Action"] for block in failed} == {"failed"}
+    assert {block["Status"] for block in failed} == {"5.2.2"}
     assert headers.get_content_type() == "text/rfc822-headers"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from mailnode.store.body_files import LARGE_BODY_BYTES
 from mailnode.store.mail_store import (
+    Envelope,
     Recipient,
     StoreUnavailableError,
     Uid,
@@ -364,3 +365,38 @@ async def test_recipients_may_be_many(store: SqliteMailStore) -> None:
     assert await store.deliver([Recipient(a.id, PLENTY) for a in accounts], make_body(), NOW) == frozenset()
 
     assert store.commit_count == before + 1
+
+
+async def test_filled_database_of_the_first_form_is_upgraded(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mail.sqlite3", isolation_level=None)) as connection:
+        migrate(connection, MIGRATIONS[:1])
+        connection.executescript(
+            "INSERT INTO account VALUES (1, 'alice@example.org', 'hash', NULL, 0, 1, NULL);"
+            "INSERT INTO usage VALUES (1, 20, 1);"
+            "INSERT INTO mailbox VALUES (1, 1, 'INBOX', 7, 2);"
+            "INSERT INTO message VALUES (1, 1, '', 20, 5, 1);"
+            "INSERT INTO body VALUES (1, x'413a20620d0a0d0a', x'74657874');"
+        )
+
+    async with open_sqlite(tmp_path) as store:
+        account = await store.find_account("alice@example.org")
+        assert account is not None
+        inbox = await find_inbox(store, account.id)
+        (message,) = (await store.read_contents(inbox.id)).messages
+        assert await store.read_body(message.body_id) == b"A: b\r\n\r\ntext"
+        envelope = Envelope("id", "two.example", account.address, ("bob@two.example",))
+        await store.deliver([Recipient(account.id, PLENTY)], make_body(), NOW, [envelope])
+        assert [row.envelope for row in await store.list_outgoing("two.example", 9)] == [envelope]
+
+
+async def test_queue_and_its_bodies_survive_a_restart(tmp_path: Path) -> None:
+    body = make_body(LARGE_BODY_BYTES + 1)
+    async with open_sqlite(tmp_path) as store:
+        await store.deliver([], body, NOW, [Envelope("id", "two.example", "a@b", ("c@two.example",))])
+
+    async with open_sqlite(tmp_path) as store:
+        (row,) = await store.list_outgoing("two.example", 9)
+        assert await store.read_body(row.body_id) == body
+        await store.finish_outgoing(row.id)
+        await store.add_account("alice@example.org", "hash", NOW)  # files go before the next commit
+        assert files_in(tmp_path) == 0

@@ -19,6 +19,7 @@ from controlplane.nodes.invitation import describe_enrolment, write_invitation
 from controlplane.nodes.models import (
     DEFAULT_TOKEN_HOURS,
     MAX_TOKEN_HOURS,
+    MAX_WEIGHT,
     Health,
     JoinTokenRequest,
     NodePublic,
@@ -69,6 +70,7 @@ def add_node_commands(app: typer.Typer) -> None:
     app.command("join-token")(create_join_token)
     app.command("enrol")(enrol)
     app.command("retire")(retire)
+    app.command("weight")(change_weight)
 
 
 def show_nodes(context: typer.Context, *, as_json: JsonOption = False) -> None:
@@ -167,6 +169,19 @@ def retire(context: typer.Context, name: NameArgument) -> None:
     with open_session(context) as (plane, session):
         enrolment.retire_node(session, plane.facts, name, int(time.time()))
     typer.echo(f"Node {name} is retired.")
+
+
+def change_weight(
+    context: typer.Context,
+    name: NameArgument,
+    weight: Annotated[
+        int, typer.Argument(min=0, max=MAX_WEIGHT, help="Share of new accounts; 100 at first, 0 = none.")
+    ],
+) -> None:
+    """Say how many of the accounts made at the control plane a mail node gets, in relation to others."""
+    with open_session(context) as (_, session):
+        enrolment.change_weight(session, name, weight)
+    typer.echo(f"Node {name} has weight {weight}.")
 
 
 def _describe(node: NodePublic) -> tuple[str, ...]:

@@ -67,13 +67,17 @@ class ChannelEndedError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Channel:
-    """A channel. `on_news` is called when a report of this node concerns others."""
+    """A channel.
+
+    `on_news` is called when a report concerns other nodes, `on_done` when an operation is acknowledged.
+    """
 
     node: str
     public_key: str
     websocket: WebSocket
     desk: Desk
     on_news: Callable[[], None]
+    on_done: Callable[[Done], None]
     _sent_revision: int = field(init=False, default=0)
     _sent_operations: dict[str, float] = field(init=False, default_factory=dict)
     _queries: "dict[str, asyncio.Future[Answer]]" = field(init=False, default_factory=dict)
@@ -183,6 +187,7 @@ class Channel:
                     query.set_result(frame)
             case Done():
                 await asyncio.to_thread(self.desk.note_done, self.node, frame.operation, frame.problem)
+                self.on_done(frame)
             case _:
                 assert_never(frame)
 

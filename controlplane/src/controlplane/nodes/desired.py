@@ -7,18 +7,20 @@ Nothing here knows what has changed: every state is decided anew, and a node who
 at its revision gets the next revision. So no cause can be forgotten, and no node is woken for nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select, update
 
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.models import Fleet, Node
-from controlplane.nodes.reports import find_turn_candidates
+from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
+from controlplane.nodes.siblings import choose_siblings, leave_out
 from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
 from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import FleetPolicy, FleetRules, NodePolicy, PolicyValues
-from nodelink.contract.states import NodeKind, NodeState
+from nodelink.contract.states import NodeKind, NodeState, SiblingNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
     fleet = read_fleet(session)
     fleet_policy = session.exec(select(FleetPolicy)).one()
     node_policy = session.get(NodePolicy, node.name)
-    return Wanted(node.revision, decide_state(_gather(node, fleet, fleet_policy, node_policy), facts))
+    siblings = choose_siblings(find_mail_candidates(session))
+    gathered = _gather(node, fleet, fleet_policy, node_policy, siblings)
+    return Wanted(node.revision, decide_state(gathered, facts))
 
 
 def renew_revisions(session: Session, facts: FleetFacts) -> None:
@@ -46,10 +50,10 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     fleet = read_fleet(session)
     fleet_policy = session.exec(select(FleetPolicy)).one()
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
+    siblings = choose_siblings(find_mail_candidates(session))
     for node in session.exec(select(Node)).all():
-        digest = digest_state(
-            decide_state(_gather(node, fleet, fleet_policy, policies.get(node.name)), facts)
-        )
+        gathered = _gather(node, fleet, fleet_policy, policies.get(node.name), siblings)
+        digest = digest_state(decide_state(gathered, facts))
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1
@@ -69,6 +73,12 @@ def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) ->
     session.add(fleet)
     renew_revisions(session, facts)
     return True
+
+
+def renew_siblings(session: Session, facts: FleetFacts) -> None:
+    """Tell every mail node what has changed about another one."""
+    begin_change(session)
+    renew_revisions(session, facts)
 
 
 def raise_revision(session: Session, name: str, applied_revision: int) -> None:
@@ -96,7 +106,13 @@ def _in_use(fleet: Fleet) -> TurnService | None:
     return TurnService(fleet.turn_host, fleet.turn_port)
 
 
-def _gather(node: Node, fleet: Fleet, fleet_policy: FleetPolicy, node_policy: NodePolicy | None) -> NodeFacts:
+def _gather(
+    node: Node,
+    fleet: Fleet,
+    fleet_policy: FleetPolicy,
+    node_policy: NodePolicy | None,
+    siblings: Sequence[SiblingNode],
+) -> NodeFacts:
     return NodeFacts(
         kind=NodeKind(node.kind),
         residue=node.residue,
@@ -104,4 +120,5 @@ def _gather(node: Node, fleet: Fleet, fleet_policy: FleetPolicy, node_policy: No
         rules=FleetRules.model_validate(fleet_policy),
         turn=_in_use(fleet),
         modulus=decide_modulus(fleet.mail_nodes_ever),
+        siblings=leave_out(siblings, node.name),
     )

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from controlplane.nodes.desired import raise_revision, read_wanted, renew_revisions, renew_turn_service
+from controlplane.nodes.desired import (
+    raise_revision,
+    read_wanted,
+    renew_revisions,
+    renew_siblings,
+    renew_turn_service,
+)
 from controlplane.nodes.fleet import begin_change, read_change_count
 from controlplane.nodes.models import Node, NodeReport
 from controlplane.nodes.reports import keep_report, read_report
@@ -97,13 +103,14 @@ class Desk:
                 return False
             former = session.get(NodeReport, node)
             was = read_report(former)
-            where = (was.public_name, was.public_port) if was else None
-            if not keep_report(session, row, report, now_seconds) or row.kind != NodeKind.TURN:
-                return False
-            if where == (report.public_name, report.public_port):
+            is_kept = keep_report(session, row, report, now_seconds)
+            if not is_kept or (was is not None and _tell_place(was) == _tell_place(report)):
                 return False
             session.flush()
-            return renew_turn_service(session, self.plane.facts, now_seconds)
+            if row.kind == NodeKind.TURN:
+                return renew_turn_service(session, self.plane.facts, now_seconds)
+            renew_siblings(session, self.plane.facts)
+            return True
 
     def note_done(self, node: str, operation: str, problem: str | None) -> None:
         """Note that an operation needs not be sent again."""
@@ -126,3 +133,8 @@ class Desk:
             begin_change(session)
             renew_turn_service(session, self.plane.facts, int(self.clock()))
             renew_revisions(session, self.plane.facts)
+
+
+def _tell_place(report: Report) -> tuple[object, ...]:
+    """Tell what others need to know of a node to reach it."""
+    return report.public_name, report.public_port, report.places

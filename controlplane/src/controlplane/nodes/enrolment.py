@@ -14,10 +14,24 @@ from secrets import token_urlsafe
 import structlog
 from sqlmodel import Session, col, delete, select, update
 
-from controlplane.errors import JoinRefusedError, KeyInUseError, NodeExistsError, UnknownNodeError
+from controlplane.errors import (
+    JoinRefusedError,
+    KeyInUseError,
+    NodeExistsError,
+    UnknownNodeError,
+    WrongKindError,
+)
 from controlplane.nodes.desired import renew_revisions, renew_turn_service
 from controlplane.nodes.fleet import begin_change
-from controlplane.nodes.models import Fleet, JoinTicket, JoinTokenRequest, Node, NodeReport
+from controlplane.nodes.models import (
+    DEFAULT_WEIGHT,
+    MAX_WEIGHT,
+    Fleet,
+    JoinTicket,
+    JoinTokenRequest,
+    Node,
+    NodeReport,
+)
 from controlplane.nodes.states import FleetFacts
 from controlplane.nodes.turn_access import decide_modulus
 from controlplane.operations.models import NodeOperation
@@ -124,6 +138,7 @@ def enrol_node(session: Session, facts: FleetFacts, new: NewNode, now_seconds: i
         node.public_key = new.public_key
         node.enrolled_at_seconds = now_seconds
         session.add(node)
+        renew_revisions(session, facts)  # its siblings know it by its key
         log.info("node key replaced", node=new.name)
     return node
 
@@ -145,8 +160,27 @@ def retire_node(session: Session, facts: FleetFacts, name: str, now_seconds: int
         .values(used_at_seconds=now_seconds)
     )
     session.exec(delete(Node).where(col(Node.name) == name))
-    renew_turn_service(session, facts, now_seconds)
+    if not renew_turn_service(session, facts, now_seconds):
+        renew_revisions(session, facts)  # its siblings forget it
     log.info("node retired", node=name)
+
+
+def change_weight(session: Session, name: str, weight: int) -> None:
+    """Say how many of the new accounts a mail node gets, in relation to others; none with 0.
+
+    Raises:
+        UnknownNodeError: There is no node of this name.
+        WrongKindError: It is no mail node.
+    """
+    if not 0 <= weight <= MAX_WEIGHT:
+        raise ValueError(f"a weight is from 0 to {MAX_WEIGHT}")
+    begin_change(session)
+    node = read_node(session, name)
+    if node.kind != NodeKind.MAIL:
+        raise WrongKindError(node=name)
+    node.weight = weight
+    session.add(node)
+    log.info("node weight changed", node=name, weight=weight)
 
 
 def read_node(session: Session, name: str) -> Node:
@@ -178,6 +212,7 @@ def _add_node(session: Session, facts: FleetFacts, fleet: Fleet, new: NewNode, n
             "revision": 1,
             "residue": residue,
             "state_digest": "",
+            "weight": DEFAULT_WEIGHT,
         }
     )
     session.add(node)

@@ -10,9 +10,10 @@ A kicked channel looks in the database for what its node is owed. A kick that is
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -23,6 +24,7 @@ from starlette.websockets import WebSocket
 from controlplane.errors import NodeNotConnectedError
 from controlplane.nodes.channel import Channel, Ending
 from controlplane.nodes.desk import Desk
+from nodelink.contract.frames import Done
 from nodelink.daemon.tasks import open_task_group
 
 POLL_SECONDS = 0.5
@@ -39,6 +41,7 @@ class ChannelHub:
     desk: Desk
     registry: CollectorRegistry
     _channels: dict[str, Channel] = field(init=False, default_factory=dict)
+    _expected: "dict[tuple[str, str], asyncio.Future[Done]]" = field(init=False, default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
@@ -61,7 +64,7 @@ class ChannelHub:
 
     async def serve(self, websocket: WebSocket, node: str, public_key: str) -> None:
         """Speak with a node that was admitted, in place of an older channel of it, until either side ends."""
-        channel = Channel(node, public_key, websocket, self.desk, self.wake)
+        channel = Channel(node, public_key, websocket, self.desk, self.wake, partial(self._hear_done, node))
         former = self._channels.get(node)
         if former is not None:
             former.end(Ending.REPLACED)
@@ -90,6 +93,25 @@ class ChannelHub:
         if channel is None:
             raise NodeNotConnectedError(node=node)
         return await channel.ask(name, arguments or {}, timeout_seconds)
+
+    def list_connected(self) -> frozenset[str]:
+        """List the nodes that have a channel to this replica."""
+        return frozenset(self._channels)
+
+    @contextmanager
+    def expect(self, node: str, operation: str) -> Iterator["asyncio.Future[Done]"]:
+        """Listen for the acknowledgement of an operation that is about to be created for a node."""
+        heard: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._expected[node, operation] = heard
+        try:
+            yield heard
+        finally:
+            del self._expected[node, operation]
+
+    def _hear_done(self, node: str, done: Done) -> None:
+        heard = self._expected.get((node, done.operation))
+        if heard is not None and not heard.done():
+            heard.set_result(done)
 
     async def _watch_changes(self) -> None:
         seen: int | None = None

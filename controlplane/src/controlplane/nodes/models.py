@@ -14,6 +14,8 @@ from nodelink.contract.states import NodeKind, NodeName
 
 DEFAULT_TOKEN_HOURS = 24
 MAX_TOKEN_HOURS = 30 * 24
+DEFAULT_WEIGHT = 100
+MAX_WEIGHT = 10_000
 
 
 class Health(StrEnum):
@@ -59,6 +61,7 @@ class NodeFields(SQLModel):
     public_key: str = Field(description="The node's identity: an Ed25519 key, base64url.")
     enrolled_at_seconds: int = Field(sa_type=BigInteger, description="When this key was accepted.")
     revision: int = Field(sa_type=BigInteger, description="Revision of the state that is wanted of the node.")
+    weight: int = Field(description="How many of the new accounts a mail node gets, in relation to others.")
 
 
 class Node(NodeFields, table=True):

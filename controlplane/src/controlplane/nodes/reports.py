@@ -1,6 +1,6 @@
 """What nodes tell of themselves: kept, read back and judged.
 
-For: the fleet view, and finding a TURN service.
+For: the fleet view, and finding a TURN service and the mail nodes.
 Not for: receiving reports (channel.py).
 """
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from controlplane.nodes.models import Health, Node, NodePublic, NodeReport
+from controlplane.nodes.siblings import MailCandidate
 from controlplane.nodes.turn_access import TurnCandidate
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind
@@ -96,4 +97,17 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
         if report is not None:
             is_connected = is_fresh(now_seconds - row.received_at_seconds)
             candidates.append(TurnCandidate(node.name, report.public_name, report.public_port, is_connected))
+    return candidates
+
+
+def find_mail_candidates(session: Session) -> list[MailCandidate]:
+    """Find the mail nodes that have said where they are; mail waits for those that are not connected."""
+    statement = select(Node, NodeReport).where(
+        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.MAIL.value
+    )
+    candidates = []
+    for node, row in session.exec(statement):
+        report = read_report(row)
+        if report is not None and node.residue is not None:
+            candidates.append(MailCandidate(node.name, node.residue, node.public_key, report))
     return candidates

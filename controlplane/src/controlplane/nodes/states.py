@@ -10,7 +10,14 @@ from typing import assert_never
 
 from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.models import FleetRules, PolicyValues
-from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess, TurnNodeState
+from nodelink.contract.states import (
+    MailNodeState,
+    NodeKind,
+    NodeState,
+    SiblingNode,
+    TurnAccess,
+    TurnNodeState,
+)
 
 TURN_REALM = "madfleet"
 """Nobody reads it, and it is in every refusal of a TURN node: it must be short."""
@@ -39,6 +46,7 @@ class NodeFacts:
     rules: FleetRules
     turn: TurnService | None
     modulus: int
+    siblings: tuple[SiblingNode, ...] = ()
 
 
 def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
@@ -51,6 +59,7 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
                 quota_bytes=node.policy.quota_bytes,
                 message_bytes=node.policy.message_bytes,
                 turn=_decide_turn_access(node, fleet),
+                siblings=node.siblings,
             )
         case NodeKind.TURN:
             return TurnNodeState(

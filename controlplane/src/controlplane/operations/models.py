@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 class OperationName(StrEnum):
     """What can be done on a node."""
 
+    CREATE_ACCOUNT = "create_account"
     REMOVE_ACCOUNT = "remove_account"
 
 
@@ -26,7 +27,8 @@ class OperationState(StrEnum):
 class NodeOperation(SQLModel, table=True):
     """One thing to do on one node.
 
-    `arguments` (JSON) is emptied at the acknowledgement: the control plane keeps no addresses of accounts.
+    `arguments` (JSON) is emptied at the acknowledgement: the control plane keeps no addresses of accounts and
+    no passwords.
     `problem` is what the node said if it could not do it.
     """
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from secrets import token_urlsafe
 
 import structlog
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, func, select
 
 from controlplane.errors import BadAddressError, UnknownOperationError, WrongKindError
 from controlplane.nodes.enrolment import read_node
@@ -45,20 +45,53 @@ def remove_account(session: Session, node_name: str, address: str, now_seconds: 
     for row in waiting:
         if (OperationName(row.name), row.arguments) == (OperationName.REMOVE_ACCOUNT, arguments):
             return row
-    row = NodeOperation.model_validate(
-        {
-            "id": token_urlsafe(16),
-            "node_name": node_name,
-            "name": OperationName.REMOVE_ACCOUNT,
-            "arguments": arguments,
-            "created_at_seconds": now_seconds,
-            "acknowledged_at_seconds": None,
-            "problem": None,
-        }
+    return _add(session, node_name, OperationName.REMOVE_ACCOUNT, arguments, now_seconds)
+
+
+def create_account(  # noqa: PLR0913, PLR0917 - all that an account is made of
+    session: Session, node_name: str, operation_id: str, address: str, password: str, now_seconds: int
+) -> NodeOperation:
+    """Have an account made on a node that is known to be a mail node."""
+    begin_change(session)
+    arguments = json.dumps({"address": address, "password": password})
+    return _add(session, node_name, OperationName.CREATE_ACCOUNT, arguments, now_seconds, operation_id)
+
+
+def give_up_account(session: Session, operation_id: str, address: str, now_seconds: int) -> None:
+    """Give up an account whose node has not said that it is made; should it be made after all, it is removed.
+
+    A node does its operations in their order, so the removal cannot come first.
+    """
+    begin_change(session)
+    row = session.get(NodeOperation, operation_id)
+    if row is None or row.acknowledged_at_seconds is not None:
+        return
+    acknowledge(session, row.node_name, operation_id, "The node did not answer in time.", now_seconds)
+    remove_account(session, row.node_name, address, now_seconds)
+
+
+def count_created_since(session: Session, node_name: str, since_seconds: int) -> int:
+    """Count the accounts that a node was to make since then, and has not refused."""
+    return session.exec(
+        select(func.count())
+        .select_from(NodeOperation)
+        .where(
+            col(NodeOperation.node_name) == node_name,
+            col(NodeOperation.name) == OperationName.CREATE_ACCOUNT.value,
+            col(NodeOperation.created_at_seconds) >= since_seconds,
+            col(NodeOperation.problem).is_(None),
+        )
+    ).one()
+
+
+def forget_created_before(session: Session, before_seconds: int) -> None:
+    """Forget the accounts that were made long ago: there is a row for each, and nobody asks for them."""
+    session.exec(
+        delete(NodeOperation).where(
+            col(NodeOperation.name) == OperationName.CREATE_ACCOUNT.value,
+            col(NodeOperation.acknowledged_at_seconds) < before_seconds,
+        )
     )
-    session.add(row)
-    log.info("operation created", node=node_name, operation=row.id, name=row.name)
-    return row
 
 
 def read_operation(session: Session, operation_id: str) -> NodeOperation:
@@ -117,3 +150,27 @@ def write_contract(row: NodeOperation) -> Operation:
         arguments=json.loads(row.arguments or "{}"),
         issued_at_seconds=row.created_at_seconds,
     )
+
+
+def _add(  # noqa: PLR0913, PLR0917 - the columns of a row
+    session: Session,
+    node_name: str,
+    name: OperationName,
+    arguments: str,
+    now_seconds: int,
+    operation_id: str | None = None,
+) -> NodeOperation:
+    row = NodeOperation.model_validate(
+        {
+            "id": operation_id or token_urlsafe(16),
+            "node_name": node_name,
+            "name": name,
+            "arguments": arguments,
+            "created_at_seconds": now_seconds,
+            "acknowledged_at_seconds": None,
+            "problem": None,
+        }
+    )
+    session.add(row)
+    log.info("operation created", node=node_name, operation=row.id, name=row.name)
+    return row

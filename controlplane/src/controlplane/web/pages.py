@@ -16,6 +16,7 @@ from controlplane.policy.quantities import format_exact_size, format_size
 from controlplane.web.texts import TEXTS, Language, Notice, choose_language
 
 LANGUAGE_COOKIE = "language"
+JOIN_PATH = "/join"
 LANGUAGE_SECONDS = 365 * 86_400
 PERSIAN_DIGITS = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 
@@ -54,7 +55,7 @@ def render(
         t=texts,
         language=language,
         languages=[(other, TEXTS[other].language_name) for other in Language if other is not language],
-        path=request.url.path if request.method == "GET" else "/",
+        path=request.url.path if request.method == "GET" or request.url.path == JOIN_PATH else "/",
         fleet_name=lend_plane(request).settings.fleet_name,
         notice=None if notice is None else texts.notices[notice],
         digits=(lambda text: str(text).translate(PERSIAN_DIGITS)) if language is Language.FA else str,

@@ -33,6 +33,10 @@ class Notice(StrEnum):
     CHANGED = "changed"
     STALE = "stale"
     BAD_QUOTA = "bad-quota"
+    CLOSED = "closed"
+    CROSS_SITE = "cross-site"
+    TOO_MANY_ACCOUNTS = "too-many-accounts"
+    NO_ROOM = "no-room"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,18 @@ class Texts:
     follow_fleet: str
     seconds_ago: str
     ruled_by_node: str
+    join_title: str
+    join_lead: str
+    join_button: str
+    join_scan: str
+    join_open: str
+    joined_title: str
+    joined_lead: str
+    joined_open: str
+    joined_caution: str
+    get_app: str
+    address: str
+    password: str
     kinds: Mapping[str, str]
     healths: Mapping[Health, str]
     notices: Mapping[Notice, str]
@@ -115,6 +131,18 @@ ENGLISH = Texts(
     follow_fleet="As the fleet",
     seconds_ago="s ago",
     ruled_by_node="set on the node itself",
+    join_title="Get an account",
+    join_lead="An account is a random address and a password. We ask for nothing else.",
+    join_button="Create account",
+    join_scan="Or scan this code with Delta Chat: it makes an account and sets it up.",
+    join_open="Open in Delta Chat",
+    joined_title="Your account is ready",
+    joined_lead="Scan this code with Delta Chat, or open it on this phone.",
+    joined_open="Open in Delta Chat",
+    joined_caution="Whoever sees this code can use the account. This page is shown only once.",
+    get_app="Get Delta Chat",
+    address="Address",
+    password="Password",  # noqa: S106 - a label
     kinds={"mail": "mail", "turn": "TURN"},
     healths={
         Health.OK: "ok",
@@ -128,6 +156,10 @@ ENGLISH = Texts(
         Notice.CHANGED: "Saved. Connected nodes follow within two seconds.",
         Notice.STALE: "Somebody else has changed this meanwhile. This is how it is now.",
         Notice.BAD_QUOTA: "A quota is an amount such as 500M, from 1M to 1024T.",
+        Notice.CLOSED: "No new accounts are made here at present. Existing accounts work as before.",
+        Notice.CROSS_SITE: "For your safety, an account can only be created from our own page.",
+        Notice.TOO_MANY_ACCOUNTS: "Too many accounts were made from your network. Try again in a minute.",
+        Notice.NO_ROOM: "No account could be made at this moment. Try again in a minute.",
     },
 )
 
@@ -167,6 +199,18 @@ PERSIAN = Texts(
     follow_fleet="مانند ناوگان",
     seconds_ago="ثانیه پیش",
     ruled_by_node="روی خود گره تنظیم شده",
+    join_title="گرفتن حساب",
+    join_lead="حساب یک نشانی تصادفی و یک گذرواژه است. چیز دیگری نمی‌پرسیم.",
+    join_button="ساخت حساب",
+    join_scan="یا این کد را با دلتاچت اسکن کنید: حساب را می‌سازد و راه می‌اندازد.",
+    join_open="باز کردن در دلتاچت",
+    joined_title="حساب شما آماده است",
+    joined_lead="این کد را با دلتاچت اسکن کنید، یا روی همین گوشی بازش کنید.",
+    joined_open="باز کردن در دلتاچت",
+    joined_caution="هر کس این کد را ببیند می‌تواند از حساب استفاده کند. این صفحه فقط یک بار نشان داده می‌شود.",
+    get_app="گرفتن دلتاچت",
+    address="نشانی",
+    password="گذرواژه",  # noqa: S106 - a label
     kinds={"mail": "ایمیل", "turn": "TURN"},
     healths={
         Health.OK: "سالم",
@@ -180,6 +224,10 @@ PERSIAN = Texts(
         Notice.CHANGED: "ذخیره شد. گره‌های متصل تا دو ثانیهٔ دیگر از آن پیروی می‌کنند.",
         Notice.STALE: "در این میان کس دیگری این را تغییر داده است. وضعیت کنونی این است.",
         Notice.BAD_QUOTA: "سهمیه مقداری مانند 500M است، از 1M تا 1024T.",
+        Notice.CLOSED: "اکنون اینجا حساب تازه ساخته نمی‌شود. حساب‌های موجود مانند پیش کار می‌کنند.",
+        Notice.CROSS_SITE: "برای امنیت شما، حساب را فقط از صفحهٔ خود ما می‌توان ساخت.",
+        Notice.TOO_MANY_ACCOUNTS: "از شبکهٔ شما حساب‌های زیادی ساخته شد. یک دقیقهٔ دیگر دوباره بکوشید.",
+        Notice.NO_ROOM: "در این لحظه حسابی ساخته نشد. یک دقیقهٔ دیگر دوباره بکوشید.",
     },
 )
 

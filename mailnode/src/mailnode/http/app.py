@@ -60,18 +60,22 @@ class Registrar(Protocol):
         """
 
 
-def create_app(*, accounts: Registrar, site: Site) -> FastAPI:
-    """Build the application around its two dependencies; nothing is global, so a test may build many."""
+def create_app(*, accounts: Registrar, site: Site, deliveries: APIRouter | None = None) -> FastAPI:
+    """Build the application around its dependencies; nothing is global, so a test may build many.
+
+    `deliveries` is where other nodes hand mail over; `None` for a node that belongs to no fleet.
+    """
     app = FastAPI(
         title=site.name,
         docs_url=None,  # /docs is the user guide
         redoc_url=None,
         openapi_url=None,
-        dependencies=[Depends(refuse_body_over_limit)],
     )
     app.state.accounts = accounts
     app.state.pages = Pages(site, accounts.policy)
-    app.include_router(router)
+    app.include_router(router, dependencies=[Depends(refuse_body_over_limit)])
+    if deliveries is not None:
+        app.include_router(deliveries)
     app.add_exception_handler(RefusedError, _answer_refused)
     app.add_exception_handler(RegistrationClosedError, _answer_refused)
     app.add_exception_handler(LoginUnavailableError, _answer_refused)
@@ -81,7 +85,7 @@ def create_app(*, accounts: Registrar, site: Site) -> FastAPI:
 
 
 async def refuse_body_over_limit(request: Request) -> None:
-    """Refuse a request whose body is too large, or does not say how large it is; no route here needs one.
+    """Refuse a request whose body is too large, or does not say how large it is; no page here needs one.
 
     Raises:
         RefusedError: The body may exceed the limit.

@@ -1,7 +1,8 @@
 """Write the message that tells a sender who did not get his.
 
-For: submission.py, when some recipients of a message got it and others did not.
-Not for: a message that nobody got; the reply to DATA says that.
+For: failure_report.py, when some recipients of a message got it and others did not, or another node did not
+take it.
+Not for: a message that nobody here got; the reply to DATA says that.
 
 Delta Chat knows such a message by `mailer-daemon` and finds its own by the Message-ID in the last part.
 
@@ -9,24 +10,32 @@ Source: RFC 3462 (multipart/report), RFC 3464 (message/delivery-status), RFC 383
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from email.utils import formatdate
 from secrets import token_hex
 
 MAX_SHOWN_FIELD_BYTES = 998
 
+_STATUSES = {
+    "Mailbox full": "5.2.2",
+    "No such user": "5.1.1",
+    "Encryption Needed": "5.7.1",
+    "too large": "5.3.4",
+    "two days": "5.4.7",
+}
+
 _SHOWN_FIELD = re.compile(rb"(?:^|\r\n)((?:message-id|date|from|subject):[^\r\n]*)", re.IGNORECASE)
 
 
 def write_report(
-    *, domain: str, sender: str, recipients: Sequence[str], message: bytes, now_seconds: float
+    *, domain: str, sender: str, refused: Mapping[str, str], message: bytes, now_seconds: float
 ) -> bytes:
     """Write the report.
 
     Args:
         domain: This node's, as in addresses.
         sender: Who gets the report.
-        recipients: Who did not get the message.
+        refused: Who did not get the message, each with the reason: a few words of ASCII.
         message: The message; a few fields of its header are shown.
         now_seconds: Unix time.
     """
@@ -34,10 +43,11 @@ def write_report(
     header = message[: max(message.find(b"\r\n\r\n"), 0)]
     shown = [field[:MAX_SHOWN_FIELD_BYTES] for field in _SHOWN_FIELD.findall(header)]
     statuses = "".join(
-        f"\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: 5.2.2 (mailbox full)\r\n"
-        for recipient in recipients
+        f"\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: {_find_status(reason)}\r\n"
+        f"Diagnostic-Code: X-Madfleet; {reason}\r\n"
+        for recipient, reason in refused.items()
     )
-    names = "".join(f"  {recipient}\r\n" for recipient in recipients)
+    names = "".join(f"  {recipient}: {reason}\r\n" for recipient, reason in refused.items())
     return (
         (
             f"From: <mailer-daemon@{domain}>\r\n"
@@ -52,7 +62,7 @@ def write_report(
             f"--{token}\r\n"
             "Content-Type: text/plain; charset=utf-8\r\n"
             "\r\n"
-            "Your message was not delivered to these recipients, whose mailboxes are full or gone:\r\n"
+            "Your message was not delivered to these recipients:\r\n"
             "\r\n"
             f"{names}"
             "\r\n"
@@ -69,3 +79,8 @@ def write_report(
         + b"".join(field + b"\r\n" for field in shown)
         + f"\r\n--{token}--\r\n".encode()
     )
+
+
+def _find_status(reason: str) -> str:
+    """Find the status code that says the same. Source: RFC 3463."""
+    return next((status for words, status in _STATUSES.items() if words in reason), "5.0.0")

@@ -17,6 +17,7 @@ from mailnode.accounts.rate_limit import find_prefix
 from mailnode.smtp.connection import SmtpConnection
 from mailnode.smtp.limits import SmtpLimits
 from mailnode.smtp.reader import MessageRoom
+from mailnode.smtp.recipients import Outbound
 from mailnode.smtp.replies import SHUTTING_DOWN, TOO_MANY_CONNECTIONS, SmtpReply
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.submission import Submission
@@ -34,6 +35,7 @@ class SmtpServer:
     store: where mail is put.
     hostname: our name, for the greeting.
     tls: what STARTTLS turns on.
+    outbound: the way to other nodes; `None` where there are none.
     limits: how many sessions, how much and how long.
     clock_seconds: Unix time.
     monotonic_ns: time for the rate limit.
@@ -43,6 +45,7 @@ class SmtpServer:
     store: MailStore
     hostname: str
     tls: ssl.SSLContext
+    outbound: Outbound | None = None
     limits: SmtpLimits = field(default_factory=SmtpLimits)
     clock_seconds: Callable[[], float] = time.time
     monotonic_ns: Callable[[], int] = time.monotonic_ns
@@ -60,6 +63,7 @@ class SmtpServer:
             accounts=self.accounts,
             store=self.store,
             mail_rate=self.limits.mail_rate,
+            outbound=self.outbound,
             clock_seconds=self.clock_seconds,
             monotonic_ns=self.monotonic_ns,
         )

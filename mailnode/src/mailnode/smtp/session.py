@@ -194,7 +194,7 @@ class SmtpSession(SmtpConnection):
         transaction = self._transaction
         if argument:
             return replies.BAD_ARGUMENT
-        if transaction is None or not transaction.recipients:
+        if transaction is None or not transaction.has_recipients:
             return replies.BAD_SEQUENCE
         self._transaction = None
         self.say(replies.START_DATA)

@@ -4,7 +4,8 @@ For: session.py, which knows the commands and their order.
 Not for: bytes on the wire.
 
     DATA ─▶ lines and dots ─▶ encryption gate ─▶ header hygiene ─▶ store: durable ─▶ 250
-                                                                      └─▶ full mailboxes: report to the sender
+                                                                      ├─▶ full mailboxes: report to the sender
+                                                                      └─▶ other nodes: their queue
 """
 
 import asyncio
@@ -20,9 +21,10 @@ from mailnode.accounts.errors import BadAddressError
 from mailnode.accounts.rate_limit import RateLimit, RateLimiter
 from mailnode.encryption.errors import UnencryptedError, WrongFromError
 from mailnode.encryption.gate import check_outgoing
-from mailnode.smtp.delivery_report import write_report
+from mailnode.federation.delivery import plan_envelopes
+from mailnode.smtp.failure_report import report_failure
 from mailnode.smtp.message_text import clean_header, make_message
-from mailnode.smtp.recipients import find_recipient
+from mailnode.smtp.recipients import Foreign, Outbound, find_recipient
 from mailnode.smtp.replies import (
     ACCEPTED,
     FOREIGN_SENDER,
@@ -46,6 +48,7 @@ from mailnode.store.mail_store import (
 LARGE_MESSAGE_BYTES = 262_144
 # Each of these takes several times the message in memory, and the threads take turns anyway.
 LARGE_MESSAGES_AT_ONCE = 2
+FULL_OR_GONE = "Mailbox full, or gone"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -54,7 +57,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Transaction:
     """A message on its way in: MAIL has been said, DATA not yet finished.
 
-    `recipients` holds each account once, with its address as the client wrote it first.
+    `recipients` holds each account once, with its address as the client wrote it first; `foreign` holds the
+    addresses that belong to other nodes, with their domains.
     """
 
     sender: Account
@@ -62,6 +66,12 @@ class Transaction:
     declared_bytes: int | None
     asked_count: int = 0
     recipients: dict[AccountId, tuple[Recipient, str]] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_recipients(self) -> bool:
+        """Whether anybody is to get the message."""
+        return bool(self.recipients or self.foreign)
 
 
 @dataclass(kw_only=True)
@@ -71,6 +81,7 @@ class Submission:
     accounts: Accounts
     store: MailStore
     mail_rate: InitVar[RateLimit | None]
+    outbound: Outbound | None = None
     clock_seconds: Callable[[], float] = time.time
     monotonic_ns: InitVar[Callable[[], int]] = time.monotonic_ns
 
@@ -102,10 +113,13 @@ class Submission:
         """Judge RCPT. Whether the message fits is known now only if its size was declared.
 
         Raises:
-            CommandError: Nobody of this node, or a mailbox that is too full.
+            CommandError: Nobody of this fleet, or a mailbox that is too full.
         """
         try:
-            account = await find_recipient(self.accounts, address)
+            account = await find_recipient(self.accounts, address, self.outbound)
+            if isinstance(account, Foreign):
+                transaction.foreign[account.address] = account.destination
+                return
             quota_bytes = self.accounts.quota_of(account)
             if transaction.declared_bytes is not None:
                 usage = await self.store.read_usage(account.id)
@@ -122,6 +136,7 @@ class Submission:
             CommandError: It was refused, and nobody got it.
         """
         addresses = [address for _, address in transaction.recipients.values()]
+        addresses += transaction.foreign
         work = (stuffed, self.max_bytes, transaction.mail_from, addresses)
         if len(stuffed) > LARGE_MESSAGE_BYTES:
             async with self._examining:
@@ -129,14 +144,26 @@ class Submission:
         else:
             message = _examine(*work)
         recipients = [recipient for recipient, _ in transaction.recipients.values()]
+        envelopes = (
+            plan_envelopes(transaction.sender.address, transaction.foreign) if transaction.foreign else ()
+        )
         try:
-            refused = await self.store.deliver(recipients, message, int(self.clock_seconds()))
+            refused = await self.store.deliver(recipients, message, int(self.clock_seconds()), envelopes)
         except StoreUnavailableError as trouble:
             raise CommandError(TRY_LATER) from trouble
-        if len(refused) == len(recipients):
+        if envelopes and self.outbound is not None:
+            self.outbound.note_queued(envelopes, len(message))
+        elif len(refused) == len(recipients):
             raise CommandError(MAILBOX_FULL)
         if refused:
-            await self._report(transaction, refused, message)
+            await report_failure(
+                self.accounts,
+                self.store,
+                sender=transaction.sender.address,
+                refused={transaction.recipients[account_id][1]: FULL_OR_GONE for account_id in refused},
+                message=message,
+                now_seconds=self.clock_seconds(),
+            )
         return ACCEPTED
 
     def _is_address_of(self, account: Account, address: str) -> bool:
@@ -144,28 +171,6 @@ class Submission:
             return normalise_address(address, self.accounts.domain) == account.address
         except BadAddressError:
             return False
-
-    async def _report(self, transaction: Transaction, refused: frozenset[AccountId], message: bytes) -> None:
-        """Tell the sender who did not get the message, if his own mailbox has room for that."""
-        now_seconds = self.clock_seconds()
-        report = write_report(
-            domain=self.accounts.domain,
-            sender=transaction.sender.address,
-            recipients=[transaction.recipients[account_id][1] for account_id in refused],
-            message=message,
-            now_seconds=now_seconds,
-        )
-        is_lost = True
-        try:
-            # Looked up again: his quota may have changed since the login.
-            account = await self.accounts.find_recipient(transaction.sender.address)
-            if account is not None:
-                to_sender = [Recipient(account.id, self.accounts.quota_of(account))]
-                is_lost = bool(await self.store.deliver(to_sender, report, int(now_seconds)))
-        except StoreUnavailableError as trouble:
-            log.warning("delivery report not stored", reason=str(trouble))
-        if is_lost:
-            log.info("delivery report not delivered", recipients=len(refused))
 
 
 def _examine(stuffed: bytes, max_bytes: int, mail_from: str, recipients: list[str]) -> bytes:

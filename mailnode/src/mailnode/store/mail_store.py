@@ -30,6 +30,7 @@ from typing import NewType, Protocol
 AccountId = NewType("AccountId", int)
 MailboxId = NewType("MailboxId", int)
 BodyId = NewType("BodyId", int)
+OutgoingId = NewType("OutgoingId", int)
 Uid = NewType("Uid", int)
 
 Flags = frozenset[str]
@@ -152,6 +153,32 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message on its way to another node. `destination` is the recipients' domain.
+
+    `delivery_id` stays the same however often it is tried, so that the other side can tell a repetition.
+    """
+
+    delivery_id: str
+    destination: str
+    sender: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that waits to be handed over to another node. Times are Unix seconds."""
+
+    id: OutgoingId
+    envelope: Envelope
+    body_id: BodyId
+    size_bytes: int
+    queued_at_seconds: int
+    attempt_count: int
+    next_attempt_at_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """Messages have been added to a mailbox."""
 
@@ -224,12 +251,28 @@ class MailStore(Protocol):
     # Mail
 
     async def deliver(
-        self, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+        self,
+        recipients: Sequence[Recipient],
+        body: bytes,
+        now_seconds: int,
+        envelopes: Sequence[Envelope] = (),
     ) -> frozenset[AccountId]:
-        """Put one message into the INBOX of each recipient: one transaction, one stored body.
+        """Put one message into the INBOX of each recipient, and queue it for other nodes.
+
+        All of it is one transaction, with one stored body.
 
         Returns:
             The recipients that did *not* get it: their quota would be exceeded, or their account is gone.
+        """
+
+    async def deliver_once(
+        self, delivery_id: str, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+    ) -> frozenset[AccountId]:
+        """Deliver as `deliver` does, unless this very delivery was stored within the last three days.
+
+        Returns:
+            As `deliver`; for a repetition, what was returned the first time. A delivery that nobody got is
+            not remembered.
         """
 
     async def append(
@@ -268,6 +311,23 @@ class MailStore(Protocol):
 
     async def read_body(self, body_id: BodyId) -> bytes | None:
         """Read a whole message, header and all; `None` when it is gone."""
+
+    # What waits for other nodes
+
+    async def list_destinations(self) -> Sequence[str]:
+        """List the domains that something waits for."""
+
+    async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
+        """List what waits for a domain: what is to be tried first comes first, then what came first."""
+
+    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+        """Count an attempt that failed, and say when the next one is due. What is gone stays so."""
+
+    async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
+        """Let go what has been handed over or given up. What is gone stays so."""
+
+    async def read_outgoing_usage(self) -> Usage:
+        """Tell how much waits for other nodes; a body that waits for two of them counts twice."""
 
     # Mailboxes
 

@@ -93,7 +93,7 @@ def free_messages(transaction: Transaction, mailbox_id: MailboxId, first: int, l
         (mailbox_id, first, (1 << 62) if last is None else last),
     ).fetchall()
     for _, _, body_id in rows:
-        _let_go(transaction, body_id)
+        let_go_body(transaction, body_id)
     if rows:
         transaction.execute(
             "UPDATE usage SET size_bytes = size_bytes - ?, message_count = message_count - ?"
@@ -103,7 +103,14 @@ def free_messages(transaction: Transaction, mailbox_id: MailboxId, first: int, l
     return [uid for uid, _, _ in rows]
 
 
-def _let_go(transaction: Transaction, body_id: BodyId) -> None:
+def give_up_body(transaction: Transaction, body: StoredBody) -> None:
+    """Let a body go that nobody has got."""
+    transaction.gone_bodies.append(body.id)
+    if body.is_in_file:
+        transaction.gone_files.append(body.id)
+
+
+def let_go_body(transaction: Transaction, body_id: BodyId) -> None:
     """Count one message less; without a count, it was the only one."""
     share = transaction.execute(
         "UPDATE body_share SET message_count = message_count - 1 WHERE body_id = ? RETURNING message_count",

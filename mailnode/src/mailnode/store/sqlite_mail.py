@@ -29,7 +29,7 @@ from mailnode.store.mail_store import (
     Uid,
     UnknownMailboxError,
 )
-from mailnode.store.sqlite_bodies import StoredBody, add_body, free_messages, share_body
+from mailnode.store.sqlite_bodies import StoredBody, add_body, free_messages, give_up_body, share_body
 from mailnode.store.sqlite_writer import Transaction
 
 _INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)"
@@ -63,9 +63,16 @@ def read_status(reader: sqlite3.Connection, mailbox_id: MailboxId) -> MailboxSta
 
 
 def deliver(
-    transaction: Transaction, recipients: Collection[Recipient], body: StoredBody, now_seconds: int
+    transaction: Transaction,
+    recipients: Collection[Recipient],
+    body: StoredBody,
+    now_seconds: int,
+    queued_count: int = 0,
 ) -> frozenset[AccountId]:
-    """Put a message into the INBOX of each recipient; returns those that did not get it."""
+    """Put a message into the INBOX of each recipient; returns those that did not get it.
+
+    `queued_count` rows of the queue have the body as well; the caller adds them.
+    """
     execute = transaction.execute
     size_bytes = body.size_bytes
     refused: list[AccountId] = []
@@ -89,11 +96,11 @@ def deliver(
         execute(_INSERT, (mailbox_id, uid, "", size_bytes, now_seconds, body.id))
         message = Message(uid, NO_FLAGS, size_bytes, now_seconds, body.id)
         transaction.changes.append((mailbox_id, Arrived((message,))))
-    message_count = len(recipients) - len(refused)
+    message_count = len(recipients) - len(refused) + queued_count
     if message_count:
         add_body(transaction, body, message_count)
     else:
-        _give_up(transaction, body)
+        give_up_body(transaction, body)
     return frozenset(refused)
 
 
@@ -105,7 +112,7 @@ def append(
         account_id = _find_owner(transaction, mailbox_id)
         _check_quota(transaction, account_id, body.size_bytes, quota_bytes)
     except MailStoreError:
-        _give_up(transaction, body)
+        give_up_body(transaction, body)
         raise
     add_body(transaction, body, 1)
     _count(transaction, account_id, body.size_bytes, 1)
@@ -245,13 +252,6 @@ def _count(transaction: Transaction, account_id: AccountId, size_bytes: int, mes
         " WHERE account_id = ?",
         (size_bytes, message_count, account_id),
     )
-
-
-def _give_up(transaction: Transaction, body: StoredBody) -> None:
-    """Let a body go that nobody has got."""
-    transaction.gone_bodies.append(body.id)
-    if body.is_in_file:
-        transaction.gone_files.append(body.id)
 
 
 def _ranges(uids: Collection[Uid]) -> Iterator[tuple[int, int]]:

@@ -1,14 +1,16 @@
 """The database of a mail node: how it is opened, its tables, and how older ones become newer ones.
 
 For: sqlite_store.py.
-Not for: statements on those tables; they stand with what they are for (sqlite_accounts, _mail, _mailboxes).
+Not for: statements on those tables; they stand with what they are for (sqlite_accounts, _mail, ...).
 
 Who refers to whom:
 
     account ◀── mailbox ◀── message ──▶ body          small bodies: header and rest in the row
        ▲                                 ▲ └───────── large bodies: a file named by the id (body_files.py)
-       └── subscription, metadata,       └── body_share: how many messages have it, where that is not one
-           device_token
+       └── subscription, metadata,       ├── body_share: how many messages have it, where that is not one
+           device_token                  └── outgoing: waits for another node; counts as a message there
+
+    received: what other nodes have handed over lately, so that a repetition is told
 
 A body's row holds the header before the rest, so that SQLite reads the header without the pages of the rest.
 Most bodies belong to one message all their life: counting only those that do not saves a row per message.
@@ -88,6 +90,28 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE last_uid_validity (value INTEGER NOT NULL) STRICT;
     INSERT INTO last_uid_validity VALUES (0);
+    """,
+    # 2: mail to and from other nodes
+    """
+    CREATE TABLE outgoing (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        delivery_id TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        recipients TEXT NOT NULL,
+        body_id INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        queued_at_seconds INTEGER NOT NULL,
+        attempt_count INTEGER NOT NULL DEFAULT 0,
+        next_attempt_at_seconds INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX outgoing_by_turn ON outgoing (destination, next_attempt_at_seconds, id);
+    CREATE TABLE received (
+        delivery_id TEXT PRIMARY KEY,
+        received_at_seconds INTEGER NOT NULL,
+        refused TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX received_by_age ON received (received_at_seconds);
     """,
 )
 

@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from mailnode.store import sqlite_accounts, sqlite_mail, sqlite_mailboxes
+from mailnode.store import sqlite_accounts, sqlite_mail, sqlite_mailboxes, sqlite_queue
 from mailnode.store.body_files import BodyFiles
 from mailnode.store.body_keeper import BodyKeeper
 from mailnode.store.directory_lock import hold_directory
@@ -26,6 +26,7 @@ from mailnode.store.mail_store import (
     Account,
     AccountId,
     BodyId,
+    Envelope,
     FlagMode,
     Flags,
     Mailbox,
@@ -33,6 +34,8 @@ from mailnode.store.mail_store import (
     MailboxId,
     MailboxStatus,
     Message,
+    Outgoing,
+    OutgoingId,
     Recipient,
     StoreUnavailableError,
     Uid,
@@ -180,13 +183,31 @@ class SqliteMailStore:
     # Mail
 
     async def deliver(
-        self, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+        self,
+        recipients: Sequence[Recipient],
+        body: bytes,
+        now_seconds: int,
+        envelopes: Sequence[Envelope] = (),
     ) -> frozenset[AccountId]:
-        """Put one message into each INBOX; returns who did not get it."""
+        """Put one message into each INBOX and queue it for other nodes; returns who did not get it."""
         once = {recipient.account_id: recipient for recipient in recipients}.values()
 
         def operation(transaction: Transaction, stored: StoredBody) -> frozenset[AccountId]:
+            if envelopes:
+                return sqlite_queue.deliver_and_queue(transaction, once, envelopes, stored, now_seconds)
             return sqlite_mail.deliver(transaction, once, stored, now_seconds)
+
+        self._write_logins()
+        return await self._bodies.store(body, operation)
+
+    async def deliver_once(
+        self, delivery_id: str, recipients: Sequence[Recipient], body: bytes, now_seconds: int
+    ) -> frozenset[AccountId]:
+        """Deliver unless that was done before; returns who did not get it."""
+        once = {recipient.account_id: recipient for recipient in recipients}.values()
+
+        def operation(transaction: Transaction, stored: StoredBody) -> frozenset[AccountId]:
+            return sqlite_queue.deliver_once(transaction, delivery_id, once, stored, now_seconds)
 
         self._write_logins()
         return await self._bodies.store(body, operation)
@@ -238,6 +259,30 @@ class SqliteMailStore:
     async def read_body(self, body_id: BodyId) -> bytes | None:
         """Read a whole message."""
         return await self._bodies.read(body_id)
+
+    # What waits for other nodes
+
+    async def list_destinations(self) -> Sequence[str]:
+        """List the domains that something waits for."""
+        return await self._readers.read_in_thread(sqlite_queue.list_destinations)
+
+    async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
+        """List what waits for a domain."""
+        return self._readers.read(lambda reader: sqlite_queue.list_outgoing(reader, destination, limit))
+
+    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+        """Count an attempt that failed."""
+        await self._write(
+            lambda transaction: sqlite_queue.postpone(transaction, outgoing_id, next_attempt_at_seconds)
+        )
+
+    async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
+        """Let go what has been handed over or given up."""
+        await self._write(lambda transaction: sqlite_queue.finish(transaction, outgoing_id))
+
+    async def read_outgoing_usage(self) -> Usage:
+        """Tell how much waits for other nodes."""
+        return await self._readers.read_in_thread(sqlite_queue.read_usage)
 
     # Mailboxes
 

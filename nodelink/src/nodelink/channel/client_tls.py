@@ -1,6 +1,6 @@
-"""TLS towards the control plane: verified by a CA, or by the key that was pinned at enrolment.
+"""TLS towards the control plane and other nodes: verified by a CA, or by a key that was pinned.
 
-For: whoever dials the control plane.
+For: whoever dials one of them.
 Not for: server certificates (daemon/tls.py).
 """
 
@@ -33,7 +33,7 @@ def build_client_context(tls_pin: str | None, ca_file: Path | None = None) -> ss
             super().do_handshake()
             certificate = self.getpeercert(binary_form=True)
             if certificate is None or pin_of(certificate) != tls_pin:
-                raise ssl.SSLCertVerificationError("the control plane's key is not the one that was pinned")
+                raise ssl.SSLCertVerificationError("the key is not the one that was pinned")
 
     context.sslobject_class = PinnedObject
     return context

@@ -20,7 +20,7 @@ from nodelink.contract.errors import MalformedError
 from nodelink.contract.keys import PrivateKey, PublicKey
 from nodelink.daemon.errors import HostError
 
-REMEMBERED_OPERATIONS = 10_000
+REMEMBERED_OPERATIONS = 1_000
 """How many operations a node knows to have carried out; the agent forgets the oldest."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -7,20 +7,16 @@ For: both ways of enrolment.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nodelink.contract.errors import ContractError, MalformedError
 from nodelink.contract.keys import PublicKey
-from nodelink.contract.states import NodeKind, NodeName
+from nodelink.contract.states import NodeKind, NodeName, SpkiPin
 
 PREFIX = "madfleet-join-"
 MAX_TOKEN_CHARACTERS = 2048
 URL_PATTERN = r"^https://[^/\s@?#]+$"
-
-SpkiPin = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER), in hexadecimal."""
 
 
 def _check_key(x: str) -> str:

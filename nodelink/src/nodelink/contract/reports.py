@@ -7,10 +7,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodelink.contract.states import MAX_REVISION, NodeKind
+from nodelink.contract.states import MAX_REVISION, NodeKind, SpkiPin
 
 ShortText = Annotated[str, Field(max_length=64)]
 Sentence = Annotated[str, Field(max_length=500)]
+
+
+class MailPlaces(BaseModel):
+    """Where a mail node is reached. `tls_pin` is the key of its certificate where no CA vouches for that."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    host: str = Field(max_length=253, description="Name, or address without brackets.")
+    imap_tls_port: int = Field(ge=1, le=65535)
+    smtp_tls_port: int = Field(ge=1, le=65535)
+    tls_pin: SpkiPin | None
 
 
 class Report(BaseModel):
@@ -18,7 +29,8 @@ class Report(BaseModel):
 
     `overrides` names the settings that the node's own admin has changed, and that the control plane does not
     rule until they are cleared; `problems` are sentences for an operator, empty for a healthy node; `figures`
-    are gauges and counters by name, for example `accounts` or `allocations`.
+    are gauges and counters by name, for example `accounts` or `allocations`. `places` is what mail nodes say,
+    and neither TURN nodes nor mail nodes of an older version.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -36,3 +48,4 @@ class Report(BaseModel):
     overrides: tuple[ShortText, ...] = Field(max_length=64)
     problems: tuple[Sentence, ...] = Field(max_length=64)
     figures: dict[ShortText, float] = Field(max_length=256)
+    places: MailPlaces | None = None

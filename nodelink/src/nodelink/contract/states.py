@@ -18,6 +18,8 @@ from nodelink.contract.keys import PublicKey
 
 NODE_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 NodeName = Annotated[str, Field(pattern=NODE_NAME_PATTERN, description="Name of a node, as a DNS label.")]
+SpkiPin = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER), in hexadecimal."""
 
 
 MAX_REVISION = 1 << 53
@@ -62,8 +64,22 @@ class TurnAccess(Part):
         return self
 
 
+class SiblingNode(Part):
+    """Another mail node of the fleet: where it takes mail for its domain, and how it proves who it is.
+
+    `tls_pin` is the key of its certificate where no CA vouches for that, otherwise `None`.
+    """
+
+    name: NodeName
+    mail_domain: str = Field(min_length=1, max_length=255)
+    host: str = Field(min_length=1, max_length=253, description="Name, or address without brackets.")
+    port: int = Field(ge=1, le=65535, description="Port of its HTTPS.")
+    public_key: str = Field(min_length=1, max_length=64, description="Its identity, base64url.")
+    tls_pin: SpkiPin | None
+
+
 class MailNodeState(Part):
-    """What a mail node is to do."""
+    """What a mail node is to do. `siblings` are the fleet's other mail nodes, a domain each."""
 
     kind: Literal[NodeKind.MAIL] = NodeKind.MAIL
     registration_open: bool
@@ -71,6 +87,7 @@ class MailNodeState(Part):
     quota_bytes: int = Field(ge=1 << 20, le=1 << 50)
     message_bytes: int = Field(ge=1 << 16, le=1 << 30)
     turn: TurnAccess | None = Field(description="None where the fleet has no TURN node.")
+    siblings: tuple[SiblingNode, ...] = Field(default=(), max_length=4096)
 
 
 class TurnNodeState(Part):

@@ -93,7 +93,7 @@ class ServerCertificate:
 
 
 def read_spki_pin(certificate: Path) -> str:
-    """Compute the SHA-256 of a certificate's public key, as contract.enrolment.SpkiPin.
+    """Compute the SHA-256 of a certificate's public key, as contract.states.SpkiPin.
 
     Raises:
         CertificateError: The file holds no certificate.

@@ -1,0 +1,131 @@
+"""New accounts over HTTP, for everybody.
+
+    /join   a page with a button and a QR code ──▶ POST /join ──▶ the account, as a page
+    /new    what the QR code leads an app to:      POST /new  ──▶ the account, as JSON
+
+Not for: rules (service.py), texts (web/texts.py).
+"""
+
+from typing import Annotated
+
+import segno
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+from markupsafe import Markup
+from sqlalchemy.exc import OperationalError
+
+from controlplane.dependencies import PlaneDep, lend_plane
+from controlplane.errors import ControlPlaneError, CrossSiteError, DatabaseBusyError, TooManyAccountsError
+from controlplane.rate_limit import RateLimit, name_client
+from controlplane.registration.login_url import build_account_url, build_login_url
+from controlplane.registration.service import NewAccount, Registration
+from controlplane.web.pages import render
+from controlplane.web.texts import Notice
+
+OWN_PAGES = frozenset({"same-origin", "none"})
+"""`none`: the user did it, for example by reloading the page."""
+
+QUIET_ZONE_MODULES = 4  # ISO/IEC 18004 section 6.3.8; drawn light, also where the page is dark
+# Not `no-referrer`: with it, browsers send `Origin: null` from our own form as from a foreign one.
+HEADERS = {"referrer-policy": "same-origin"}
+NOTICES = {
+    "registration_closed": Notice.CLOSED,
+    "cross_site": Notice.CROSS_SITE,
+    "too_many_accounts": Notice.TOO_MANY_ACCOUNTS,
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Refuse what the page of another site made a browser send; apps are no browsers and pass.
+
+    Source: https://www.w3.org/TR/fetch-metadata/ section 2.3, RFC 6454 section 7.
+
+    Raises:
+        CrossSiteError: It came from there.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    is_own = origin in (None, lend_plane(request).settings.public_url) if site is None else site in OWN_PAGES
+    if not is_own:
+        raise CrossSiteError
+
+
+async def make_account(request: Request) -> NewAccount | ControlPlaneError:
+    """Make an account for a visitor, or say why there is none."""
+    limit: RateLimit | None = request.app.state.new_accounts
+    registration: Registration = request.app.state.registration
+    try:
+        refuse_cross_site(request)
+        if limit is not None and not limit.admit(name_client(request.client.host if request.client else "")):
+            raise TooManyAccountsError
+        return await registration.register()
+    except OperationalError as error:
+        return DatabaseBusyError(cause=str(error.orig))
+    except ControlPlaneError as refusal:
+        return refusal
+
+
+Made = Annotated[NewAccount | ControlPlaneError, Depends(make_account)]
+
+
+@router.get("/join")
+def show_join_page(request: Request, plane: PlaneDep) -> Response:
+    """Invite visitors to get an account."""
+    return _show_join_page(request, plane.settings.public_url, None)
+
+
+@router.post("/join")
+def show_account(request: Request, plane: PlaneDep, made: Made) -> Response:
+    """Make an account and show it; what the button does."""
+    if isinstance(made, ControlPlaneError):
+        return _show_join_page(request, plane.settings.public_url, made)
+    url = build_login_url(made.places, made.address, made.password)
+    values = {"login_url": url, "qr_code": _draw(url), "address": made.address, "password": made.password}
+    page = render(request, "joined.html", values)
+    page.headers.update(HEADERS)
+    return page
+
+
+@router.post("/new")
+def hand_account_out(made: Made) -> Response:
+    """Make an account for an app that scanned a `dcaccount:` link."""
+    if isinstance(made, ControlPlaneError):
+        # `reason` is what Delta Chat shows; `error` is what other clients read.
+        body = {"error": made.public_text, "reason": made.public_text}
+        return JSONResponse(body, made.status, dict(made.headers))
+    url = build_login_url(made.places, made.address, made.password)
+    return JSONResponse({"email": made.address, "password": made.password, "dclogin_url": url})
+
+
+@router.get("/new")
+def open_app(plane: PlaneDep) -> Response:
+    """Send a browser on to the app, which then posts here."""
+    # RedirectResponse would quote what is in the link.
+    return Response(status_code=302, headers={"location": build_account_url(plane.settings.public_url)})
+
+
+def _show_join_page(request: Request, public_url: str, refusal: ControlPlaneError | None) -> Response:
+    url = build_account_url(public_url)
+    notice = None if refusal is None else NOTICES.get(refusal.code, Notice.NO_ROOM)
+    status = 200 if refusal is None else refusal.status
+    page = render(
+        request,
+        "join.html",
+        {"account_url": url, "qr_code": _draw(url)},
+        status=status,
+        notice=notice,
+    )
+    page.headers.update(HEADERS)
+    if refusal is not None:
+        page.headers.update(refusal.headers)
+    return page
+
+
+def _draw(content: str) -> Markup:
+    """Draw a QR code as SVG that is dark on light with its own margin, whatever the page looks like."""
+    code = segno.make(content, error="m", micro=False)
+    drawing = code.svg_inline(
+        border=QUIET_ZONE_MODULES, dark="#000", light="#fff", svgclass="qr", lineclass="", omitsize=True
+    )
+    return Markup(drawing)  # noqa: S704 - segno's own drawing, with no text in it

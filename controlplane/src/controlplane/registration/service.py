@@ -1,0 +1,152 @@
+"""Make a new account on a mail node, and hand it out when it is there.
+
+    candidates ──▶ the one with the most room ──▶ signed operation ──▶ done ──▶ account
+                        ▲                              └─▶ refused, or no answer in time: given up
+                        └───────── the next one ◀──────────────┘
+
+For: endpoints.
+Not for: choosing (placement.py), or what the node does with the operation.
+"""
+
+import asyncio
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from sqlmodel import Session, col, select
+
+from controlplane.errors import NoRoomError, RegistrationClosedError
+from controlplane.nodes.hub import ChannelHub
+from controlplane.nodes.models import Node, NodeReport
+from controlplane.nodes.reports import read_report
+from controlplane.operations.service import (
+    count_created_since,
+    create_account,
+    forget_created_before,
+    give_up_account,
+)
+from controlplane.plane import Plane
+from controlplane.policy.models import NodePolicyPublic
+from controlplane.policy.service import describe_node_policy, read_node_policy
+from controlplane.registration.placement import Candidate, order_by_room
+from nodelink.contract.reports import MailPlaces, Report
+from nodelink.contract.states import NodeKind
+
+MAKE_SECONDS = 4.0
+MAX_NODES_ASKED = 3
+KEEP_SECONDS = 86_400
+NAME_LENGTH = 9
+PASSWORD_LENGTH = 22
+"""Letters and digits; 22 of them are worth 130 bits."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account that is there. Its password is nowhere else in the clear."""
+
+    address: str
+    password: str = field(repr=False)
+    places: MailPlaces
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What makes accounts for one application."""
+
+    plane: Plane
+    hub: ChannelHub
+    clock: Callable[[], float]
+
+    async def register(self) -> NewAccount:
+        """Make an account on the node with the most room; it works when this returns.
+
+        Raises:
+            RegistrationClosedError: No mail node takes new accounts.
+            NoRoomError: None that does could make it at this moment.
+        """
+        connected = self.hub.list_connected()
+        reports = await asyncio.to_thread(self._read_candidates, connected)
+        if not any(candidate.is_open for candidate, _ in reports.values()):
+            raise RegistrationClosedError
+        order = order_by_room(candidate for candidate, _ in reports.values())
+        for node in order[:MAX_NODES_ASKED]:
+            _, report = reports[node]
+            account = _invent(report)
+            if account is not None and await self._make(node, account):
+                return account
+        raise NoRoomError(nodes_asked=len(order[:MAX_NODES_ASKED]))
+
+    async def _make(self, node: str, account: NewAccount) -> bool:
+        operation = secrets.token_urlsafe(16)
+        with self.hub.expect(node, operation) as heard:
+            await asyncio.to_thread(self._create, node, operation, account)
+            self.hub.wake()
+            try:
+                async with asyncio.timeout(MAKE_SECONDS):
+                    problem = (await heard).problem
+            except TimeoutError:
+                problem = "no answer in time"
+                await asyncio.to_thread(self._give_up, operation, account)
+                self.hub.wake()
+        if problem is not None:
+            log.warning("account not made", node=node, problem=problem)
+        return problem is None
+
+    def _create(self, node: str, operation: str, account: NewAccount) -> None:
+        now_seconds = int(self.clock())
+        with self.plane.sessions.begin() as session:
+            create_account(session, node, operation, account.address, account.password, now_seconds)
+            forget_created_before(session, now_seconds - KEEP_SECONDS)
+
+    def _give_up(self, operation: str, account: NewAccount) -> None:
+        with self.plane.sessions.begin() as session:
+            give_up_account(session, operation, account.address, int(self.clock()))
+
+    def _read_candidates(self, connected: frozenset[str]) -> dict[str, tuple[Candidate, Report]]:
+        with self.plane.sessions() as session:
+            return {
+                candidate.node: (candidate, report)
+                for candidate, report in _list_candidates(session, connected)
+            }
+
+
+def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[Candidate, Report]]:
+    statement = select(Node, NodeReport).where(
+        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.MAIL.value
+    )
+    candidates = []
+    for node, row in session.exec(statement).all():
+        report = read_report(row)
+        if report is None or report.places is None:
+            continue
+        policy = describe_node_policy(session, read_node_policy(session, node.name))
+        accounts = int(report.figures.get("accounts", 0))
+        accounts += count_created_since(session, node.name, row.received_at_seconds)
+        is_open = _is_open(report, policy)
+        candidates.append(
+            (Candidate(node.name, node.weight, accounts, is_open, node.name in connected), report)
+        )
+    return candidates
+
+
+def _is_open(report: Report, policy: NodePolicyPublic) -> bool:
+    """Tell whether a node takes new accounts; its own admin may have said otherwise than we."""
+    if "registration_open" in report.overrides:
+        return bool(report.figures.get("registration_open", 0))
+    return policy.in_force.registration_open
+
+
+def _invent(report: Report) -> NewAccount | None:
+    if report.places is None:
+        return None
+    name = _pick(string.ascii_lowercase + string.digits, NAME_LENGTH)
+    password = _pick(string.ascii_letters + string.digits, PASSWORD_LENGTH)
+    return NewAccount(f"{name}@{report.public_name}", password, report.places)
+
+
+def _pick(characters: str, length: int) -> str:
+    return "".join(secrets.choice(characters) for _ in range(length))

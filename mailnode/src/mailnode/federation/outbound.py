@@ -1,0 +1,92 @@
+"""Mail to the other nodes of the fleet: what may be queued for them, and the lanes that work it off.
+
+For: SMTP, which asks where a recipient's domain leads and says what it has queued; the daemon.
+Not for: one domain's queue (lane.py).
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from mailnode.accounts.accounts import Accounts
+from mailnode.federation.lane import Lane
+from mailnode.federation.siblings import Siblings
+from mailnode.federation.transport import Transport
+from mailnode.smtp.failure_report import report_failure
+from mailnode.store.mail_store import Envelope, MailStore, Outgoing
+from nodelink.daemon.tasks import Spawn, open_task_group
+
+MAX_QUEUED_BYTES = 4 << 30
+"""Beyond that, mail to other nodes is refused for the time being: a disk is for what people have received."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outbound:
+    """The way out. It does nothing until it is started."""
+
+    store: MailStore
+    accounts: Accounts
+    siblings: Siblings
+    transport: Transport
+    clock_seconds: Callable[[], float] = time.time
+    max_queued_bytes: int = MAX_QUEUED_BYTES
+    queued_count: int = field(init=False, default=0)
+    _queued_bytes: int = field(init=False, default=0)
+    _lanes: dict[str, Lane] = field(init=False, default_factory=dict)
+    _spawn: Spawn | None = field(init=False, default=None)
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Work until the stack unwinds; what waits then is still there at the next start."""
+        usage = await self.store.read_outgoing_usage()
+        self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
+        stack.push_async_callback(self.transport.close)
+        self._spawn = await open_task_group(stack)
+        for destination in await self.store.list_destinations():
+            self._wake(destination)
+
+    def find_destination(self, domain: str) -> str | None:
+        """Find where mail for a domain goes; `None` where that is nowhere."""
+        sibling = self.siblings.find_domain(domain)
+        return None if sibling is None else sibling.domain
+
+    def has_room(self) -> bool:
+        """Tell whether more may be queued."""
+        return self._queued_bytes < self.max_queued_bytes
+
+    def note_queued(self, envelopes: Sequence[Envelope], size_bytes: int) -> None:
+        """Hear that a message is in the queue."""
+        self.queued_count += len(envelopes)
+        self._queued_bytes += size_bytes * len(envelopes)
+        for envelope in envelopes:
+            self._wake(envelope.destination)
+
+    def _wake(self, destination: str) -> None:
+        lane = self._lanes.get(destination)
+        if lane is None and self._spawn is not None:
+            lane = self._lanes[destination] = Lane(
+                destination=destination,
+                store=self.store,
+                siblings=self.siblings,
+                sender=self.transport,
+                report=self._report,
+                clock_seconds=self.clock_seconds,
+                on_gone=self._note_gone,
+            )
+            self._spawn(lane.run())
+        if lane is not None:
+            lane.wake()
+
+    def _note_gone(self, row: Outgoing) -> None:
+        self.queued_count -= 1
+        self._queued_bytes -= row.size_bytes
+
+    async def _report(self, row: Outgoing, message: bytes, refused: Mapping[str, str]) -> None:
+        await report_failure(
+            self.accounts,
+            self.store,
+            sender=row.envelope.sender,
+            refused=refused,
+            message=message,
+            now_seconds=self.clock_seconds(),
+        )

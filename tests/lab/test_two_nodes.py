@@ -1,0 +1,210 @@
+"""Two mail nodes of one fleet: people on either meet, and placing accounts and delivering mail hold up."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mailnode.federation.delivery import Delivery
+from nodelink.channel.node_files import NodeFiles
+from nodelink.contract.assertions import make_assertion
+from support.clocks import wait_until
+from support.deltachat import Client
+from support.lab import CONTROL_NAME, MAIL2_NAME, MAIL_NAME, SECOND, LabFleet, OpenCore
+from support.openpgp_messages import encrypted_mail
+
+pytestmark = [pytest.mark.lab, pytest.mark.netns]
+
+
+@pytest.fixture(scope="module")
+def both(fleet: LabFleet) -> Iterator[LabFleet]:
+    with fleet.second_mail_node():
+        yield fleet
+
+
+@pytest.fixture
+def apart(both: LabFleet, device: OpenCore) -> tuple[Client, Client]:
+    """Two clients on a node each, who have scanned one another."""
+    alice, bob = device("a").add_client(), device("b").add_client()
+    alice.configure_by_qr(both.register(MAIL_NAME)["dclogin_url"])
+    bob.configure_by_qr(both.register(MAIL2_NAME)["dclogin_url"])
+    bob.join(alice.invite())
+    return alice, bob
+
+
+def test_securejoin_and_text_both_ways_across_nodes(
+    apart: tuple[Client, Client], show: Callable[[str], None]
+) -> None:
+    alice, bob = apart
+    assert alice.address.endswith(f"@{MAIL_NAME}")
+    assert bob.address.endswith(f"@{MAIL2_NAME}")
+    text, answer = f"across {secrets.token_hex(4)}", f"and back {secrets.token_hex(4)}"
+    began_at = time.monotonic()
+    bob.send(bob.chat_with(alice.address), text)
+    heard = alice.wait_for_message(text)
+    alice.send(heard["chatId"], answer)
+    replied = bob.wait_for_message(answer)
+    show(f"there and back across nodes in {time.monotonic() - began_at:.2f} s")
+
+    assert heard["showPadlock"]
+    assert replied["showPadlock"]
+
+
+def test_group_across_nodes(both: LabFleet, apart: tuple[Client, Client], device: OpenCore) -> None:
+    alice, bob = apart
+    carol = device("b").add_client()
+    carol.configure_by_qr(both.register(MAIL_NAME)["dclogin_url"])
+    carol.join(alice.invite())
+    group = int(alice.rpc.create_group_chat(alice.account, "apart", False))  # noqa: FBT003 - the RPC's signature
+    for member in (bob, carol):
+        contact = alice.rpc.lookup_contact_id_by_addr(alice.account, member.address)
+        alice.rpc.add_contact_to_chat(alice.account, group, contact)
+    text, answer = f"to both {secrets.token_hex(4)}", f"from bob {secrets.token_hex(4)}"
+    alice.send(group, text)
+    heard = [member.wait_for_message(text) for member in (bob, carol)]
+    bob.accept(heard[0]["chatId"])
+    bob.send(heard[0]["chatId"], answer)
+
+    assert alice.wait_for_message(answer)["chatId"] == group
+    assert carol.wait_for_message(answer)["chatId"] == heard[1]["chatId"]
+
+
+def test_file_of_a_megabyte_arrives_unchanged_across_nodes(
+    apart: tuple[Client, Client], tmp_path: Path
+) -> None:
+    alice, bob = apart
+    file = tmp_path / "photo.bin"
+    file.write_bytes(secrets.token_bytes(1_000_000))
+    alice.send_file(alice.chat_with(bob.address), file, "look")
+    message = bob.wait_for_message()
+    message_id = message["id"]
+    while message["downloadState"] != "Done":
+        if message["downloadState"] == "Available":
+            bob.rpc.download_full_message(bob.account, message_id)
+        bob.wait_for("MsgsChanged", lambda event: event["msgId"] == message_id)
+        message = bob.rpc.get_message(bob.account, message_id)
+
+    assert sha256(Path(message["file"]).read_bytes()).digest() == sha256(file.read_bytes()).digest()
+
+
+def test_mail_waits_for_a_node_that_is_down(
+    both: LabFleet, apart: tuple[Client, Client], show: Callable[[str], None]
+) -> None:
+    alice, bob = apart
+    both.kill(SECOND)
+    text = f"while you were away {secrets.token_hex(4)}"
+    try:
+        alice.send(alice.chat_with(bob.address), text)
+        alice.wait_for("MsgDelivered")
+    finally:
+        both.start(SECOND)
+    began_at = time.monotonic()
+
+    assert bob.wait_for_message(text, within_seconds=90)["showPadlock"]
+    show(f"message heard {time.monotonic() - began_at:.1f} s after its node was started again")
+
+
+def test_registration_at_the_control_plane_works_at_once(
+    both: LabFleet, device: OpenCore, show: Callable[[str], None]
+) -> None:
+    both.madfleet("weight", "mail1", "0")
+    try:
+        began_at = time.monotonic()
+        account = both.register(CONTROL_NAME)
+        show(f"account placed and made in {time.monotonic() - began_at:.2f} s")
+        assert account["email"].endswith(f"@{MAIL2_NAME}")
+    finally:
+        both.madfleet("weight", "mail1", "100")
+    client = device("a").add_client()
+    client.configure_by_qr(account["dclogin_url"])
+    client.send(client.chat_with_self(), "note")
+
+    client.wait_for("MsgDelivered")
+    assert client.address == account["email"]
+
+
+@pytest.mark.usefixtures("both")
+def test_registration_by_the_code_of_the_control_plane(device: OpenCore) -> None:
+    client = device("a").add_client()
+    client.configure_by_qr(f"dcaccount:https://{CONTROL_NAME}/new")
+
+    assert client.address.rpartition("@")[2] in {MAIL_NAME, MAIL2_NAME}
+
+
+def test_account_is_placed_on_a_node_that_is_connected(both: LabFleet) -> None:
+    both.madfleet("weight", "mail2", "10000")
+    both.kill(SECOND)
+    try:
+        wait_until(lambda: both.register(CONTROL_NAME).get("email", "").endswith(f"@{MAIL_NAME}"))
+    finally:
+        both.start(SECOND)
+        both.madfleet("weight", "mail2", "100")
+    wait_until(lambda: both.node("mail2")["is_connected"] and both.node("mail2")["health"] == "ok", 40)
+
+
+def test_closed_registration_is_closed_at_the_control_plane(both: LabFleet) -> None:
+    both.madfleet("registration", "close")
+    try:
+        assert "reason" in both.register(CONTROL_NAME)
+    finally:
+        both.madfleet("registration", "open")
+    wait_until(lambda: "email" in both.register(CONTROL_NAME))
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer x.y.z", "Bearer eyJ9.eyJpc3MiOiJtYWlsMiJ9.c2ln"])
+def test_delivery_of_nobody_is_refused(both: LabFleet, tmp_path: Path, authorization: str | None) -> None:
+    account = both.register(MAIL_NAME)["email"]
+    message = tmp_path / "message"
+    message.write_bytes(bytes(encrypted_mail()))
+    headers = [
+        f"X-Madfleet-Delivery-Id: {secrets.token_hex(12)}",
+        f"X-Mail-From: mallory@{MAIL2_NAME}",
+        f"X-Mail-To: {account}",
+        *([f"Authorization: {authorization}"] if authorization else []),
+    ]
+    answer = both.network.run(
+        "a",
+        *["curl", "--silent", "--insecure", "--data-binary", f"@{message}", "--write-out", "%{http_code}"],
+        *[word for header in headers for word in ("--header", header)],
+        f"https://{MAIL_NAME}/mxdeliv",
+    )
+
+    assert answer.stdout.endswith("401"), answer
+
+
+def test_delivery_that_is_replayed_is_refused(both: LabFleet, tmp_path: Path) -> None:
+    assert both.second is not None
+    recipient = both.register(MAIL_NAME)["email"]
+    delivery = Delivery(secrets.token_hex(12), f"bob@{MAIL2_NAME}", (recipient,))
+    message = bytes(encrypted_mail())
+    file = tmp_path / "message"
+    file.write_bytes(message)
+    assertion = make_assertion(
+        NodeFiles(both.directory / SECOND / "node").load_identity(),
+        node="mail2",
+        audience=MAIL_NAME,
+        now_seconds=int(time.time()),
+        content_digest=delivery.digest(message),
+    )
+    headers = [*delivery.write_headers(), ("authorization", f"Bearer {assertion}")]
+    command = [
+        *["curl", "--silent", "--insecure", "--data-binary", f"@{file}", "--write-out", "%{http_code}"],
+        *[word for name, value in headers for word in ("--header", f"{name}: {value}")],
+        f"https://{MAIL_NAME}/mxdeliv",
+    ]
+
+    assert both.network.run("a", *command).stdout == '{"refused": {}}200'
+    assert both.network.run("a", *command).stdout.endswith("401")
+
+
+def test_both_nodes_say_what_waits_for_others(both: LabFleet) -> None:
+    nodes = json.loads(both.madfleet("nodes", "--json"))
+
+    waiting = {
+        node["name"]: node["report"]["figures"]["queued_messages"] for node in nodes if node["kind"] == "mail"
+    }
+    assert waiting.keys() == {"mail1", "mail2"}

@@ -1,0 +1,124 @@
+"""What the control plane has a mail node do, and what it hears of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.overrides import LocalOverrides
+from mailnode.accounts.password import PasswordHasher
+from mailnode.accounts.policy import Policy, PolicyHolder
+from mailnode.settings import MailNodeSettings
+from mailnode.steering import Steering
+from nodelink.channel.connection import RefusedError
+from nodelink.contract.keys import PrivateKey
+from nodelink.contract.states import MailNodeState, SiblingNode
+from nodelink.daemon.tls import read_spki_pin
+from self_signed import make_certificate
+from support.store_memory import MemoryMailStore
+
+pytestmark = pytest.mark.anyio
+
+NEW = {"address": "abc123def@one.example", "password": "a password of 22 chars"}
+
+
+@pytest.fixture
+async def steering(tmp_path: Path) -> AsyncIterator[Steering]:
+    make_certificate(tmp_path, "one.example", label="mail")
+    settings = MailNodeSettings.model_validate(
+        {
+            "state_directory": tmp_path,
+            "runtime_directory": tmp_path,
+            "mail_domain": "one.example",
+            "tls_certificate": tmp_path / "mail.crt",
+            "tls_key": tmp_path / "mail.key",
+            "certificate_is_self_signed": True,
+            "support_contact": "mailto:admin@example.org",
+        }
+    )
+    store = MemoryMailStore()
+    policy = PolicyHolder(Policy())
+    accounts = Accounts(
+        store=store,
+        policy=policy,
+        domain="one.example",
+        hasher=PasswordHasher(memory_kib=8, time_cost=1, threads=1),
+    )
+    async with AsyncExitStack() as stack:
+        await accounts.start(stack)
+        overrides = LocalOverrides(state_directory=tmp_path, policy=policy)
+        steering = Steering(settings=settings, accounts=accounts, store=store, overrides=overrides)
+        await steering.start(stack)
+        yield steering
+
+
+async def test_placed_account_can_log_in(steering: Steering) -> None:
+    await steering.create_account(NEW)
+
+    account = await steering.accounts.log_in(NEW["address"], NEW["password"], "192.0.2.1")
+    assert account.address == NEW["address"]
+
+
+async def test_account_that_is_made_twice_is_one(steering: Steering) -> None:
+    for _ in range(2):
+        await steering.create_account(NEW)
+
+    assert await steering.store.count_accounts() == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"password": "another password!"},
+        {"address": "abc123def@two.example"},
+        {"address": "admin@one.example"},
+        {"password": "short"},
+    ],
+)
+async def test_account_that_cannot_be_is_refused(steering: Steering, changes: dict[str, str]) -> None:
+    await steering.create_account(NEW)
+
+    with pytest.raises(RefusedError):
+        await steering.create_account({**NEW, **changes})
+
+
+async def test_closed_node_makes_no_accounts(steering: Steering) -> None:
+    steering.accounts.policy.current = Policy(registration_open=False)
+
+    with pytest.raises(RefusedError, match="closed"):
+        await steering.create_account(NEW)
+    assert steering.read_report(1).figures["registration_open"] == 0
+
+
+async def test_report_tells_where_the_node_is_and_by_which_key(steering: Steering) -> None:
+    places = steering.read_report(1).places
+
+    assert places is not None
+    assert (places.host, places.imap_tls_port, places.smtp_tls_port) == ("one.example", 993, 465)
+    assert places.tls_pin == read_spki_pin(steering.settings.tls_certificate)
+
+
+async def test_siblings_are_those_of_the_desired_state(steering: Steering) -> None:
+    sibling = SiblingNode(
+        name="mail2",
+        mail_domain="two.example",
+        host="two.example",
+        port=443,
+        public_key=PrivateKey.generate().public.x,
+        tls_pin=None,
+    )
+    state = MailNodeState(
+        registration_open=True,
+        jit_enabled=True,
+        quota_bytes=1 << 30,
+        message_bytes=1 << 24,
+        turn=None,
+        siblings=(sibling,),
+    )
+
+    steering.apply(state)
+    assert steering.siblings.find_domain("two.example") is not None
+    steering.apply(state.model_copy(update={"siblings": ()}))
+    assert steering.siblings.find_domain("two.example") is None
