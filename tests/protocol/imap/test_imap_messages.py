@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailnode.imap.flags import MAX_FLAGS
 from mailnode.store.mail_store import FlagMode, Uid
 from support.imap_server import SIMPLE, ImapSite
 
@@ -206,7 +207,7 @@ async def test_flags_are_replaced_added_and_removed(site: ImapSite) -> None:
 async def test_message_has_only_so_many_flags(site: ImapSite) -> None:
     await site.deliver(SIMPLE)
     client = await site.reader()
-    await client.ok(b"STORE 1 FLAGS.SILENT (%s)" % b" ".join(b"k%d" % n for n in range(64)))
+    await client.ok(b"STORE 1 FLAGS.SILENT (%s)" % b" ".join(b"k%d" % n for n in range(MAX_FLAGS)))
 
     assert (await client.refused(b"STORE 1 +FLAGS (one-more)")).startswith(b"NO [LIMIT]")
     await client.ok(b"STORE 1 +FLAGS (k1)")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.imap.header_text import decode_header_text
-from mailnode.imap.search import Candidate, MessageSets, judge, list_sets, needs_body
+from mailnode.imap.search import Candidate, judge, needs_body, settle_sets
 from mailnode.imap.search_keys import (
     AllOf,
     AnyOf,
@@ -105,22 +105,20 @@ def holds(key: SearchKey) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case fo
 def test_verdict_is_that_of_somebody_who_knows_all(key: SearchKey) -> None:
     header = HEADER.removesuffix(b"\r\n") + b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
     candidate = Candidate(MESSAGE, 1, is_recent=True)
-    sets = MessageSets({})
-    first = judge(key, candidate, sets)
+    first = judge(key, candidate)
     candidate.header = header
     candidate.body = header + BODY.encode() if needs_body(key) else b""
 
-    assert judge(key, candidate, sets) is holds(key)
+    assert judge(key, candidate) is holds(key)
     assert first in (None, holds(key))
 
 
 @given(search_keys)
 def test_every_search_that_can_be_asked_for_has_a_verdict(written: tuple[bytes, SearchKey]) -> None:
     _, key = written
-    sets = MessageSets({numbers: frozenset({7}) for numbers in list_sets(key)})
     candidate = Candidate(MESSAGE, 1, is_recent=False, header=HEADER, body=HEADER + b"\xff" + BODY.encode())
 
-    assert judge(key, candidate, sets) in (True, False)
+    assert judge(settle_sets(key, 1, 7), candidate) in (True, False)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
@@ -133,7 +131,7 @@ def test_no_message_is_too_strange_to_be_searched(header: bytes, body: bytes) ->
         BodyContains("y"),
         HeaderContains("date", ""),
     ):
-        assert judge(key, candidate, MessageSets({})) in (True, False)
+        assert judge(key, candidate) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -145,5 +143,5 @@ def test_odd_character_sets_are_read_as_far_as_possible(charset: str, encoding: 
     data = header.encode() + b"=FF\xff\x00A==B"
     candidate = Candidate(MESSAGE, 1, is_recent=False, header=b"", body=data)
 
-    assert judge(BodyContains("nothing like it"), candidate, MessageSets({})) is False
+    assert judge(BodyContains("nothing like it"), candidate) is False
     decode_header_text(f"=?{charset}?b?/w?= =?{charset}?q?=FF=?=".encode())

@@ -1,6 +1,7 @@
 """Small codecs: sets, names, dates, strings, deadlines; each against a naive model."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,9 @@ from mailnode.imap.sequence_set import (
     choose_indexes,
     choose_numbers,
     format_sequence_set,
+    is_in_settled,
     parse_sequence_set,
+    settle,
 )
 from mailnode.imap.strings import format_astring, format_nstring, format_string
 from mailnode.imap.wheel import DeadlineWheel
@@ -35,6 +38,14 @@ def test_chosen_uids_are_those_that_a_set_means(chosen: SequenceSet, uids: set[i
     expected = [index for index, uid in enumerate(ordered) if means(chosen, uid, ordered[-1])]
 
     assert choose_indexes(chosen, ordered) == expected
+
+
+@given(small_sets, st.integers(0, 40), st.integers(1, 45))
+def test_settled_set_holds_what_the_set_means(chosen: SequenceSet, largest: int, number: int) -> None:
+    settled = settle(chosen, largest)
+
+    assert is_in_settled(number, settled) is means(chosen, number, largest)
+    assert all(last + 1 < first for (_, last), (first, _) in pairwise(settled))
 
 
 @given(small_sets, st.integers(0, 40))

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 
 from mailnode.imap.errors import SessionEndedError
 
+MAX_LITERALS = 512
+"""How many literals one command may have: more than anything that a parser takes needs."""
+
 _LITERAL_MARKER = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
 _APPEND = re.compile(rb"[^ ]+ append ", re.IGNORECASE)
 _TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+(?= )')
@@ -73,6 +76,7 @@ class CommandReader:
         "_line",
         "_literal",
         "_literals",
+        "_literals_bytes",
         "_marker_ends",
         "_message_bytes",
         "_missing",
@@ -137,12 +141,15 @@ class CommandReader:
     def _begin_literal(self, size_bytes: int, *, is_announced: bool) -> ReaderEvent | None:
         is_append = self.limits.takes_messages and _APPEND.match(self._line) is not None
         limit = self._message_bytes() if is_append else self.limits.literals_bytes
-        if size_bytes + sum(map(len, self._literals)) > limit:
+        if len(self._literals) == MAX_LITERALS:
+            raise SessionEndedError("There are too many literals")
+        if size_bytes + self._literals_bytes > limit:
             if not is_announced:
                 raise SessionEndedError("That literal is too large")
             tag = _TAG.match(self._line)
             self._reset()
             return LiteralRefused(tag[0] if tag else b"*", is_message=is_append)
+        self._literals_bytes += size_bytes
         self._marker_ends.append(len(self._line))
         self._literal = bytearray()
         self._missing = size_bytes
@@ -180,4 +187,5 @@ class CommandReader:
     def _reset(self) -> None:
         self._line = b""
         self._literals: list[bytes] = []
+        self._literals_bytes = 0
         self._marker_ends: list[int] = []

@@ -25,6 +25,8 @@ MAX_MAILBOXES = 500
 """How many mailboxes, and how many subscriptions, one account may have."""
 
 MAX_LEVELS = 16
+MAX_LISTED_KEYWORDS = 256
+"""How many keywords SELECT lists. A mailbox may hold more, for each message brings its own."""
 
 
 async def find_mailbox(session: Session, name: str, code: ResponseCode = ResponseCode.NONEXISTENT) -> Mailbox:
@@ -149,8 +151,11 @@ async def list_names(session: Session, command: List) -> bytes:
     else:
         names = [mailbox.name for mailbox in await store.list_mailboxes(account.id)]
     pattern = NamePattern(command.pattern)
+    # RFC 3501 section 6.3.9: LSUB names what is not subscribed itself only where % ends above what is.
+    with_superiors = not command.only_subscribed or b"%" in command.pattern
+    own_names = set(names)
     for name, attributes in _with_superiors(names):
-        if pattern.matches(name):
+        if pattern.matches(name) and (with_superiors or name in own_names):
             session.say(
                 b'* %s (%s) "%s" %s\r\n'
                 % (response, attributes, HIERARCHY_DELIMITER.encode(), format_string(encode_name(name)))
@@ -183,8 +188,8 @@ async def status(session: Session, command: Status) -> bytes:
 
 def _describe(view: MailboxView) -> bytes:
     """Say what a mailbox holds that has just been selected. Source: RFC 3501 section 6.3.1."""
-    keywords = frozenset(flag for message in view.messages for flag in message.flags)
-    flags = format_flags(keywords.union(SYSTEM_FLAGS))
+    keywords = {flag for message in view.messages for flag in message.flags}.difference(SYSTEM_FLAGS)
+    flags = format_flags(frozenset(sorted(keywords)[:MAX_LISTED_KEYWORDS]).union(SYSTEM_FLAGS))
     # No flag can be changed for good in a mailbox that was opened by EXAMINE.
     permanent = b"()" if view.is_read_only else flags[:-1] + b" \\*)"
     first_unseen = next((n for n, message in enumerate(view.messages, 1) if SEEN not in message.flags), None)

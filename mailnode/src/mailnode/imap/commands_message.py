@@ -4,26 +4,26 @@ Source: RFC 3501 sections 6.3.11 and 6.4, RFC 4315, RFC 6851.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import assert_never
 
 from mailnode.imap.commands import Append, Copy, Fetch, Search, Store
 from mailnode.imap.commands_mailbox import find_mailbox
 from mailnode.imap.errors import ConnectionClosedError, RefusedError, ResponseCode
-from mailnode.imap.fetch import Content, format_fetch, make_content
+from mailnode.imap.fetch import Content, make_content, write_fetch
 from mailnode.imap.flags import MAX_FLAGS, SEEN, SYSTEM_FLAGS, format_flags
-from mailnode.imap.search import Candidate, MessageSets, judge, list_sets, needs_body
-from mailnode.imap.sequence_set import SequenceSet, choose_indexes, format_sequence_set
+from mailnode.imap.search import Candidate, count_texts, judge, needs_body, settle_sets
+from mailnode.imap.sequence_set import SequenceSet, format_sequence_set
 from mailnode.imap.session import Session
 from mailnode.imap.view import MailboxView
 from mailnode.store.mail_store import Expunged, FlagMode, Flags, Message, Uid
 
-MESSAGES_AT_ONCE = 64
-"""After how many messages others have their turn."""
+TURN_SECONDS = 0.005
+"""After how long others have their turn."""
 
-LARGE_BYTES = 1 << 16
-"""After how large a message others have their turn."""
-
-BYTES_ON_LOOP = 1 << 20
+BYTES_ON_LOOP = 1 << 18
 """Larger messages are parsed in a thread, so that nobody waits for them."""
 
 
@@ -34,7 +34,8 @@ async def fetch(session: Session, command: Fetch) -> bytes:
     indexes = view.choose(command.messages, is_uid=command.is_uid)
     seen = await _set_seen(session, view, indexes) if request.sets_seen else {}
     missing_count = 0
-    for count, index in enumerate(indexes, 1):
+    turns = _Turns(session)
+    for index in indexes:
         message = view.messages[index]
         content = await _read_content(
             session, message, needs_body=request.needs_body, needs_header=request.needs_header
@@ -45,19 +46,18 @@ async def fetch(session: Session, command: Fetch) -> bytes:
             missing_count += 1
             continue
         is_recent = view.is_recent(message.uid)
-        session.say(
-            format_fetch(
-                index + 1,
-                message,
-                request,
-                content,
-                is_recent=is_recent,
-                is_uid=command.is_uid,
-                adds_flags=message.uid in seen,
-            )
-        )
-        await session.relieve()
-        await _take_turns(session, count, len(content.body))
+        for piece in write_fetch(
+            index + 1,
+            message,
+            request,
+            content,
+            is_recent=is_recent,
+            is_uid=command.is_uid,
+            adds_flags=message.uid in seen,
+        ):
+            session.say(piece)
+            await session.relieve()
+        await turns.take()
     return _completion(b"OK That is all", missing_count=0 if command.is_uid else missing_count)
 
 
@@ -65,16 +65,21 @@ async def store(session: Session, command: Store) -> bytes:
     """Change flags, on disk before the answer."""
     view = _require_writable(session)
     indexes = view.choose(command.messages, is_uid=command.is_uid)
-    flags = _spelled_as_before(view, command.flags)
+    flags = _spelled_as_before(view, command.flags, command.mode)
     if command.mode is FlagMode.ADD and any(len(view.messages[i].flags | flags) > MAX_FLAGS for i in indexes):
         raise RefusedError(ResponseCode.LIMIT, "A message would have too many flags")
     if not indexes:
         return b"OK Nothing to store"
     uids = [view.uids[index] for index in indexes]
     changed = await session.context.store.change_flags(view.mailbox.id, uids, command.mode, flags)
+    # RFC 3501 section 6.4.6: what others have changed is told even when .SILENT was asked for.
+    told = {
+        uid
+        for uid, now in changed.items()
+        if not command.is_silent or now != _applied(view.flags_of(uid), command.mode, flags)
+    }
     view.apply_flags(changed)
-    if not command.is_silent:
-        _say_flags(session, view, indexes, changed, with_uid=command.is_uid)
+    await _say_flags(session, view, indexes, told, with_uid=command.is_uid)
     missing_count = 0 if command.is_uid else len(uids) - len(changed)
     return _completion(b"OK Stored", missing_count=missing_count)
 
@@ -82,36 +87,26 @@ async def store(session: Session, command: Store) -> bytes:
 async def search(session: Session, command: Search) -> bytes:
     """Find messages."""
     view = session.require_view()
-    key = command.key
     # Numbers that are not in use are no mistake here, unlike in FETCH: they match nothing.
-    numbers = range(1, len(view.uids) + 1)
-    sets = MessageSets(
-        {
-            chosen: frozenset(
-                view.uids[index]
-                for index in choose_indexes(chosen.messages, view.uids if chosen.is_uid else numbers)
-            )
-            for chosen in list_sets(key)
-        }
-    )
+    key = settle_sets(command.key, len(view.uids), view.uids[-1] if view.uids else 0)
     reads_body = needs_body(key)
+    text_count = count_texts(key)
+    turns = _Turns(session)
     found: list[int] = []
     for count, message in enumerate(view.messages, 1):
         candidate = Candidate(message, count, view.is_recent(message.uid))
-        size_bytes = 0
-        verdict = judge(key, candidate, sets)
+        verdict = judge(key, candidate)
         if verdict is None:
             content = await _read_content(session, message, needs_body=reads_body, needs_header=True)
             if content is not None:
                 candidate.header, candidate.body = content.header, content.body
-                size_bytes = len(content.body)
-                if size_bytes > BYTES_ON_LOOP:
-                    verdict = await asyncio.to_thread(judge, key, candidate, sets)
+                if (len(content.header) + len(content.body)) * text_count > BYTES_ON_LOOP:
+                    verdict = await asyncio.to_thread(judge, key, candidate)
                 else:
-                    verdict = judge(key, candidate, sets)
+                    verdict = judge(key, candidate)
         if verdict:
             found.append(message.uid if command.is_uid else count)
-        await _take_turns(session, count, size_bytes)
+        await turns.take()
     session.say(b"* SEARCH%s\r\n" % b"".join(b" %d" % number for number in found))
     return b"OK That is all"
 
@@ -208,31 +203,59 @@ async def _read_content(
     return Content()
 
 
-async def _take_turns(session: Session, count: int, size_bytes: int) -> None:
-    """Let others run after many messages or a large one, and stop when there is nobody to answer."""
-    if count % MESSAGES_AT_ONCE == 0 or size_bytes > LARGE_BYTES:
+class _Turns:
+    """Lets others run whenever a command has been at it for a while."""
+
+    __slots__ = ("_began_at", "_session")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._began_at = time.monotonic()
+
+    async def take(self) -> None:
+        """Give a turn to others if it is time, and stop when there is nobody to answer."""
+        if time.monotonic() - self._began_at < TURN_SECONDS:
+            return
         await asyncio.sleep(0)
-        if session.is_closed:
+        if self._session.is_closed:
             raise ConnectionClosedError
+        self._began_at = time.monotonic()
 
 
-def _say_flags(
-    session: Session, view: MailboxView, indexes: list[int], changed: Mapping[Uid, Flags], *, with_uid: bool
+async def _say_flags(
+    session: Session, view: MailboxView, indexes: list[int], told: AbstractSet[Uid], *, with_uid: bool
 ) -> None:
     for index in indexes:
         uid = view.uids[index]
-        if uid in changed:
-            flags = format_flags(changed[uid], is_recent=view.is_recent(uid))
+        if uid in told:
+            flags = format_flags(view.messages[index].flags, is_recent=view.is_recent(uid))
             uid_word = b"UID %d " % uid if with_uid else b""
             session.say(b"* %d FETCH (%sFLAGS %s)\r\n" % (index + 1, uid_word, flags))
+            await session.relieve()
 
 
-def _spelled_as_before(view: MailboxView, flags: Flags) -> Flags:
+def _applied(before: Flags, mode: FlagMode, flags: Flags) -> Flags:
+    match mode:
+        case FlagMode.REPLACE:
+            return flags
+        case FlagMode.ADD:
+            return before | flags
+        case FlagMode.REMOVE:
+            return before - flags
+        case _:
+            assert_never(mode)
+
+
+def _spelled_as_before(view: MailboxView, flags: Flags, mode: FlagMode) -> Flags:
     """Spell keywords as messages have them already: flags do not differ by case alone."""
     if flags.issubset(SYSTEM_FLAGS):
         return flags
-    known = {flag.lower(): flag for message in view.messages for flag in message.flags}
-    return frozenset(known.get(flag.lower(), flag) for flag in flags)
+    spellings = {flag for message in view.messages for flag in message.flags}
+    if mode is FlagMode.REMOVE:  # APPEND may have brought other spellings; none of them stays
+        lower = {flag.lower() for flag in flags}
+        return frozenset(flag for flag in spellings if flag.lower() in lower)
+    known = {flag.lower(): flag for flag in spellings}
+    return frozenset({flag.lower(): known.get(flag.lower(), flag) for flag in sorted(flags)}.values())
 
 
 def _completion(completion: bytes, *, missing_count: int) -> bytes:

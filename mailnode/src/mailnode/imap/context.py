@@ -3,13 +3,14 @@
 Not for: the state of one session (session.py).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.imap.recent import RecentMarks
-from mailnode.store.mail_store import Account, MailStore
+from mailnode.store.mail_store import Account, AccountId, MailStore
 
 
 class SharedMetadata(Protocol):
@@ -25,7 +26,7 @@ AppendGate = Callable[[bytes], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapContext:
-    """The parts that commands work with."""
+    """The parts that commands work with; `sessions` are those that are logged in."""
 
     accounts: Accounts
     store: MailStore
@@ -33,4 +34,6 @@ class ImapContext:
     append_gate: AppendGate
     hostname: str
     clock_seconds: Callable[[], float]
+    sessions_per_account: int
     recent: RecentMarks = field(default_factory=RecentMarks)
+    sessions: Counter[AccountId] = field(default_factory=Counter)

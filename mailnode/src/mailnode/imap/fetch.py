@@ -4,18 +4,18 @@ For: every item of RFC 3501 section 6.4.5, from what has been read of a message.
 Not for: reading the store, or which messages (commands_message.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from mailnode.imap.body_structure import format_structure
-from mailnode.imap.commands import Attribute, FetchItem, FetchItems, Section, SectionItem, SectionText
+from mailnode.imap.commands import Attribute, FetchItems, Section, SectionItem, SectionText
 from mailnode.imap.dates import format_date_time
 from mailnode.imap.envelope import format_envelope
 from mailnode.imap.flags import format_flags
 from mailnode.imap.message_parts import Part, find_part, parse_parts
 from mailnode.imap.mime_fields import fields_pattern, split_header
-from mailnode.imap.strings import format_literal
+from mailnode.imap.strings import split_literal
 from mailnode.store.headers import measure_header
 from mailnode.store.mail_store import Message
 
@@ -40,7 +40,7 @@ def make_content(body: bytes) -> Content:
     return Content(body[: measure_header(body)], body)
 
 
-def format_fetch(  # noqa: PLR0913 - all of it differs from message to message
+def write_fetch(  # noqa: PLR0913 - all of it differs from message to message
     number: int,
     message: Message,
     request: FetchItems,
@@ -49,8 +49,8 @@ def format_fetch(  # noqa: PLR0913 - all of it differs from message to message
     is_recent: bool,
     is_uid: bool,
     adds_flags: bool,
-) -> bytes:
-    """Write the response for one message.
+) -> Iterator[bytes]:
+    """Write the response for one message, piece by piece: who sends it can wait for the client in between.
 
     Args:
         number: Its message number.
@@ -61,11 +61,19 @@ def format_fetch(  # noqa: PLR0913 - all of it differs from message to message
         is_uid: Whether the command was UID FETCH, so that the UID is told, asked for or not.
         adds_flags: Whether flags are told, asked for or not, because fetching has changed them.
     """
-    words = [b"UID %d" % message.uid] if is_uid and Attribute.UID not in request.items else []
-    words += [_format_item(item, message, content, is_recent=is_recent) for item in request.items]
+    begin = b"* %d FETCH (" % number
+    if is_uid and Attribute.UID not in request.items:
+        begin += b"UID %d " % message.uid
+    for item in request.items:
+        yield begin
+        if isinstance(item, SectionItem):
+            yield from _write_section(item, content)
+        else:
+            yield _format_attribute(item, message, content, is_recent=is_recent)
+        begin = b" "
     if adds_flags and Attribute.FLAGS not in request.items:
-        words.append(b"FLAGS " + format_flags(message.flags, is_recent=is_recent))
-    return b"* %d FETCH (%s)\r\n" % (number, b" ".join(words))
+        yield b" FLAGS " + format_flags(message.flags, is_recent=is_recent)
+    yield b")\r\n"
 
 
 def read_section(content: Content, section: Section) -> bytes | None:
@@ -91,11 +99,9 @@ def _read_part(body: bytes, part: Part, section: Section) -> bytes | None:
     return _choose_text(body[message.header_start : message.body_start], section)
 
 
-def _format_item(  # noqa: PLR0911 - one return for each item
-    item: FetchItem, message: Message, content: Content, *, is_recent: bool
+def _format_attribute(  # noqa: PLR0911 - one return for each attribute
+    item: Attribute, message: Message, content: Content, *, is_recent: bool
 ) -> bytes:
-    if isinstance(item, SectionItem):
-        return _format_section(item, content)
     match item:
         case Attribute.UID:
             return b"UID %d" % message.uid
@@ -117,13 +123,15 @@ def _format_item(  # noqa: PLR0911 - one return for each item
             assert_never(item)
 
 
-def _format_section(item: SectionItem, content: Content) -> bytes:
+def _write_section(item: SectionItem, content: Content) -> Iterator[bytes]:
     text = read_section(content, item.section)
     if text is None:
-        return item.label + b" NIL"
+        yield item.label + b" NIL"
+        return
     if item.partial is not None:
         text = text[item.partial.start : item.partial.start + item.partial.size_bytes]
-    return item.label + b" " + format_literal(text)
+    yield item.label + b" "
+    yield from split_literal(text)
 
 
 def _fields(content: Content) -> Mapping[bytes, bytes]:

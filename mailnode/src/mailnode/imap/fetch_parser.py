@@ -25,6 +25,8 @@ from mailnode.imap.strings import format_astring
 
 MAX_ITEMS = 64
 MAX_FIELDS = 128
+MAX_FIELDS_BYTES = 4096
+"""How long the names in one item may be together: they become one pattern, which takes time to build."""
 MAX_PART_DEPTH = 32
 CACHED_BYTES = 1024
 
@@ -148,7 +150,7 @@ def _read_fields(cursor: Cursor) -> tuple[bytes, ...]:
     while not cursor.skip(b")"):
         cursor.space()
         fields.append(cursor.astring())
-    if len(fields) > MAX_FIELDS:
+    if len(fields) > MAX_FIELDS or sum(map(len, fields)) > MAX_FIELDS_BYTES:
         raise BadCommandError("There are too many fields")
     return tuple(fields)
 

@@ -20,10 +20,11 @@ SEEN = "\\Seen"
 RECENT = "\\Recent"
 SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
 
-MAX_FLAGS = 64
+MAX_FLAGS = 32
 """How many flags one message may have."""
 
-MAX_FLAG_BYTES = 128
+MAX_FLAG_BYTES = 64
+"""No quota counts flags, so a message must not have many more octets of them than of text."""
 
 _BY_LOWER_NAME = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 

@@ -35,6 +35,7 @@ from mailnode.imap.search_keys import (
     SmallerThan,
     TextContains,
 )
+from mailnode.imap.sequence_set import is_in_settled, settle
 from mailnode.store.mail_store import Message
 
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
@@ -58,13 +59,6 @@ class Candidate:
         return self._texts
 
 
-@dataclass(frozen=True, slots=True)
-class MessageSets:
-    """The sets that a search names, resolved to UIDs, so that no message is looked up in a range twice."""
-
-    uids: dict[NumberIn, frozenset[int]]
-
-
 def needs_body(key: SearchKey) -> bool:
     """Tell whether a message's header may not be enough."""
     match key:
@@ -78,36 +72,51 @@ def needs_body(key: SearchKey) -> bool:
             return False
 
 
-def list_sets(key: SearchKey) -> list[NumberIn]:
-    """List the sets of messages that a search names."""
+def count_texts(key: SearchKey) -> int:
+    """Count how often a message's text must be looked through."""
     match key:
         case AllOf() | AnyOf():
-            return [numbers for inner in key.keys for numbers in list_sets(inner)]
+            return sum(map(count_texts, key.keys))
         case Not():
-            return list_sets(key.key)
-        case NumberIn():
-            return [key]
+            return count_texts(key.key)
+        case SentDate() | HeaderContains() | BodyContains() | TextContains():
+            return 1
         case _:
-            return []
+            return 0
 
 
-def judge(key: SearchKey, candidate: Candidate, sets: MessageSets) -> bool | None:  # noqa: C901, PLR0911, PLR0912 - one case for each key
+def settle_sets(key: SearchKey, message_count: int, last_uid: int) -> SearchKey:
+    """Settle the sets of messages that a search names, so that a message is looked up in each at once."""
+    match key:
+        case AllOf():
+            return AllOf(tuple(settle_sets(inner, message_count, last_uid) for inner in key.keys))
+        case AnyOf():
+            return AnyOf(tuple(settle_sets(inner, message_count, last_uid) for inner in key.keys))
+        case Not():
+            return Not(settle_sets(key.key, message_count, last_uid))
+        case NumberIn():
+            return NumberIn(settle(key.messages, last_uid if key.is_uid else message_count), key.is_uid)
+        case _:
+            return key
+
+
+def judge(key: SearchKey, candidate: Candidate) -> bool | None:  # noqa: C901, PLR0911, PLR0912 - one case for each key
     """Judge a message; `None` means: read its header, or its body, and ask again."""
     message = candidate.message
     match key:
         case AllOf():
-            return _combine(key.keys, candidate, sets, decisive=False)
+            return _combine(key.keys, candidate, decisive=False)
         case AnyOf():
-            return _combine(key.keys, candidate, sets, decisive=True)
+            return _combine(key.keys, candidate, decisive=True)
         case Not():
-            verdict = judge(key.key, candidate, sets)
+            verdict = judge(key.key, candidate)
             return None if verdict is None else not verdict
         case HasFlag():
             return any(flag.lower() == key.flag for flag in message.flags)
         case IsRecent():
             return candidate.is_recent
         case NumberIn():
-            return message.uid in sets.uids[key]
+            return is_in_settled(message.uid if key.is_uid else candidate.number, key.messages)
         case LargerThan():
             return message.size_bytes > key.size_bytes
         case SmallerThan():
@@ -126,13 +135,11 @@ def judge(key: SearchKey, candidate: Candidate, sets: MessageSets) -> bool | Non
             assert_never(key)
 
 
-def _combine(
-    keys: tuple[SearchKey, ...], candidate: Candidate, sets: MessageSets, *, decisive: bool
-) -> bool | None:
+def _combine(keys: tuple[SearchKey, ...], candidate: Candidate, *, decisive: bool) -> bool | None:
     """Judge keys until one is decisive; an unread text may be of no importance."""
     is_open = False
     for key in keys:
-        verdict = judge(key, candidate, sets)
+        verdict = judge(key, candidate)
         if verdict is decisive:
             return decisive
         is_open |= verdict is None

@@ -56,7 +56,7 @@ class IsRecent:
 
 @dataclass(frozen=True, slots=True)
 class NumberIn:
-    """The message number, or the UID, is in a set."""
+    """The message number, or the UID, is in a set, which `search.settle_sets` settles before it is asked."""
 
     messages: SequenceSet
     is_uid: bool

@@ -65,6 +65,17 @@ def choose_indexes(chosen: SequenceSet, uids: Sequence[int]) -> list[int]:
     ]
 
 
+def settle(chosen: SequenceSet, largest: int) -> SequenceSet:
+    """Turn a set into ranges that grow and do not touch; `largest` is `*`, and zero where nothing is."""
+    return tuple(_merged(chosen, largest))
+
+
+def is_in_settled(number: int, settled: SequenceSet) -> bool:
+    """Tell whether a number is in a set that was settled."""
+    place = bisect_right(settled, (number, MAX_NUMBER)) - 1
+    return place >= 0 and number <= settled[place][1]
+
+
 def format_sequence_set(numbers: Iterable[int]) -> bytes:
     """Write numbers as a set in their order, runs that grow by one as ranges. Source: RFC 4315 section 3."""
     runs: list[list[int]] = []

@@ -67,6 +67,7 @@ class ImapServer:
             append_gate=append_gate,
             hostname=hostname,
             clock_seconds=clock_seconds,
+            sessions_per_account=self.limits.sessions_per_account,
         )
         self._turn_seconds = turn_seconds
         self._connections: set[ImapConnection] = set()

@@ -14,7 +14,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mailnode.imap.context import ImapContext
-from mailnode.imap.errors import BadCommandError, ConnectionClosedError, SessionEndedError
+from mailnode.imap.errors import (
+    BadCommandError,
+    ConnectionClosedError,
+    RefusedError,
+    ResponseCode,
+    SessionEndedError,
+)
 from mailnode.imap.view import MailboxView
 from mailnode.store.mail_store import Account, MailboxChange
 
@@ -120,8 +126,16 @@ class Session:
         return self.view
 
     def log_in(self, account: Account) -> None:
-        """Begin to act for an account, until something happens to it. Raises: ConnectionClosedError."""
+        """Begin to act for an account, until something happens to it.
+
+        Raises:
+            ConnectionClosedError: There is no client any more.
+            RefusedError: The account has too many sessions.
+        """
         self._check_open()
+        if self.context.sessions[account.id] >= self.context.sessions_per_account:
+            raise RefusedError(ResponseCode.LIMIT, "There are too many sessions of this account")
+        self.context.sessions[account.id] += 1
         self._account = account
         end = self.wire.end
         self._unwatch_account = self.context.accounts.watch_sessions(
@@ -157,8 +171,11 @@ class Session:
         """Let go of everything outside; the connection has ended, but a command may still be at work."""
         self._is_closed = True
         self.leave_mailbox()
-        if self._unwatch_account is not None:
+        if self._unwatch_account is not None and self._account is not None:
             self._unwatch_account()
+            self.context.sessions[self._account.id] -= 1
+            if not self.context.sessions[self._account.id]:
+                del self.context.sessions[self._account.id]
         self._unwatch_account = None
         self.idle_tag = None
 

@@ -4,7 +4,9 @@ Source: RFC 3501 section 4.3 and section 9 (string, nstring, astring).
 """
 
 import re
+from collections.abc import Iterator
 
+PIECE_BYTES = 1 << 18
 MAX_QUOTED_BYTES = 1024
 
 _ATOM_LIKE = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
@@ -34,3 +36,13 @@ def format_literal(text: bytes) -> bytes:
     if b"\0" in text:
         text = text.replace(b"\0", b"\x80")  # the same length, so that sizes stay true; Dovecot does so, too
     return b"{%d}\r\n%s" % (len(text), text)
+
+
+def split_literal(text: bytes) -> Iterator[bytes]:
+    """Write a literal in pieces, so that a long one is never copied as a whole."""
+    if len(text) <= PIECE_BYTES:
+        yield format_literal(text)
+        return
+    yield b"{%d}\r\n" % len(text)
+    for start in range(0, len(text), PIECE_BYTES):
+        yield text[start : start + PIECE_BYTES].replace(b"\0", b"\x80")

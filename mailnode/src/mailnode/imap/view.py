@@ -18,6 +18,7 @@ from mailnode.imap.flags import DELETED, format_flags
 from mailnode.imap.recent import RecentMarks
 from mailnode.imap.sequence_set import SequenceSet, choose_indexes, choose_numbers
 from mailnode.store.mail_store import (
+    NO_FLAGS,
     Arrived,
     Expunged,
     Flags,
@@ -83,6 +84,11 @@ class MailboxView:
     def is_recent(self, uid: Uid) -> bool:
         """Tell whether a message is recent in this session."""
         return uid in self._recent
+
+    def flags_of(self, uid: Uid) -> Flags:
+        """Tell the flags of a message as the client knows them."""
+        index = self._find(uid)
+        return NO_FLAGS if index is None else self.messages[index].flags
 
     def choose(self, chosen: SequenceSet, *, is_uid: bool) -> list[int]:
         """Choose messages by number or UID; return their indexes. Raises: BadCommandError."""
