@@ -45,7 +45,7 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	$(BIN)/pytest tests/unit tests/protocol tests/fuzz
+	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/lab
 
 .PHONY: test-lab
 test-lab: setup ## Run real clients against a fleet in network namespaces (root)
@@ -66,6 +66,31 @@ bench-turn: setup ## Measure the TURN node's CPU per packet
 .PHONY: check-full
 check-full: setup ## Run tier B: what takes long
 	scripts/check_full.sh
+
+.PHONY: wheels
+wheels: setup ## Build the bundles that hosts install offline, into dist/bundles
+	$(BIN)/python scripts/wheels.py
+
+.venv-ansible/.ready: requirements/ansible.txt scripts/setup_ansible.sh $(VENV)/.ready
+	scripts/setup_ansible.sh $(BIN)/uv .venv-ansible
+	@touch $@
+
+.PHONY: deploy
+deploy: .venv-ansible/.ready ## Deploy a fleet; INVENTORY=… and, for ansible-playbook, ARGUMENTS=…
+	scripts/deploy.sh $(INVENTORY) $(ARGUMENTS)
+
+.PHONY: lint-ansible
+lint-ansible: .venv-ansible/.ready ## Check playbooks, roles and scenarios
+	PATH=$(CURDIR)/.venv-ansible/bin:$$PATH ANSIBLE_CONFIG=ansible/ansible.cfg ansible-lint --offline
+	.venv-ansible/bin/yamllint --strict ansible inventories molecule .config
+
+.PHONY: molecule
+molecule: .venv-ansible/.ready wheels ## Deploy a fleet on real systemd machines (root)
+	scripts/molecule.sh test --all
+
+.PHONY: lab-test
+lab-test: .venv-ansible/.ready wheels ## Upgrade, restart, drift and firewall on real systemd machines (root)
+	scripts/lab_test.sh
 
 .PHONY: lock
 lock: setup ## Resolve every dependency anew (UPGRADE=1 takes newer ones)

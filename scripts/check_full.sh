@@ -15,6 +15,9 @@ measure env HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/uni
 measure env KILL_ROUNDS=100 .venv/bin/pytest -q tests/lab/test_kill.py --timeout 3000
 measure make --no-print-directory bench-mail
 measure make --no-print-directory bench-turn
+measure make --no-print-directory lint-ansible
+measure make --no-print-directory molecule
+measure make --no-print-directory lab-test
 
 {
     echo "# The last full check"

@@ -14,6 +14,8 @@ export_to dev.txt --all-packages --group dev
 for package in controlplane mailnode turnnode; do
     export_to "$package.txt" --package "$package" --no-default-groups
 done
+"$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-annotate --no-header --output-file requirements/ansible.txt requirements/ansible.in
 # An old Delta Chat core, which has to get on with the newest one through us.
 echo 'deltachat-rpc-server==2.24.0' | "$uv" pip compile --quiet --generate-hashes --no-emit-index-url \
     --no-annotate --no-header --output-file requirements/deltachat-2.24.txt -

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     set_up_log(settings.log_level)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells at every start that there is a database
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it tells the addresses of all who connect
     try:
         with open_plane(settings) as plane:
             run_daemon(lambda chassis, stack: serve(plane, chassis, stack))

@@ -1,0 +1,198 @@
+"""Filters that find what is wrong with an inventory, as sentences that say what to write instead.
+
+For: the role inventory_check, before anything is changed.
+Not for: what the daemons judge themselves when their settings are written (`--check`).
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeAlias
+
+import yaml
+
+Host: TypeAlias = Mapping[str, object]
+Options: TypeAlias = Mapping[str, Mapping[str, object]]
+
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+URL = re.compile(r"https://[^/\s@?#]+")
+IPV6_PREFIX = "[IPv6:"
+
+
+def find_inventory_problems(
+    hosts: Mapping[str, Host], groups: Mapping[str, list[str]], options: Options
+) -> list[str]:
+    """Find problems; an empty list means that there are none.
+
+    Args:
+        hosts: The variables of each host.
+        groups: Host names by kind: `controlplanes`, `mail_nodes`, `turn_nodes`.
+        options: What each role takes, by variable, as meta/argument_specs.yml says.
+    """
+    return [
+        *_check_groups(groups),
+        *_check_each(sorted(hosts), hosts, lambda host: _check_variables(host, options)),
+        *_check_each(sorted(hosts), hosts, _check_ssh_port),
+        *_check_each(groups["controlplanes"], hosts, _check_controlplane),
+        *_check_each(groups["mail_nodes"], hosts, _check_mail_node),
+        *_check_each(groups["turn_nodes"], hosts, _check_turn_node),
+        *_check_domains(groups["mail_nodes"], hosts),
+        *_check_each(sorted(hosts), hosts, _check_certificate),
+    ]
+
+
+def read_role_options(roles: list[str], directory: str) -> dict[str, dict[str, object]]:
+    """Read what each role takes, by variable."""
+    return {
+        role: yaml.safe_load(Path(directory, role, "meta/argument_specs.yml").read_text())["argument_specs"][
+            "main"
+        ]["options"]
+        for role in roles
+    }
+
+
+def _check_each(
+    names: list[str], hosts: Mapping[str, Host], check: Callable[[Host], Iterator[str]]
+) -> Iterator[str]:
+    for name in names:
+        for problem in check(hosts[name]):
+            yield f"{name}: {problem}"
+
+
+def _check_groups(groups: Mapping[str, list[str]]) -> Iterator[str]:
+    count = len(groups["controlplanes"])
+    if count != 1:
+        yield f"The group controlplanes has {count} hosts; a fleet has one. Write exactly one host there."
+    kinds: dict[str, list[str]] = {}
+    for group, names in groups.items():
+        for name in names:
+            kinds.setdefault(name, []).append(group)
+    for name, found in sorted(kinds.items()):
+        if len(found) > 1:
+            yield f"{name} is in {' and '.join(found)}; a host has one kind. Keep it in one of them."
+    for name in [*groups["mail_nodes"], *groups["turn_nodes"]]:
+        if not NODE_NAME.fullmatch(name):
+            yield (
+                f"{name} cannot be the name of a node. Write a short name of small letters, digits and"
+                " dashes, such as mail1, and put its address into ansible_host."
+            )
+
+
+def _check_variables(host: Host, options: Options) -> Iterator[str]:
+    prefixes = tuple({f"{role}_" for role in options})
+    known = {variable for role in options.values() for variable in role}
+    for variable in sorted(host):
+        if variable.startswith(prefixes) and variable not in known:
+            similar = difflib.get_close_matches(variable, known, 1)
+            advice = f"Did you mean {similar[0]}?" if similar else "Remove it."
+            yield f"{variable} is no variable of any role. {advice}"
+
+
+def _check_ssh_port(host: Host) -> Iterator[str]:
+    used, opened = host.get("ansible_port", 22), host.get("host_firewall_ssh_port", 22)
+    if used != opened and host.get("host_firewall_enabled", True):
+        yield (
+            f"Ansible connects to port {used}, but the firewall would only open {opened} for SSH. Write"
+            f" host_firewall_ssh_port: {used}."
+        )
+
+
+def _check_controlplane(host: Host) -> Iterator[str]:
+    url = host.get("controlplane_public_url")
+    if not isinstance(url, str) or not URL.fullmatch(url):
+        yield (
+            f"controlplane_public_url is {_show(url)}. Write how nodes reach it, such as"
+            " https://control.example.org or https://192.0.2.10."
+        )
+        return
+    port = int(url.rpartition(":")[2]) if re.search(r":\d+$", url) else 443
+    if port != host.get("controlplane_port", 443):
+        yield (
+            f"controlplane_public_url leads to port {port}, but controlplane_port is"
+            f" {host.get('controlplane_port', 443)}. Write the same port in both."
+        )
+
+
+def _check_mail_node(host: Host) -> Iterator[str]:
+    domain = host.get("mailnode_mail_domain")
+    if not isinstance(domain, str) or not domain:
+        yield (
+            f"mailnode_mail_domain is {_show(domain)}. Write what follows the @ of its users, such as"
+            " chat.example.org or '[192.0.2.21]'."
+        )
+    elif _is_address(domain):
+        yield f"mailnode_mail_domain is {domain}. Write an address in brackets and quotes: '[{domain}]'."
+    elif domain.startswith("[") and not _is_address(domain.removeprefix(IPV6_PREFIX).strip("[]")):
+        yield f"mailnode_mail_domain is {domain}, which is no address. Write '[192.0.2.21]' or a name."
+    if not host.get("mailnode_support_contact"):
+        yield (
+            "mailnode_support_contact is missing. Write where users find help, such as"
+            " mailto:admin@example.org."
+        )
+
+
+def _check_turn_node(host: Host) -> Iterator[str]:
+    addresses = host.get("turnnode_listen_addresses")
+    if not isinstance(addresses, list) or not addresses:
+        yield f"turnnode_listen_addresses is {_show(addresses)}. Write the host's addresses as a list."
+    else:
+        for address in addresses:
+            if not _is_address(str(address)) or ip_address(str(address)).is_unspecified:
+                yield (
+                    f"turnnode_listen_addresses has {address}, which is no address of a host. Write each"
+                    " address by itself, such as 192.0.2.31."
+                )
+    public = host.get("turnnode_public_name")
+    if not isinstance(public, str) or not public or ":" in public:
+        yield (
+            f"turnnode_public_name is {_show(public)}. Write a name or an IPv4 address; apps do not take"
+            " an IPv6 address here."
+        )
+
+
+def _check_domains(names: list[str], hosts: Mapping[str, Host]) -> Iterator[str]:
+    seen: dict[object, str] = {}
+    for name in names:
+        domain = hosts[name].get("mailnode_mail_domain")
+        if domain and domain in seen:
+            yield f"{name} and {seen[domain]} both have the mail domain {domain}. Give each node its own."
+        seen.setdefault(domain, name)
+
+
+def _check_certificate(host: Host) -> Iterator[str]:
+    mode = host.get("tls_certificate_mode", "self_signed")
+    if mode == "file":
+        for variable in ("tls_certificate_chain_file", "tls_certificate_key_file"):
+            if not host.get(variable):
+                yield f"{variable} is missing. Write where the file lies on this computer."
+    domain = host.get("mailnode_mail_domain")
+    if mode == "self_signed" and isinstance(domain, str) and not domain.startswith(("[", "_")):
+        yield (
+            f"Delta Chat takes a self-signed certificate only for an address or a name that begins with"
+            f" an underscore, not for {domain}. Set tls_certificate_mode to file."
+        )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _show(value: object) -> str:
+    return "missing" if value in (None, "") else repr(value)
+
+
+class FilterModule:
+    """The filters by name."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters."""
+        return {
+            "find_inventory_problems": find_inventory_problems,
+            "read_role_options": read_role_options,
+        }

@@ -1,0 +1,10 @@
+#!/bin/bash
+# Run a playbook on an inventory; further arguments are ansible-playbook's.
+#   deploy.sh INVENTORY [--check --diff --limit mail1 --tags upgrade …]
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+inventory=$(realpath "$1")
+shift
+export PATH=$root/.venv-ansible/bin:$PATH
+cd "$root/ansible"
+exec ansible-playbook --inventory "$inventory" playbooks/site.yml "$@"

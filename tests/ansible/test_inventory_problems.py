@@ -1,0 +1,129 @@
+"""A wrong inventory gets a sentence that says what is wrong and what to write."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.ansible_filters import load_filters
+
+ROOT = Path(__file__).parents[2]
+FILTERS = load_filters()
+ROLES = ["controlplane", "host_firewall", "host_setup", "mailnode", "tls_certificate", "turnnode"]
+OPTIONS = FILTERS["read_role_options"](ROLES, str(ROOT / "ansible" / "roles"))
+
+Inventory = dict[str, dict[str, Any]]
+
+GROUPS = {"controlplanes": ["control"], "mail_nodes": ["mail1"], "turn_nodes": ["turn1"]}
+GOOD: Inventory = {
+    "control": {"controlplane_public_url": "https://192.0.2.10"},
+    "mail1": {"mailnode_mail_domain": "[192.0.2.21]", "mailnode_support_contact": "mailto:a@example.org"},
+    "turn1": {"turnnode_listen_addresses": ["192.0.2.31"], "turnnode_public_name": "192.0.2.31"},
+}
+
+
+def find(hosts: Inventory, groups: dict[str, list[str]] = GROUPS) -> list[str]:
+    problems: list[str] = FILTERS["find_inventory_problems"](hosts, groups, OPTIONS)
+    return problems
+
+
+def change(host: str, **variables: object) -> Inventory:
+    hosts = deepcopy(GOOD)
+    hosts[host] |= variables
+    return hosts
+
+
+def test_a_good_inventory_has_no_problem() -> None:
+    assert find(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "variable", "value", "sentence"),
+    [
+        ("mail1", "mailnode_mial_domain", "x.example.org", "Did you mean mailnode_mail_domain?"),
+        ("control", "controlplane_public_url", "http://192.0.2.10", "Write how nodes reach it"),
+        ("control", "controlplane_public_url", "https://192.0.2.10:8443", "Write the same port in both"),
+        ("control", "controlplane_port", 8443, "Write the same port in both"),
+        ("mail1", "ansible_port", 2222, "Write host_firewall_ssh_port: 2222."),
+        ("mail1", "mailnode_mail_domain", "", "Write what follows the @"),
+        ("mail1", "mailnode_mail_domain", "192.0.2.21", "'[192.0.2.21]'"),
+        ("mail1", "mailnode_mail_domain", "[192.0.2.999]", "which is no address"),
+        ("mail1", "mailnode_mail_domain", "chat.example.org", "Set tls_certificate_mode to file"),
+        ("mail1", "mailnode_support_contact", None, "Write where users find help"),
+        ("mail1", "tls_certificate_mode", "file", "Write where the file lies"),
+        ("turn1", "turnnode_listen_addresses", ["::"], "no address of a host"),
+        ("turn1", "turnnode_listen_addresses", "192.0.2.31", "as a list"),
+        ("turn1", "turnnode_public_name", "2001:db8::31", "apps do not take an IPv6 address"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_host_and_the_remedy(
+    host: str, variable: str, value: object, sentence: str
+) -> None:
+    problems = find(change(host, **{variable: value}))
+
+    assert len(problems) > 0
+    assert problems[0].startswith(f"{host}: ")
+    assert sentence in problems[0]
+
+
+@pytest.mark.parametrize("domain", ["_chat.example.org", "[IPv6:2001:db8::21]"])
+def test_a_self_signed_certificate_is_good_where_apps_take_it(domain: str) -> None:
+    assert find(change("mail1", mailnode_mail_domain=domain)) == []
+
+
+@pytest.mark.parametrize("hosts", [[], ["control", "other"]])
+def test_a_fleet_has_one_control_plane(hosts: list[str]) -> None:
+    inventory = dict.fromkeys(hosts, GOOD["control"])
+
+    assert (
+        f"has {len(hosts)} hosts"
+        in find(inventory, {**GROUPS, "controlplanes": hosts, "mail_nodes": [], "turn_nodes": []})[0]
+    )
+
+
+def test_a_host_has_one_kind() -> None:
+    hosts = {**GOOD, "mail1": GOOD["mail1"] | GOOD["turn1"]}
+
+    problems = find(hosts, {**GROUPS, "turn_nodes": ["mail1"]})
+
+    assert problems == ["mail1 is in mail_nodes and turn_nodes; a host has one kind. Keep it in one of them."]
+
+
+def test_two_nodes_do_not_share_a_domain() -> None:
+    hosts = {**GOOD, "mail2": GOOD["mail1"]}
+
+    problems = find(hosts, {**GROUPS, "mail_nodes": ["mail1", "mail2"]})
+
+    assert problems == ["mail2 and mail1 both have the mail domain [192.0.2.21]. Give each node its own."]
+
+
+def test_a_host_name_that_is_no_node_name_is_refused() -> None:
+    hosts = {"control": GOOD["control"], "chat.example.org": GOOD["mail1"]}
+
+    problems = find(hosts, {**GROUPS, "mail_nodes": ["chat.example.org"], "turn_nodes": []})
+
+    assert problems[0].startswith("chat.example.org cannot be the name of a node.")
+
+
+@pytest.mark.parametrize("name", ["example", "lab"])
+def test_inventories_of_the_repository_are_good(name: str) -> None:
+    tree = yaml.safe_load((ROOT / "inventories" / name / "fleet.yml").read_text())
+    hosts: Inventory = {}
+    groups: dict[str, list[str]] = {}
+    collect(tree["all"], {}, hosts, groups)
+
+    assert find(hosts, {kind: groups[kind] for kind in GROUPS}) == []
+
+
+def collect(
+    node: dict[str, Any], inherited: dict[str, Any], hosts: Inventory, groups: dict[str, list[str]]
+) -> None:
+    """Flatten an inventory as Ansible does: a group's variables hold for its hosts."""
+    own = inherited | (node.get("vars") or {})
+    for host, variables in (node.get("hosts") or {}).items():
+        hosts[host] = own | (variables or {})
+    for group, child in (node.get("children") or {}).items():
+        groups[group] = list(child.get("hosts") or {})
+        collect(child, own, hosts, groups)

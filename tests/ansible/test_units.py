@@ -1,0 +1,48 @@
+"""What every unit must say, whether or not the lab can enforce it."""
+
+from pathlib import Path
+
+import pytest
+
+TEMPLATES = sorted((Path(__file__).parents[2] / "ansible" / "roles").glob("*/templates/unit.service.j2"))
+every_unit = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.parents[1].name)
+
+
+def test_there_is_a_unit_for_each_daemon() -> None:
+    assert [template.parents[1].name for template in TEMPLATES] == ["controlplane", "mailnode", "turnnode"]
+
+
+@every_unit
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Type=notify",
+        "WatchdogSec=30",
+        "RestartPreventExitStatus=2",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "MemoryDenyWriteExecute=yes",
+        "UMask=0077",
+        "StateDirectoryMode=0700",
+        "SystemCallFilter=~@privileged @resources",
+    ],
+)
+def test_unit_has_the_line(template: Path, line: str) -> None:
+    assert line in template.read_text().splitlines()
+
+
+@every_unit
+@pytest.mark.parametrize("option", ["PrivateUsers=", "IPAddressDeny="])
+def test_hardening_that_is_left_out_has_its_reason(template: Path, option: str) -> None:
+    lines = template.read_text().splitlines()
+    name = option.rstrip("=")
+
+    assert any(line.startswith((option, f"# No {name}")) or f"no {name}, because" in line for line in lines)
+
+
+@every_unit
+def test_unit_keeps_listening_sockets(template: Path) -> None:
+    kept = [line for line in template.read_text().splitlines() if line.startswith("FileDescriptorStoreMax=")]
+
+    assert len(kept) == 1
+    assert int(kept[0].partition("=")[2]) >= 10

@@ -1,0 +1,56 @@
+"""A bundle is complete, and the same content gives the same bytes."""
+
+import tarfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from wheels import BundleError, Wheel, choose_wheels, read_wheels, write_archive
+
+
+def make_wheel(directory: Path, name: str, content: bytes) -> Wheel:
+    path = directory / name
+    path.write_bytes(content)
+    return Wheel(path, sha256(content).hexdigest())
+
+
+def test_wheels_are_chosen_by_hash_not_by_name(tmp_path: Path) -> None:
+    wanted = make_wheel(tmp_path, "one-1.0-py3-none-any.whl", b"wanted")
+    make_wheel(tmp_path, "one-1.1-py3-none-any.whl", b"another version")
+    requirements = f"one==1.0 --hash=sha256:{'0' * 64} --hash=sha256:{wanted.digest}\n"
+
+    assert choose_wheels(read_wheels(tmp_path), requirements) == [wanted]
+
+
+def test_a_requirement_without_a_wheel_is_refused_by_name(tmp_path: Path) -> None:
+    make_wheel(tmp_path, "one-1.0-py3-none-any.whl", b"altered on its way")
+
+    with pytest.raises(BundleError, match=r"no wheel of one\."):
+        choose_wheels(read_wheels(tmp_path), f"one==1.0 --hash=sha256:{'0' * 64}\n")
+
+
+def test_a_name_is_found_however_it_is_spelt(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "some_Package-1.0-py3-none-any.whl", b"content")
+
+    assert choose_wheels([wheel], f"some.package==1.0 --hash=sha256:{wheel.digest}\n") == [wheel]
+
+
+def test_a_requirement_pins_version_and_hash(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "one-1.0-cp313-abi3-manylinux_2_28_x86_64.whl", b"content")
+
+    assert wheel.requirement == f"one==1.0 --hash=sha256:{wheel.digest}"
+
+
+def test_the_same_members_give_the_same_bytes_in_any_order(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.tar.gz", tmp_path / "b.tar.gz"
+
+    write_archive(first, {"uv": (b"program", 0o755), "requirements.txt": (b"one==1.0\n", 0o644)})
+    write_archive(second, {"requirements.txt": (b"one==1.0\n", 0o644), "uv": (b"program", 0o755)})
+
+    assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(first) as archive:
+        assert [(entry.name, entry.mode, entry.mtime) for entry in archive] == [
+            ("requirements.txt", 0o644, 0),
+            ("uv", 0o755, 0),
+        ]

@@ -1,0 +1,137 @@
+"""Reach the lab's machines and run the production playbook on them, as an operator does.
+
+For: tests that run in the lab's network.
+"""
+
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+ADDRESSES = {"control": "198.51.100.10", "mail1": "198.51.100.21", "turn1": "198.51.100.31"}
+PLAYBOOK_SECONDS = 400
+COMMAND_SECONDS = 60
+KNOCK_SECONDS = 10
+
+
+class PlaybookError(Exception):
+    """A run of the playbook has failed; the text is its output."""
+
+
+def deploy(*arguments: str) -> dict[str, int]:
+    """Run the playbook; tell how many changes it made on each host.
+
+    Raises:
+        PlaybookError: It has failed.
+    """
+    ended = subprocess.run(
+        [ROOT / "scripts/deploy.sh", ROOT / "inventories/lab", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PLAYBOOK_SECONDS,
+    )
+    if ended.returncode != 0:
+        raise PlaybookError(ended.stdout + ended.stderr)
+    return {
+        host: int(changed)
+        for host, changed in re.findall(r"^(\w+) +: .*changed=(\d+)", ended.stdout, re.MULTILINE)
+    }
+
+
+def run_on(host: str, command: str) -> str:
+    """Run a command on a machine as root; return what it printed, without blanks around it."""
+    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    return subprocess.run(
+        ["ssh", "-i", ROOT / ".lab/id_ed25519", *options, f"root@{ADDRESSES[host]}", command],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=COMMAND_SECONDS,
+    ).stdout.strip()
+
+
+def wait_for_machines() -> None:
+    """Wait until every machine lets people in. Raises: TimeoutError."""
+    deadline = time.monotonic() + COMMAND_SECONDS
+    for address in ADDRESSES.values():
+        while not _answers(address):
+            if time.monotonic() > deadline:
+                raise TimeoutError(address)
+            time.sleep(0.2)
+
+
+def list_open_ports(host: str, last: int) -> list[int]:
+    """List the TCP ports up to `last` at which somebody answers, or which say that nobody is there."""
+    found = []
+    lock = threading.Lock()
+
+    def knock(ports: range) -> None:
+        for port in ports:
+            with socket.socket() as client:
+                client.settimeout(0.3)
+                is_silent = False
+                try:
+                    client.connect((ADDRESSES[host], port))
+                except TimeoutError:
+                    is_silent = True  # the firewall drops
+                except OSError:
+                    pass  # it lets through to where nobody listens: an opening all the same
+            if not is_silent:
+                with lock:
+                    found.append(port)
+
+    threads = [threading.Thread(target=knock, args=(range(1 + part, last + 1, 100),)) for part in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(found)
+
+
+class Knocking:
+    """A client that connects by TLS again and again, and waits for the greeting each time."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self._address = (ADDRESSES[host], port)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._knock)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _knock(self) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # the lab's certificate is its own
+        while not self._is_over.is_set():
+            try:
+                with (
+                    socket.create_connection(self._address, KNOCK_SECONDS) as plain,
+                    context.wrap_socket(plain) as client,
+                ):
+                    self.outcomes["greeted" if client.recv(1024) else "closed"] += 1
+            except ConnectionRefusedError:
+                self.outcomes["refused"] += 1
+            except OSError:
+                self.outcomes["broken off"] += 1
+
+
+def _answers(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), 1):
+            return True
+    except OSError:
+        return False
