@@ -119,7 +119,7 @@ def add_device(client: Client, core: Core, tmp_path: Path) -> Client:
     client.rpc.export_backup(client.account, str(backup), None)
     second = core.add_client()
     second.rpc.import_backup(second.account, str(next(backup.iterdir())), None)
-    second.rpc.start_io(second.account)
+    second.go_online()
     return second
 
 

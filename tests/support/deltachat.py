@@ -34,7 +34,7 @@ class Client:
     def configure_by_qr(self, qr: str) -> None:
         """Set the account up by a QR code, and go online."""
         self.rpc.add_transport_from_qr(self.account, qr)
-        self.rpc.start_io(self.account)
+        self.go_online()
 
     def configure_by_login(self, address: str, password: str, host: str) -> None:
         """Set the account up by typing address, password and server."""
@@ -52,7 +52,12 @@ class Client:
                 "certificateChecks": "acceptInvalidCertificates",
             },
         )
+        self.go_online()
+
+    def go_online(self) -> None:
+        """Begin to listen. What arrives before a new account has looked for the first time, core passes over."""
         self.rpc.start_io(self.account)
+        self.wait_for("ImapInboxIdle")
 
     @property
     def address(self) -> str:
