@@ -55,7 +55,7 @@ class Client:
         self.go_online()
 
     def go_online(self) -> None:
-        """Begin to listen. What arrives before a new account has looked for the first time, core passes over."""
+        """Begin to listen; what arrives before a new account has first looked, core passes over."""
         self.rpc.start_io(self.account)
         self.wait_for("ImapInboxIdle")
 
