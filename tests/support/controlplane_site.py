@@ -8,7 +8,9 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from controlplane.admins.models import Role
+from controlplane.admins.access import Role, ScopeKind
+from controlplane.admins.audit import Author
+from controlplane.admins.models import TokenRequest
 from controlplane.admins.tokens import create_token
 from controlplane.application import create_app
 from controlplane.nodes.enrolment import NewNode, enrol_node
@@ -21,6 +23,7 @@ from nodelink.contract.states import NodeKind
 
 PUBLIC_URL = "https://control.example.org:8443"
 NOW = 1_800_000_000
+AUTHOR = Author("tester", "test", NOW)
 
 
 class Clock:
@@ -49,15 +52,24 @@ def open_test_plane(directory: Path, **changes: object) -> Iterator[Plane]:
         yield plane
 
 
-def add_token(plane: Plane, role: Role = Role.OWNER, name: str = "alice") -> str:
+def add_token(plane: Plane, role: Role = Role.OWNER, name: str = "alice", **fields: object) -> str:
+    request = TokenRequest.model_validate({"name": name, "role": role} | fields)
     with plane.sessions.begin() as session:
-        return create_token(session, plane.vault, name, role, NOW)
+        return create_token(session, plane.vault, AUTHOR, request)[1]
+
+
+def add_node_token(plane: Plane, node: str, role: Role = Role.OPERATOR) -> str:
+    return add_token(plane, role, f"of {node}", scope_kind=ScopeKind.NODE, scope_name=node)
+
+
+def add_group_token(plane: Plane, group: str, role: Role = Role.OPERATOR) -> str:
+    return add_token(plane, role, f"of {group}", scope_kind=ScopeKind.GROUP, scope_name=group)
 
 
 def add_node(plane: Plane, name: str, kind: NodeKind = NodeKind.MAIL) -> PrivateKey:
     key = PrivateKey.generate()
     with plane.sessions.begin() as session:
-        enrol_node(session, plane.facts, NewNode(name, kind, key.public.x, key_is_replaced=False), NOW)
+        enrol_node(session, plane.facts, NewNode(name, kind, key.public.x, key_is_replaced=False), AUTHOR)
     return key
 
 

@@ -3,22 +3,32 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from prometheus_client import CollectorRegistry
 
+from controlplane.admins.audit_endpoints import router as audit_router
+from controlplane.admins.endpoints import router as admins_router
+from controlplane.admins.static_token import read_static_token
+from controlplane.admins.tokens import TokenBook
 from controlplane.http_errors import install_error_handlers
 from controlplane.http_limits import HttpLimits
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.door import Door
 from controlplane.nodes.endpoints import router as nodes_router
+from controlplane.nodes.group_endpoints import router as groups_router
 from controlplane.nodes.hub import ChannelHub
+from controlplane.nodes.node_endpoints import router as nodes_own_router
 from controlplane.operations.endpoints import router as operations_router
 from controlplane.plane import Plane
 from controlplane.policy.endpoints import router as policy_router
 from controlplane.rate_limit import RateLimit
 from controlplane.registration.endpoints import router as registration_router
 from controlplane.registration.service import Registration
+from controlplane.rest.documentation import complete_document
+from controlplane.rest.upkeep import Upkeep
 from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
 
@@ -26,6 +36,26 @@ WRONG_TOKENS_PER_MINUTE = 10
 WRONG_TOKEN_BURST = 20
 NEW_ACCOUNTS_BURST = 5
 """So many minutes' worth at one instant: whole networks share an address."""
+
+
+API_ROUTERS = (
+    admins_router,
+    audit_router,
+    nodes_router,
+    groups_router,
+    policy_router,
+    operations_router,
+)
+
+
+class PlaneApplication(FastAPI):
+    """The framework's application with a document that says all."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Write the OpenAPI document, once."""
+        if self.openapi_schema is None:
+            complete_document(super().openapi(), iter_route_contexts(self.routes))
+        return super().openapi()
 
 
 def create_app(
@@ -38,12 +68,14 @@ def create_app(
     async def run_hub(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await hub.start(stack)
+            await Upkeep(plane, clock).start(stack)
             yield
 
-    app = FastAPI(
+    api_path = plane.settings.api_path
+    app = PlaneApplication(
         title="madfleet control plane",
         version="1",
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=f"{api_path}/openapi.json",
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=run_hub,
@@ -52,6 +84,7 @@ def create_app(
     app.state.hub = hub
     app.state.clock = clock
     app.state.door = Door(plane.settings.public_url, clock)
+    app.state.tokens = TokenBook(plane.vault, read_static_token(plane.settings, plane.vault))
     app.state.wrong_tokens = RateLimit(
         events=WRONG_TOKENS_PER_MINUTE, period_seconds=60, burst=WRONG_TOKEN_BURST
     )
@@ -61,7 +94,9 @@ def create_app(
     )
     app.state.registration = Registration(plane, hub, clock)
     app.state.templates = build_templates()
-    for router in (nodes_router, policy_router, operations_router, registration_router, web_router):
+    for router in API_ROUTERS:
+        app.include_router(router, prefix=api_path)
+    for router in (nodes_own_router, registration_router, web_router):
         app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(HttpLimits)

@@ -10,11 +10,13 @@ from fastapi import Depends, Request
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
+from controlplane.admins.tokens import TokenBook
 from controlplane.errors import DatabaseBusyError
 from controlplane.nodes.fleet import IS_CHANGED
 from controlplane.nodes.hub import ChannelHub
 from controlplane.plane import Plane
 from controlplane.rate_limit import RateLimit
+from controlplane.rest.refusals import refuses
 
 
 def lend_plane(request: Request) -> Plane:
@@ -32,11 +34,17 @@ def lend_limit(request: Request) -> RateLimit:
     return cast("RateLimit", request.app.state.wrong_tokens)
 
 
+def lend_tokens(request: Request) -> TokenBook:
+    """Hand over what recognises admin tokens."""
+    return cast("TokenBook", request.app.state.tokens)
+
+
 def read_clock(request: Request) -> int:
     """Read the time of the request, in whole seconds since 1970."""
     return int(request.app.state.clock())
 
 
+@refuses(DatabaseBusyError)
 def lend_session(request: Request) -> Iterator[Session]:
     """Lend one session to a request: committed when the endpoint returns, rolled back when anything raises.
 
@@ -56,7 +64,7 @@ def lend_session(request: Request) -> Iterator[Session]:
 
 PlaneDep = Annotated[Plane, Depends(lend_plane)]
 HubDep = Annotated[ChannelHub, Depends(lend_hub)]
-LimitDep = Annotated[RateLimit, Depends(lend_limit)]
+TokensDep = Annotated[TokenBook, Depends(lend_tokens)]
 Now = Annotated[int, Depends(read_clock)]
 
 # `scope="function"` commits before the answer is sent. By default FastAPI would do it afterwards, and a

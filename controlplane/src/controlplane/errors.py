@@ -5,20 +5,31 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
 
     ControlPlaneError
     ├── BadAddressError         400
+    ├── BadCursorError          400
+    ├── BadTagError             400
     ├── NotSignedInError        401
     │   └── SessionOverError    303
     ├── NotPermittedError       403
+    │   ├── OutOfScopeError     403
     │   ├── ForgedFormError     403
     │   └── JoinRefusedError    403
     ├── RegistrationClosedError 403
     ├── CrossSiteError          403
     ├── UnknownNodeError        404
+    ├── UnknownGroupError       404
+    ├── UnknownTokenError       404
     ├── UnknownOperationError   404
     ├── NodeExistsError         409
     ├── KeyInUseError           409
     ├── WrongKindError          409
     ├── FleetFullError          409
+    ├── GroupExistsError        409
+    ├── GroupInUseError         409
+    ├── TokenInSettingsError    409
     ├── StaleRevisionError      409
+    ├── ChangedMeanwhileError   412
+    ├── KeyReusedError          422
+    ├── NothingSeenError        428
     ├── TooManyAttemptsError    429
     ├── TooManyAccountsError    429
     ├── NodeRefusedError        502
@@ -59,6 +70,22 @@ class BadAddressError(ControlPlaneError):
     public_text = "This is no address of an account. Write it as user@domain."
 
 
+class BadCursorError(ControlPlaneError):
+    """A page was asked for with a cursor that no answer has given, or one of another list."""
+
+    status = 400
+    code = "bad_cursor"
+    public_text = "This cursor is of no use here. Take next_cursor of the last answer, or begin without one."
+
+
+class BadTagError(ControlPlaneError):
+    """A precondition is none."""
+
+    status = 400
+    code = "bad_tag"
+    public_text = "If-Match is no list of tags. Send the ETag that you were given, as it is, or an asterisk."
+
+
 class NotSignedInError(ControlPlaneError):
     """Nobody is known by the given token, or none was given; which of them is not told."""
 
@@ -84,6 +111,13 @@ class NotPermittedError(ControlPlaneError):
     public_text = "Your role does not permit this."
 
 
+class OutOfScopeError(NotPermittedError):
+    """The caller's role would be enough, but what he asks for lies outside of what his token is for."""
+
+    code = "out_of_scope"
+    public_text = "Your token is for another part of the fleet."
+
+
 class ForgedFormError(NotPermittedError):
     """A form was sent that none of our pages has shown to this visitor."""
 
@@ -104,6 +138,22 @@ class UnknownNodeError(ControlPlaneError):
     status = 404
     code = "unknown_node"
     public_text = "There is no node of this name. List the nodes and correct the name."
+
+
+class UnknownGroupError(ControlPlaneError):
+    """There is no group of that name."""
+
+    status = 404
+    code = "unknown_group"
+    public_text = "There is no group of this name. List the groups and correct the name."
+
+
+class UnknownTokenError(ControlPlaneError):
+    """There is no token with that public part."""
+
+    status = 404
+    code = "unknown_token"
+    public_text = "There is no token with this id. List the tokens and correct the id."
 
 
 class UnknownOperationError(ControlPlaneError):
@@ -148,12 +198,60 @@ class FleetFullError(ControlPlaneError):
     public_text = "This fleet has had as many mail nodes as it can tell apart. Start another fleet."
 
 
+class GroupExistsError(ControlPlaneError):
+    """There is a group of that name already."""
+
+    status = 409
+    code = "group_exists"
+    public_text = "There is a group of this name already. Choose another name."
+
+
+class GroupInUseError(ControlPlaneError):
+    """Nodes are in the group that is to be removed."""
+
+    status = 409
+    code = "group_in_use"
+    public_text = "Nodes are in this group. Move them out of it first."
+
+
+class TokenInSettingsError(ControlPlaneError):
+    """The token that is to be revoked stands in the settings."""
+
+    status = 409
+    code = "token_in_settings"
+    public_text = "This token stands in the settings. Remove CONTROLPLANE_ADMIN_TOKEN there, then restart."
+
+
 class StaleRevisionError(ControlPlaneError):
     """The change was made against a revision that is not the current one."""
 
     status = 409
     code = "stale_revision"
     public_text = "Somebody else has changed this meanwhile. Look again, then decide."
+
+
+class ChangedMeanwhileError(ControlPlaneError):
+    """The resource is not as the client has seen it."""
+
+    status = 412
+    code = "changed_meanwhile"
+    public_text = "Somebody else has changed this meanwhile. Read it again, then decide."
+
+
+class KeyReusedError(ControlPlaneError):
+    """An idempotency key came with another request before."""
+
+    status = 422
+    code = "key_reused"
+    public_text = "This Idempotency-Key was used for another request. Make a new key for each request."
+
+
+class NothingSeenError(ControlPlaneError):
+    """A change does not say what the client has seen."""
+
+    status = 428
+    code = "nothing_seen"
+    public_text = "Send If-Match with the ETag that you were given when you read this, or with an asterisk."
 
 
 class TooManyAttemptsError(ControlPlaneError):

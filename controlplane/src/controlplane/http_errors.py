@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from controlplane.errors import ControlPlaneError
+from controlplane.rest.replay import AnsweredBeforeError
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_FIELDS = 10
@@ -23,6 +24,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of an application with a problem document."""
     app.add_exception_handler(ControlPlaneError, _answer_refusal)
+    app.add_exception_handler(AnsweredBeforeError, _answer_again)
     app.add_exception_handler(RequestValidationError, _answer_malformed)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_fault)
@@ -39,6 +41,12 @@ async def _answer_refusal(_: Request, error: Exception) -> Response:
         raise error
     log.info("request refused", code=error.code, **error.private)
     return build_problem(error)
+
+
+async def _answer_again(_: Request, error: Exception) -> Response:
+    if not isinstance(error, AnsweredBeforeError):
+        raise error
+    return error.answer
 
 
 async def _answer_malformed(_: Request, error: Exception) -> Response:

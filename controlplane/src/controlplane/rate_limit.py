@@ -1,18 +1,17 @@
 """Count wrong attempts of each client address, by the generic cell rate algorithm (GCRA).
 
 For: telling a guesser to slow down.
-Not for: right tokens; those are never looked up here, so nobody can lock somebody else out.
+Not for: right tokens; those are never looked up here, so nobody can lock somebody else out. Nor for telling
+clients apart (client_address.py).
 
 Source: ITU-T I.371 annex A.1 (virtual scheduling).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
 MAX_KEYS = 10_000
-IPV6_HOST_BITS = 64
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,14 +46,3 @@ class RateLimit:
     def _forget_rested(self, now: float) -> None:
         for key in [key for key, rested_at in self._rested_at.items() if rested_at <= now]:
             del self._rested_at[key]
-
-
-def name_client(address: str) -> str:
-    """Reduce an address to what one client holds: an IPv4 address, or a /64 of IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> IPV6_HOST_BITS << IPV6_HOST_BITS))
-    return str(parsed)

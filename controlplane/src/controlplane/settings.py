@@ -4,17 +4,34 @@ For: the daemon `controlplane` and the command `madfleet`, which read the same e
 Not for: policy (policy/), which is changed at run time and kept in the database.
 """
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from controlplane.client_address import Network
 from nodelink.contract.enrolment import URL_PATTERN
 from nodelink.daemon.settings import AddressList, DaemonSettings
 
+API_PATH = "/api/v1"
+ADMIN_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$"
+PATHS_OF_PAGES = frozenset({"admin", "assets", "join", "new", "sign-in", "sign-out"})
+
+_STATIC_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,256}", re.ASCII)
+"""What can stand behind `Bearer`. Source: RFC 6750 section 2.1."""
+
+
+def _split_networks(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
+
 
 class ControlPlaneSettings(DaemonSettings):
-    """Settings of `controlplane`. There is no secret among them: keys are files that it makes for itself."""
+    """Settings of `controlplane`. Keys are not among them: those are files that it makes for itself."""
 
     model_config = SettingsConfigDict(env_prefix="CONTROLPLANE_")
 
@@ -44,6 +61,24 @@ class ControlPlaneSettings(DaemonSettings):
         le=100_000,
         description="Accounts made here from one address on average; 0 = no limit.",
     )
+    api_path: str = Field(
+        default=API_PATH,
+        pattern=r"^(/[A-Za-z0-9_-]{1,64}){1,8}$",
+        description="Path of the Admin API; what nodes call stays where it is.",
+    )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        description="An owner's token: 32 to 256 letters, digits and any of . _ ~ + / = -; none if not set.",
+    )
+    admin_token_name: str = Field(
+        default="settings",
+        pattern=ADMIN_NAME_PATTERN,
+        description="Name of its owner; other tokens of this name are not taken.",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split_networks)] = Field(
+        default=(),
+        description="Networks of proxies that are believed who a client is, such as 192.0.2.0/28.",
+    )
     turn_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
@@ -52,3 +87,17 @@ class ControlPlaneSettings(DaemonSettings):
     turn_port: int = Field(
         default=3478, ge=1, le=65535, description="Port of the TURN nodes behind that name."
     )
+
+    @field_validator("admin_token")
+    @classmethod
+    def _token_is_long(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not _STATIC_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("a token has 32 to 256 letters, digits and any of . _ ~ + / = -")
+        return token
+
+    @field_validator("api_path")
+    @classmethod
+    def _path_is_free(cls, path: str) -> str:
+        if path.split("/")[1] in PATHS_OF_PAGES:
+            raise ValueError("the pages are there")
+        return path

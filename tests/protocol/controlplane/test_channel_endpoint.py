@@ -24,7 +24,14 @@ from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import MAX_REVISION, NodeKind
 from support.clocks import until
 from support.controlplane_node import FakeNode, assert_identity, open_node
-from support.controlplane_site import NOW, add_node, add_token, make_report, make_settings, serve_plane
+from support.controlplane_site import (
+    AUTHOR,
+    add_node,
+    add_token,
+    make_report,
+    make_settings,
+    serve_plane,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -58,9 +65,12 @@ class Site:
         await node.hear_state()
         return node
 
-    async def close_registration(self, revision: int = 1) -> None:
-        answer = await self.client.patch("/policy", json={"revision": revision, "registration_open": False})
+    async def change_policy(self, **values: object) -> None:
+        answer = await self.client.patch("/policy", json=values, headers={"if-match": "*"})
         assert answer.status_code == 200
+
+    async def close_registration(self) -> None:
+        await self.change_policy(registration_open=False)
 
     def kept_report(self, name: str = "mail1") -> object:
         with self.plane.sessions() as session:
@@ -144,7 +154,7 @@ async def test_change_by_a_command_in_another_process_reaches_the_node_in_time(
 
 async def test_node_that_was_away_gets_only_the_latest_state(site: Site) -> None:
     await site.close_registration()
-    await site.client.patch("/policy", json={"revision": 2, "jit_enabled": False})
+    await site.change_policy(jit_enabled=False)
 
     node = await site.connect()
     await node.greet(applied_revision=1)
@@ -304,7 +314,7 @@ async def test_newer_channel_of_a_node_replaces_the_older(site: Site) -> None:
 async def test_retired_node_is_sent_away_and_not_let_in_again(site: Site) -> None:
     node = await site.follow()
     with site.plane.sessions.begin() as session:
-        retire_node(session, site.plane.facts, "mail1", NOW)
+        retire_node(session, site.plane.facts, "mail1", AUTHOR)
 
     assert await node.hear_end() == Ending.RETIRED
     with pytest.raises(InvalidStatus):
@@ -316,9 +326,9 @@ async def test_channel_of_a_key_that_was_replaced_is_closed(site: Site) -> None:
     key = PrivateKey.generate()
     with site.plane.sessions.begin() as session:
         new = NewNode("mail1", NodeKind.MAIL, key.public.x, key_is_replaced=True)
-        enrol_node(session, site.plane.facts, new, NOW)
+        enrol_node(session, site.plane.facts, new, AUTHOR)
 
-    await site.client.patch("/policy", json={"revision": 1, "jit_enabled": False})
+    await site.change_policy(jit_enabled=False)
 
     assert await node.hear_end() == Ending.RETIRED
     await site.follow("mail1", key)

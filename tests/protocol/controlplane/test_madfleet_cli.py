@@ -1,10 +1,12 @@
 """The command line as an operator meets it; what needs no process of its own runs in this one."""
 
+import getpass
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from controlplane.admins.models import Role
-from controlplane.admins.tokens import identify
+from controlplane.admins.access import Role
+from controlplane.admins.audit import AuditFilter, page_audit
+from controlplane.admins.tokens import Caller, TokenBook
 from controlplane.cli import main as cli
 from controlplane.cli.main import app
 from controlplane.cli.output import make_printable, write_table
@@ -44,6 +47,11 @@ def installation(tmp_path: Path) -> Installation:
 
 def settings_of(installation: Installation) -> ControlPlaneSettings:
     return read_settings(ControlPlaneSettings, installation.settings)
+
+
+def identify(installation: Installation, token: str) -> Caller | None:
+    with open_plane(settings_of(installation)) as plane, plane.sessions() as session:
+        return TokenBook(plane.vault, None).identify(session, token, int(time.time()))
 
 
 def run(installation: Installation, *arguments: str) -> str:
@@ -100,8 +108,7 @@ def test_admin_token_is_shown_once_with_address_and_code(installation: Installat
     assert f"{installation.url}/admin" in output
     assert output.count("█") > 100
     assert "not shown again" in output
-    with open_plane(settings_of(installation)) as plane, plane.sessions() as session:
-        caller = identify(session, plane.vault, token[0])
+    caller = identify(installation, token[0])
     assert caller is not None
     assert (caller.name, caller.role) == ("bob", Role.VIEWER)
 
@@ -110,9 +117,8 @@ def test_replaced_admin_token_is_good_no_more(installation: Installation) -> Non
     first = json.loads(run(installation, "admin-token", "--json"))
     second = json.loads(run(installation, "admin-token", "--json", "--replace"))
 
-    with open_plane(settings_of(installation)) as plane, plane.sessions() as session:
-        assert identify(session, plane.vault, first["token"]) is None
-        assert identify(session, plane.vault, second["token"]) is not None
+    assert identify(installation, first["token"]) is None
+    assert identify(installation, second["token"]) is not None
     assert second["link"] == f"{installation.url}/#token={second['token']}"
 
 
@@ -272,3 +278,22 @@ def test_weight_of_a_mail_node_is_set(installation: Installation, refuse: Refuse
     assert json.loads(run(installation, "nodes", "--json"))[0]["weight"] == 50
     assert refuse("weight", "mail9", "50")[0] == 1
     assert refuse("weight", "mail1", "10001")[0] == 2
+
+
+def test_what_commands_change_stands_in_the_audit_log(installation: Installation) -> None:
+    run(installation, "enrol", "mail1", "--kind", "mail", "--public-key", KEY)
+    run(installation, "quota", "2G")
+    run(installation, "weight", "mail1", "50")
+    run(installation, "retire", "mail1")
+
+    with open_plane(settings_of(installation)) as plane, plane.sessions() as session:
+        entries = page_audit(session, plane.vault, AuditFilter(), None, 10)
+    assert [entry.action for entry in entries] == [
+        "node.retire",
+        "node.change",
+        "fleet-policy.change",
+        "node.enrol",
+    ]
+    assert {(entry.admin, entry.token) for entry in entries} == {
+        (f"host {getpass.getuser()}", "command line")
+    }

@@ -37,7 +37,7 @@ def client(plane: Plane) -> Iterator[TestClient]:
     ],
 )
 def test_malformed_policy_is_a_problem(client: TestClient, body: bytes) -> None:
-    answer = client.patch("/api/v1/policy", content=body, headers=JSON)
+    answer = client.patch("/api/v1/policy", content=body, headers=JSON | {"if-match": "*"})
 
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"

@@ -75,7 +75,7 @@ def test_of_many_who_use_a_join_token_at_once_one_gets_in(client: TestClient) ->
         statuses = sorted(status for status, _ in threads.map(lambda _: join(client, secret), range(8)))
 
     assert statuses == [201] + [403] * 7
-    assert len(client.get("/api/v1/nodes").json()["nodes"]) == 1
+    assert len(client.get("/api/v1/nodes").json()["items"]) == 1
 
 
 @pytest.mark.parametrize(("age", "status"), [(DAY - 1, 201), (DAY, 403)])
@@ -134,7 +134,7 @@ def test_node_is_shown_with_its_health(client: TestClient, plane: Plane, clock: 
     )
     clock.now += 3
 
-    mail1, turn1 = client.get("/api/v1/nodes").json()["nodes"]
+    mail1, turn1 = client.get("/api/v1/nodes").json()["items"]
 
     assert (mail1["health"], mail1["is_connected"], mail1["report_age_seconds"]) == ("problem", True, 3)
     assert (mail1["applied_revision"], mail1["revision"]) == (1, 1)
@@ -158,7 +158,7 @@ def test_retired_node_is_gone_and_may_come_back(client: TestClient, plane: Plane
 
     assert client.delete("/api/v1/nodes/mail1").status_code == 204
 
-    assert client.get("/api/v1/nodes").json() == {"nodes": []}
+    assert client.get("/api/v1/nodes").json() == {"items": [], "next_cursor": None}
     assert client.delete("/api/v1/nodes/mail1").status_code == 404
     assert join(client, secret)[0] == 403
     assert join(client, invite(client))[0] == 201
@@ -198,7 +198,7 @@ def test_fleet_that_has_no_residue_left_takes_no_mail_node(client: TestClient, p
     assert join(client, invite(client, "turn1", "turn"), kind="turn")[0] == 201
     with pytest.raises(FleetFullError):
         add_node(plane, "mail2")
-    assert len(client.get("/api/v1/nodes").json()["nodes"]) == 1
+    assert len(client.get("/api/v1/nodes").json()["items"]) == 1
 
 
 def test_status_of_a_node_that_is_not_connected_is_unavailable(client: TestClient, plane: Plane) -> None:

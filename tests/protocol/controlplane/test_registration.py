@@ -11,8 +11,9 @@ import pytest
 from sqlmodel import select
 
 from controlplane.application import NEW_ACCOUNTS_BURST
-from controlplane.nodes.enrolment import change_weight, retire_node
-from controlplane.nodes.models import NodeReport
+from controlplane.nodes.administration import change_node
+from controlplane.nodes.enrolment import retire_node
+from controlplane.nodes.models import NodeChange, NodeReport
 from controlplane.operations.models import NodeOperation
 from controlplane.operations.service import list_waiting
 from controlplane.plane import Plane
@@ -23,7 +24,7 @@ from nodelink.contract.reports import MailPlaces
 from nodelink.contract.states import NodeKind
 from support.clocks import until
 from support.controlplane_node import FakeNode, open_node
-from support.controlplane_site import NOW, PUBLIC_URL, add_node, add_token, make_report, serve_plane
+from support.controlplane_site import AUTHOR, PUBLIC_URL, add_node, add_token, make_report, serve_plane
 
 pytestmark = pytest.mark.anyio
 
@@ -114,7 +115,7 @@ async def test_new_accounts_are_spread_by_weight(site: Site) -> None:
     await site.add("mail1")
     await site.add("mail2")
     with site.plane.sessions.begin() as session:
-        change_weight(session, "mail2", 50)
+        change_node(session, site.plane.facts, AUTHOR, "mail2", NodeChange(weight=50))
 
     for _ in range(12):
         assert (await site.client.post("/new")).status_code == 200
@@ -125,7 +126,7 @@ async def test_new_accounts_are_spread_by_weight(site: Site) -> None:
 async def test_node_of_weight_zero_gets_none(site: Site) -> None:
     await site.add("mail1")
     with site.plane.sessions.begin() as session:
-        change_weight(session, "mail1", 0)
+        change_node(session, site.plane.facts, AUTHOR, "mail1", NodeChange(weight=0))
 
     assert (await site.client.post("/new")).status_code == 503
     assert site.made["mail1"] == []
@@ -160,8 +161,8 @@ async def test_closed_registration_is_told_as_on_the_node(site: Site) -> None:
     token = add_token(site.plane)
     await site.client.patch(
         "/api/v1/policy",
-        json={"revision": 1, "registration_open": False},
-        headers={"authorization": f"Bearer {token}"},
+        json={"registration_open": False},
+        headers={"authorization": f"Bearer {token}", "if-match": "*"},
     )
 
     answer = await site.client.post("/new")
@@ -248,7 +249,7 @@ async def test_mail_nodes_hear_of_one_another(site: Site) -> None:
         (sibling,) = (await node.hear_mail_state()).siblings
         assert (sibling.name, sibling.mail_domain, sibling.port) == ("mail2", "mail2.example.org", 443)
         with site.plane.sessions.begin() as session:
-            retire_node(session, site.plane.facts, "mail2", NOW)
+            retire_node(session, site.plane.facts, "mail2", AUTHOR)
         assert (await node.hear_mail_state()).siblings == ()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from controlplane.admins.models import Role
+from controlplane.admins.access import Role
 from controlplane.admins.tokens import revoke_tokens
 from controlplane.admins.web_sessions import COOKIE, VALID_FOR_SECONDS
 from controlplane.application import WRONG_TOKEN_BURST, create_app
@@ -14,7 +14,7 @@ from controlplane.nodes.desk import Desk
 from controlplane.plane import Plane
 from controlplane.policy.service import read_fleet_policy
 from nodelink.contract.states import NodeKind
-from support.controlplane_site import NOW, PUBLIC_URL, Clock, add_node, add_token, make_report
+from support.controlplane_site import AUTHOR, PUBLIC_URL, Clock, add_node, add_token, make_report
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_session_ends_by_time_sign_out_and_revocation(
 
     sign_in(browser, plane)
     with plane.sessions.begin() as session:
-        revoke_tokens(session, "alice", NOW)
+        revoke_tokens(session, AUTHOR, "alice")
     assert browser.get("/admin").url.path == "/"
 
 

@@ -75,6 +75,7 @@ def test_report_of_another_version_that_cannot_be_read_does_not_break_the_view(p
     add_node(plane, "mail1")
     row = NodeReport(node_name="mail1", received_at_seconds=NOW, body='{"kind": "mail"}')
     with plane.sessions() as session:
-        described = describe_node(read_node(session, "mail1"), row, NOW)
+        session.add(row)
+        described = describe_node(session, read_node(session, "mail1"), NOW)
 
     assert (described.health, described.applied_revision) == (Health.NEVER_SEEN, 0)

@@ -9,8 +9,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 
+from controlplane.admins.access import WHOLE_FLEET
+from controlplane.admins.models import AdminToken
 from controlplane.database import MIGRATIONS, open_sessions, open_sqlite, upgrade_database
 from controlplane.errors import BadInstallationError
 from controlplane.nodes.enrolment import read_node
@@ -41,7 +43,25 @@ def fill_policy(connection: Connection) -> None:
 
 
 def fill_admins(connection: Connection) -> None:
-    connection.execute(text("INSERT INTO admin_token VALUES (1, 'alice', 'owner', 'p', 'h', 1, NULL)"))
+    connection.execute(
+        text(
+            "INSERT INTO admin_token (id, name, role, prefix, secret_hash, created_at_seconds)"
+            " VALUES (1, 'alice', 'owner', 'p', 'h', 1)"
+        )
+    )
+
+
+def fill_groups(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO node_group VALUES ('eu', 'Europe')"))
+    connection.execute(text("INSERT INTO node_group_member VALUES ('mail1', 'eu')"))
+    connection.execute(text("INSERT INTO group_policy (group_name, revision) VALUES ('eu', 1)"))
+
+
+def fill_audit(connection: Connection) -> None:
+    connection.execute(
+        text("INSERT INTO audit_entry VALUES (1, 9, 'alice', 'p', 'node.retire', 'mail2', NULL, NULL, '{}')")
+    )
+    connection.execute(text("INSERT INTO kept_answer VALUES ('p', 'k', 'h', 201, '{}', 's', 9)"))
 
 
 FILLERS: dict[str, Callable[[Connection], None]] = {
@@ -50,6 +70,9 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0003": fill_admins,
     "0004": lambda _: None,
     "0005": lambda _: None,
+    "0006": lambda _: None,
+    "0007": fill_groups,
+    "0008": fill_audit,
 }
 
 
@@ -88,6 +111,9 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert read_node(session, "mail1").weight == 100
         assert read_node_policy(session, "mail1").revision == 1
         assert read_fleet_policy(session).registration_open is (revision == "0001")
+        assert not read_node(session, "mail1").is_draining
+        for token in session.exec(select(AdminToken)):
+            assert (token.scope, token.expires_at_seconds) == (WHOLE_FLEET, None)
 
 
 def test_every_revision_has_its_content_in_this_test() -> None:

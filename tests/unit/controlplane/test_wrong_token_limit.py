@@ -1,10 +1,9 @@
 """How wrong tokens are counted."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.rate_limit import RateLimit, name_client
+from controlplane.rate_limit import RateLimit
 from support.controlplane_site import Clock
 
 
@@ -61,16 +60,3 @@ def test_no_key_exceeds_burst_and_rate(attempts: list[tuple[float, str]]) -> Non
     for times in admitted.values():
         for count in range(4, len(times) + 1):
             assert times[count - 1] - times[count - 4] >= 9.999
-
-
-@pytest.mark.parametrize(
-    ("address", "client"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("testclient", "testclient"),
-    ],
-)
-def test_client_is_an_address_or_a_network_of_ipv6(address: str, client: str) -> None:
-    assert name_client(address) == client

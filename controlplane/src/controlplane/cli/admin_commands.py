@@ -5,17 +5,18 @@ Not for: rules (admins/).
 
 import re
 import sys
-import time
 from typing import Annotated
 
 import segno
 import typer
 
-from controlplane.admins.models import ADMIN_NAME_PATTERN, Role
+from controlplane.admins.access import Role
+from controlplane.admins.models import TokenRequest
 from controlplane.admins.tokens import create_token, revoke_tokens
 from controlplane.cli.node_commands import JsonOption
-from controlplane.cli.opening import open_session
+from controlplane.cli.opening import open_session, write_author
 from controlplane.cli.output import write_json
+from controlplane.settings import ADMIN_NAME_PATTERN
 
 
 def check_admin_name(name: str) -> str:
@@ -43,11 +44,11 @@ def make_admin_token(
     as_json: JsonOption = False,
 ) -> None:
     """Make an admin token; print it with the address and a QR code. It is shown now only."""
-    now_seconds = int(time.time())
+    author = write_author()
     with open_session(context) as (plane, session):
         if replace:
-            revoke_tokens(session, name, now_seconds)
-        token = create_token(session, plane.vault, name, role, now_seconds)
+            revoke_tokens(session, author, name)
+        _, token = create_token(session, plane.vault, author, TokenRequest(name=name, role=role))
         url = f"{plane.settings.public_url}/admin"
         link = f"{plane.settings.public_url}/#token={token}"
     if as_json:

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from controlplane.cli.opening import open_session
+from controlplane.cli.opening import open_session, write_author
 from controlplane.cli.output import write_json, write_table
 from controlplane.nodes import enrolment
+from controlplane.nodes.administration import change_node
 from controlplane.nodes.enrolment import NewNode
 from controlplane.nodes.fleet import read_fleet
 from controlplane.nodes.invitation import describe_enrolment, write_invitation
@@ -22,6 +23,7 @@ from controlplane.nodes.models import (
     MAX_WEIGHT,
     Health,
     JoinTokenRequest,
+    NodeChange,
     NodePublic,
 )
 from controlplane.nodes.reports import list_nodes
@@ -130,7 +132,7 @@ def create_join_token(
     """Invite a node: print a token with which it joins. It is good once, and shown now only."""
     request = JoinTokenRequest(name=name, kind=kind, valid_for_hours=valid_for_hours, replace_key=replace_key)
     with open_session(context) as (plane, session):
-        _, secret = enrolment.create_ticket(session, plane.vault, request, int(time.time()))
+        _, secret = enrolment.create_ticket(session, plane.vault, request, write_author())
         token = write_invitation(plane, secret)
     typer.echo(token)
     typer.echo(
@@ -153,7 +155,7 @@ def enrol(  # noqa: PLR0913 - a command has as many options as it needs
     """Make a node part of the fleet by its public key; print the enrolment that the node is given."""
     new = NewNode(name, kind, public_key, key_is_replaced=replace_key)
     with open_session(context) as (plane, session):
-        node = enrolment.enrol_node(session, plane.facts, new, int(time.time()))
+        node = enrolment.enrol_node(session, plane.facts, new, write_author())
         content = describe_enrolment(plane, node).model_dump_json(indent=1)
     if output is None:
         typer.echo(content)
@@ -167,7 +169,7 @@ def enrol(  # noqa: PLR0913 - a command has as many options as it needs
 def retire(context: typer.Context, name: NameArgument) -> None:
     """Make a node none of the fleet any more: its channel is closed, its key is no longer accepted."""
     with open_session(context) as (plane, session):
-        enrolment.retire_node(session, plane.facts, name, int(time.time()))
+        enrolment.retire_node(session, plane.facts, name, write_author())
     typer.echo(f"Node {name} is retired.")
 
 
@@ -179,8 +181,8 @@ def change_weight(
     ],
 ) -> None:
     """Say how many of the accounts made at the control plane a mail node gets, in relation to others."""
-    with open_session(context) as (_, session):
-        enrolment.change_weight(session, name, weight)
+    with open_session(context) as (plane, session):
+        change_node(session, plane.facts, write_author(), name, NodeChange(weight=weight))
     typer.echo(f"Node {name} has weight {weight}.")
 
 

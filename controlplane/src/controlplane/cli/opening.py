@@ -3,7 +3,9 @@
 Not for: the daemon, which keeps it open (main.py of the package).
 """
 
+import getpass
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +14,12 @@ import structlog
 import typer
 from sqlmodel import Session
 
+from controlplane.admins.audit import Author
 from controlplane.plane import Plane, open_plane
 from controlplane.settings import ControlPlaneSettings
 from nodelink.daemon.settings import read_settings_or_exit
+
+BY_COMMAND = "command line"
 
 
 def read_settings(context: typer.Context) -> ControlPlaneSettings:
@@ -28,6 +33,11 @@ def open_session(context: typer.Context) -> Iterator[tuple[Plane, Session]]:
     """Lend a command the plane and a session, which is committed when the command has succeeded."""
     with open_plane(read_settings(context)) as plane, plane.sessions.begin() as session:
         yield plane, session
+
+
+def write_author() -> Author:
+    """Say who changes something by a command: whoever may run it on this host."""
+    return Author(f"host {getpass.getuser()}", BY_COMMAND, int(time.time()))
 
 
 def quieten_log() -> None:

@@ -9,21 +9,15 @@ from typing import Annotated
 import typer
 
 from controlplane.cli.node_commands import check_name
-from controlplane.cli.opening import open_session
-from controlplane.nodes.fleet import begin_change
+from controlplane.cli.opening import open_session, write_author
 from controlplane.policy.models import (
     LARGEST_QUOTA_BYTES,
     SMALLEST_QUOTA_BYTES,
     FleetPolicyChange,
-    NodePolicyChange,
+    OverridesChange,
 )
 from controlplane.policy.quantities import format_size, parse_size
-from controlplane.policy.service import (
-    change_fleet_policy,
-    change_node_policy,
-    read_fleet_policy,
-    read_node_policy,
-)
+from controlplane.policy.service import change_fleet_policy, change_node_policy
 
 FLEET = "fleet"
 
@@ -104,15 +98,14 @@ def _change(context: typer.Context, node: str | None, field: str, value: object)
     if node is None and value is None:
         raise typer.BadParameter(f"`{FLEET}` makes one node follow the fleet; name it with --node")
     with open_session(context) as (plane, session):
-        begin_change(session)  # so that nobody changes the revision between reading and writing
+        values = {field: value}
         if node is None:
-            revision = read_fleet_policy(session).revision
-            fleet_change = FleetPolicyChange.model_validate({"revision": revision, field: value})
-            change_fleet_policy(session, plane.facts, fleet_change)
+            change_fleet_policy(
+                session, plane.facts, write_author(), FleetPolicyChange.model_validate(values)
+            )
         else:
-            revision = read_node_policy(session, node).revision
-            node_change = NodePolicyChange.model_validate({"revision": revision, field: value})
-            change_node_policy(session, plane.facts, node, node_change)
+            change = OverridesChange.model_validate(values)
+            change_node_policy(session, plane.facts, write_author(), node, change)
 
 
 def _confirm(what: str, state: str, node: str | None) -> None:

@@ -4,5 +4,7 @@ enrolment ──▶ models ◀── reports          who they are, and how
 desired   ──▶ states, turn_access         what each is to do: gathered, then decided by pure functions
 hub ──▶ channel ──▶ desk                  the WebSocket of each node, and the database behind it
 door                                      who may open one
-endpoints                                 all of it over HTTP
+administration, groups                    what admins say of nodes, and how they put them together
+endpoints, group_endpoints                all of it over HTTP
+node_endpoints                            what nodes themselves call
 """

@@ -13,13 +13,21 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select, update
 
 from controlplane.nodes.fleet import begin_change, read_fleet
+from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
 from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
 from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
 from controlplane.policy.inheritance import inherit
-from controlplane.policy.models import FleetPolicy, FleetRules, NodePolicy, PolicyValues
+from controlplane.policy.models import (
+    FleetPolicy,
+    FleetRules,
+    GroupPolicy,
+    NodePolicy,
+    Overrides,
+    PolicyValues,
+)
 from nodelink.contract.states import NodeKind, NodeState, SiblingNode
 
 
@@ -35,9 +43,13 @@ def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
     """Decide what a node is to do, by what the database says now."""
     fleet = read_fleet(session)
     fleet_policy = session.exec(select(FleetPolicy)).one()
-    node_policy = session.get(NodePolicy, node.name)
+    group_name = find_group_name(session, node.name)
+    layers = [
+        None if group_name is None else session.get(GroupPolicy, group_name),
+        session.get(NodePolicy, node.name),
+    ]
     siblings = choose_siblings(find_mail_candidates(session))
-    gathered = _gather(node, fleet, fleet_policy, node_policy, siblings)
+    gathered = _gather(node, fleet, fleet_policy, layers, siblings)
     return Wanted(node.revision, decide_state(gathered, facts))
 
 
@@ -50,9 +62,12 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     fleet = read_fleet(session)
     fleet_policy = session.exec(select(FleetPolicy)).one()
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
+    groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
+    group_names = read_group_names(session)
     siblings = choose_siblings(find_mail_candidates(session))
     for node in session.exec(select(Node)).all():
-        gathered = _gather(node, fleet, fleet_policy, policies.get(node.name), siblings)
+        layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
+        gathered = _gather(node, fleet, fleet_policy, layers, siblings)
         digest = digest_state(decide_state(gathered, facts))
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
@@ -110,15 +125,18 @@ def _gather(
     node: Node,
     fleet: Fleet,
     fleet_policy: FleetPolicy,
-    node_policy: NodePolicy | None,
+    layers: Sequence[Overrides | None],
     siblings: Sequence[SiblingNode],
 ) -> NodeFacts:
     return NodeFacts(
         kind=NodeKind(node.kind),
         residue=node.residue,
-        policy=inherit(PolicyValues.model_validate(fleet_policy), [node_policy] if node_policy else []),
+        policy=inherit(
+            PolicyValues.model_validate(fleet_policy), [layer for layer in layers if layer is not None]
+        ),
         rules=FleetRules.model_validate(fleet_policy),
         turn=_in_use(fleet),
         modulus=decide_modulus(fleet.mail_nodes_ever),
         siblings=leave_out(siblings, node.name),
+        is_draining=node.is_draining,
     )

@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 
 import structlog
+from pydantic import JsonValue
 from sqlmodel import Session, col, delete, select, update
 
+from controlplane.admins.access import Scope, ScopeKind
+from controlplane.admins.audit import Author, record
+from controlplane.admins.audit_models import Action
+from controlplane.admins.tokens import revoke_scope
 from controlplane.errors import (
     JoinRefusedError,
     KeyInUseError,
     NodeExistsError,
     UnknownNodeError,
-    WrongKindError,
 )
 from controlplane.nodes.desired import renew_revisions, renew_turn_service
 from controlplane.nodes.fleet import begin_change
+from controlplane.nodes.group_models import GroupMember
 from controlplane.nodes.models import (
     DEFAULT_WEIGHT,
-    MAX_WEIGHT,
     Fleet,
     JoinTicket,
     JoinTokenRequest,
@@ -42,6 +46,7 @@ from nodelink.contract.states import NodeKind
 
 SECONDS_PER_HOUR = 3600
 PURPOSE = "join token"
+BY_JOIN_TOKEN = "join token"  # noqa: S105 - how somebody has shown who he is
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -57,7 +62,7 @@ class NewNode:
 
 
 def create_ticket(
-    session: Session, vault: Vault, request: JoinTokenRequest, now_seconds: int
+    session: Session, vault: Vault, request: JoinTokenRequest, author: Author
 ) -> tuple[JoinTicket, str]:
     """Invite a node; return the ticket and the secret that redeems it, which is kept nowhere.
 
@@ -74,12 +79,14 @@ def create_ticket(
             "kind": request.kind,
             "secret_hash": vault.hash(PURPOSE, secret),
             "key_is_replaced": request.replace_key,
-            "expires_at_seconds": now_seconds + request.valid_for_hours * SECONDS_PER_HOUR,
+            "expires_at_seconds": author.now_seconds + request.valid_for_hours * SECONDS_PER_HOUR,
             "used_at_seconds": None,
         }
     )
-    session.exec(delete(JoinTicket).where(col(JoinTicket.expires_at_seconds) <= now_seconds))
+    session.exec(delete(JoinTicket).where(col(JoinTicket.expires_at_seconds) <= author.now_seconds))
     session.add(ticket)
+    invited = {"kind": request.kind.value, "replace_key": request.replace_key}
+    record(session, author, Action.JOIN_TOKEN_CREATE, request.name, after=invited)
     log.info("join token created", node=request.name, kind=request.kind)
     return ticket, secret
 
@@ -114,10 +121,10 @@ def redeem_ticket(
         raise JoinRefusedError(kind=request.kind)
     ticket = session.exec(by_secret).one()
     new = NewNode(ticket.node_name, request.kind, request.public_key, ticket.key_is_replaced)
-    return enrol_node(session, facts, new, now_seconds)
+    return enrol_node(session, facts, new, Author(ticket.node_name, BY_JOIN_TOKEN, now_seconds))
 
 
-def enrol_node(session: Session, facts: FleetFacts, new: NewNode, now_seconds: int) -> Node:
+def enrol_node(session: Session, facts: FleetFacts, new: NewNode, author: Author) -> Node:
     """Make somebody a node; one that is enrolled with this very key is left as it is.
 
     Raises:
@@ -131,56 +138,50 @@ def enrol_node(session: Session, facts: FleetFacts, new: NewNode, now_seconds: i
         raise KeyInUseError(node=new.name, owner=owner.name)
     node = session.get(Node, new.name)
     if node is None:
-        return _add_node(session, facts, fleet, new, now_seconds)
+        record(session, author, Action.NODE_ENROL, new.name, after=_describe_key(new.kind, new.public_key))
+        return _add_node(session, facts, fleet, new, author.now_seconds)
     if node.kind != new.kind or not (node.public_key == new.public_key or new.key_is_replaced):
         raise NodeExistsError(node=new.name)
     if node.public_key != new.public_key:
+        former, present = (_describe_key(new.kind, key) for key in (node.public_key, new.public_key))
+        record(session, author, Action.NODE_KEY_REPLACE, new.name, before=former, after=present)
         node.public_key = new.public_key
-        node.enrolled_at_seconds = now_seconds
+        node.enrolled_at_seconds = author.now_seconds
         session.add(node)
         renew_revisions(session, facts)  # its siblings know it by its key
         log.info("node key replaced", node=new.name)
     return node
 
 
-def retire_node(session: Session, facts: FleetFacts, name: str, now_seconds: int) -> None:
-    """Make a node none of the fleet any more; what was to be done on it is dropped.
+def retire_node(session: Session, facts: FleetFacts, name: str, author: Author) -> None:
+    """Make a node none of the fleet any more; what was to be done on it is dropped, tokens of it are revoked.
 
     Raises:
         UnknownNodeError: There is no node of this name.
     """
     begin_change(session)
-    read_node(session, name)
+    node = read_node(session, name)
+    record(
+        session,
+        author,
+        Action.NODE_RETIRE,
+        name,
+        before=_describe_key(NodeKind(node.kind), node.public_key),
+    )
+    revoke_scope(session, author, Scope(ScopeKind.NODE, name))
     session.exec(delete(NodeReport).where(col(NodeReport.node_name) == name))
     session.exec(delete(NodePolicy).where(col(NodePolicy.node_name) == name))
     session.exec(delete(NodeOperation).where(col(NodeOperation.node_name) == name))
+    session.exec(delete(GroupMember).where(col(GroupMember.node_name) == name))
     session.exec(
         update(JoinTicket)
         .where(col(JoinTicket.node_name) == name, col(JoinTicket.used_at_seconds).is_(None))
-        .values(used_at_seconds=now_seconds)
+        .values(used_at_seconds=author.now_seconds)
     )
     session.exec(delete(Node).where(col(Node.name) == name))
-    if not renew_turn_service(session, facts, now_seconds):
+    if not renew_turn_service(session, facts, author.now_seconds):
         renew_revisions(session, facts)  # its siblings forget it
     log.info("node retired", node=name)
-
-
-def change_weight(session: Session, name: str, weight: int) -> None:
-    """Say how many of the new accounts a mail node gets, in relation to others; none with 0.
-
-    Raises:
-        UnknownNodeError: There is no node of this name.
-        WrongKindError: It is no mail node.
-    """
-    if not 0 <= weight <= MAX_WEIGHT:
-        raise ValueError(f"a weight is from 0 to {MAX_WEIGHT}")
-    begin_change(session)
-    node = read_node(session, name)
-    if node.kind != NodeKind.MAIL:
-        raise WrongKindError(node=name)
-    node.weight = weight
-    session.add(node)
-    log.info("node weight changed", node=name, weight=weight)
 
 
 def read_node(session: Session, name: str) -> Node:
@@ -213,6 +214,8 @@ def _add_node(session: Session, facts: FleetFacts, fleet: Fleet, new: NewNode, n
             "residue": residue,
             "state_digest": "",
             "weight": DEFAULT_WEIGHT,
+            "label": "",
+            "is_draining": False,
         }
     )
     session.add(node)
@@ -221,3 +224,7 @@ def _add_node(session: Session, facts: FleetFacts, fleet: Fleet, new: NewNode, n
     renew_revisions(session, facts)
     log.info("node enrolled", node=new.name, kind=new.kind)
     return node
+
+
+def _describe_key(kind: NodeKind, public_key: str) -> dict[str, JsonValue]:
+    return {"kind": kind.value, "public_key": public_key}

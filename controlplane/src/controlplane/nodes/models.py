@@ -5,10 +5,14 @@ There is no `from __future__ import annotations`, because SQLModel reads the ann
 """
 
 from enum import StrEnum
+from typing import Annotated, Self
 
+from pydantic import Field as PydanticField
+from pydantic import StrictBool, StrictInt, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from controlplane.nodes.group_models import LABEL_PATTERN, MAX_LABEL
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeName
 
@@ -62,6 +66,11 @@ class NodeFields(SQLModel):
     enrolled_at_seconds: int = Field(sa_type=BigInteger, description="When this key was accepted.")
     revision: int = Field(sa_type=BigInteger, description="Revision of the state that is wanted of the node.")
     weight: int = Field(description="How many of the new accounts a mail node gets, in relation to others.")
+    label: str = Field(description="What people call it.")
+    is_draining: bool = Field(
+        description="Whether it gets nothing new: a mail node makes no accounts, a TURN node is named to "
+        "mail nodes only where there is no other. What it has goes on."
+    )
 
 
 class Node(NodeFields, table=True):
@@ -117,8 +126,8 @@ class JoinTokenRequest(SQLModel):
 
     name: NodeName = Field(description="What the node will be called.")
     kind: NodeKind
-    valid_for_hours: int = Field(default=DEFAULT_TOKEN_HOURS, ge=1, le=MAX_TOKEN_HOURS)
-    replace_key: bool = Field(default=False, description="Whether it may take the place of a node.")
+    valid_for_hours: StrictInt = Field(default=DEFAULT_TOKEN_HOURS, ge=1, le=MAX_TOKEN_HOURS)
+    replace_key: StrictBool = Field(default=False, description="Whether it may take the place of a node.")
 
 
 class JoinTokenPublic(SQLModel):
@@ -133,6 +142,7 @@ class JoinTokenPublic(SQLModel):
 class NodePublic(NodeFields):
     """A node, and how it is. `report` is `None` for one that has never reported."""
 
+    group: str | None = Field(description="Name of the group that it is in.")
     health: Health
     is_connected: bool = Field(description="Whether it has reported within the last seconds.")
     applied_revision: int
@@ -140,7 +150,29 @@ class NodePublic(NodeFields):
     report: Report | None
 
 
-class NodeList(SQLModel):
-    """All nodes, by name."""
+class NodeChange(SQLModel):
+    """The request to change a node; what is left out stays."""
 
-    nodes: list[NodePublic]
+    model_config = {"extra": "forbid"}
+
+    label: Annotated[str, PydanticField(max_length=MAX_LABEL, pattern=LABEL_PATTERN)] | None = Field(
+        default=None, description="What people call it."
+    )
+    weight: Annotated[StrictInt, PydanticField(ge=0, le=MAX_WEIGHT)] | None = Field(
+        default=None, description="How many of the new accounts a mail node gets, in relation to others."
+    )
+    is_draining: StrictBool | None = Field(default=None, description="Whether it gets nothing new.")
+
+    @model_validator(mode="after")
+    def _nothing_is_cleared(self) -> Self:
+        if any(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("a node has each of these; leave out what shall stay")
+        return self
+
+
+class NodeMove(SQLModel):
+    """The request to put a node into a group, or out of any."""
+
+    model_config = {"extra": "forbid"}
+
+    group: NodeName | None = Field(description="Name of the group; null for none.")

@@ -5,11 +5,16 @@ Not for: receiving reports (channel.py).
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
+from controlplane.admins.access import WHOLE_FLEET, Scope, ScopeKind
+from controlplane.nodes.group_models import GroupMember
+from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Health, Node, NodePublic, NodeReport
 from controlplane.nodes.siblings import MailCandidate
 from controlplane.nodes.turn_access import TurnCandidate
@@ -20,6 +25,21 @@ CONNECTED_SECONDS = 15
 """A node reports every 5 s: after three reports that did not come, it counts as gone."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Which nodes are looked for. `scope` is how far somebody sees, the others what he has asked for."""
+
+    scope: Scope = WHOLE_FLEET
+    kind: NodeKind | None = None
+    group: str | None = None
+
+    @property
+    def groups(self) -> list[str]:
+        """List the groups in all of which a node must be."""
+        scope_name = self.scope.name if self.scope.kind is ScopeKind.GROUP else None
+        return [name for name in (self.group, scope_name) if name is not None]
 
 
 def keep_report(session: Session, node: Node, report: Report, now_seconds: int) -> bool:
@@ -51,25 +71,29 @@ def read_report(row: NodeReport | None) -> Report | None:
 
 def list_nodes(session: Session, now_seconds: int) -> list[NodePublic]:
     """List all nodes by name, and how each is."""
-    rows = session.exec(select(Node).order_by(col(Node.name))).all()
-    reports = {row.node_name: row for row in session.exec(select(NodeReport))}
-    return [describe_node(node, reports.get(node.name), now_seconds) for node in rows]
+    return _describe_all(session, session.exec(select(Node).order_by(col(Node.name))).all(), now_seconds)
 
 
-def describe_node(node: Node, row: NodeReport | None, now_seconds: int) -> NodePublic:
+def page_nodes(
+    session: Session, wanted: NodeFilter, page: tuple[str, int], now_seconds: int
+) -> list[NodePublic]:
+    """List nodes by name as far as a scope reaches: at most so many, those after a name."""
+    after, limit = page
+    statement = select(Node).where(col(Node.name) > after).order_by(col(Node.name)).limit(limit)
+    if wanted.kind is not None:
+        statement = statement.where(col(Node.kind) == wanted.kind.value)
+    for group in wanted.groups:
+        members = select(GroupMember.node_name).where(col(GroupMember.group_name) == group)
+        statement = statement.where(col(Node.name).in_(members))
+    if wanted.scope.kind is ScopeKind.NODE:
+        statement = statement.where(col(Node.name) == wanted.scope.name)
+    return _describe_all(session, session.exec(statement).all(), now_seconds)
+
+
+def describe_node(session: Session, node: Node, now_seconds: int) -> NodePublic:
     """Describe a node and how it is, by its last report."""
-    report = read_report(row)
-    age_seconds = None if row is None else max(0, now_seconds - row.received_at_seconds)
-    return NodePublic.model_validate(
-        node,
-        update={
-            "health": judge_health(report, age_seconds),
-            "is_connected": is_fresh(age_seconds),
-            "applied_revision": 0 if report is None else report.applied_revision,
-            "report_age_seconds": age_seconds,
-            "report": report,
-        },
-    )
+    row = session.get(NodeReport, node.name)
+    return _describe(node, row, find_group_name(session, node.name), now_seconds)
 
 
 def judge_health(report: Report | None, age_seconds: int | None) -> Health:
@@ -96,7 +120,15 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
         report = read_report(row)
         if report is not None:
             is_connected = is_fresh(now_seconds - row.received_at_seconds)
-            candidates.append(TurnCandidate(node.name, report.public_name, report.public_port, is_connected))
+            candidates.append(
+                TurnCandidate(
+                    node.name,
+                    report.public_name,
+                    report.public_port,
+                    is_connected=is_connected,
+                    is_draining=node.is_draining,
+                )
+            )
     return candidates
 
 
@@ -111,3 +143,27 @@ def find_mail_candidates(session: Session) -> list[MailCandidate]:
         if report is not None and node.residue is not None:
             candidates.append(MailCandidate(node.name, node.residue, node.public_key, report))
     return candidates
+
+
+def _describe_all(session: Session, nodes: Sequence[Node], now_seconds: int) -> list[NodePublic]:
+    names = [node.name for node in nodes]
+    statement = select(NodeReport).where(col(NodeReport.node_name).in_(names))
+    reports = {row.node_name: row for row in session.exec(statement)}
+    groups = read_group_names(session)
+    return [_describe(node, reports.get(node.name), groups.get(node.name), now_seconds) for node in nodes]
+
+
+def _describe(node: Node, row: NodeReport | None, group: str | None, now_seconds: int) -> NodePublic:
+    report = read_report(row)
+    age_seconds = None if row is None else max(0, now_seconds - row.received_at_seconds)
+    return NodePublic.model_validate(
+        node,
+        update={
+            "group": group,
+            "health": judge_health(report, age_seconds),
+            "is_connected": is_fresh(age_seconds),
+            "applied_revision": 0 if report is None else report.applied_revision,
+            "report_age_seconds": age_seconds,
+            "report": report,
+        },
+    )

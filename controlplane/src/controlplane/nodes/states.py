@@ -47,6 +47,7 @@ class NodeFacts:
     turn: TurnService | None
     modulus: int
     siblings: tuple[SiblingNode, ...] = ()
+    is_draining: bool = False
 
 
 def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
@@ -54,7 +55,7 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
     match node.kind:
         case NodeKind.MAIL:
             return MailNodeState(
-                registration_open=node.policy.registration_open,
+                registration_open=node.policy.registration_open and not node.is_draining,
                 jit_enabled=node.policy.jit_enabled,
                 quota_bytes=node.policy.quota_bytes,
                 message_bytes=node.policy.message_bytes,

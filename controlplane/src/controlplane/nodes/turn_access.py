@@ -34,6 +34,7 @@ class TurnCandidate:
     public_name: str
     public_port: int
     is_connected: bool
+    is_draining: bool = False
 
 
 def choose_turn_service(
@@ -41,16 +42,16 @@ def choose_turn_service(
 ) -> TurnService | None:
     """Choose the TURN node whose address is handed out; `None` where there is none.
 
-    A connected node goes before one that is not, then the one in use before others, then the name decides:
-    so that apps are sent elsewhere only when there is a reason.
+    A connected node goes before one that is not, then one that does not drain before one that does, then the
+    one in use before others, then the name decides: so that apps are sent elsewhere only for a reason.
     """
     usable = [candidate for candidate in candidates if _HOST.fullmatch(candidate.public_name)]
     if not usable:
         return None
 
-    def rank(candidate: TurnCandidate) -> tuple[bool, bool, str]:
+    def rank(candidate: TurnCandidate) -> tuple[bool, bool, bool, str]:
         service = TurnService(candidate.public_name, candidate.public_port)
-        return not candidate.is_connected, service != in_use, candidate.node
+        return not candidate.is_connected, candidate.is_draining, service != in_use, candidate.node
 
     best = min(usable, key=rank)
     return TurnService(best.public_name, best.public_port)

@@ -3,27 +3,41 @@
 Not for: rules (service.py), commits (dependencies.py).
 """
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from controlplane.admins.callers import Operator, Viewer
+from controlplane.admins.callers import AnyViewer, NodeOperator
 from controlplane.dependencies import Now, SessionDep
+from controlplane.errors import BadAddressError, UnknownNodeError, UnknownOperationError, WrongKindError
+from controlplane.nodes.scopes import is_node_reached
 from controlplane.operations import service
 from controlplane.operations.models import OperationPublic
+from controlplane.rest.refusals import refuses
 
-router = APIRouter(prefix="/api/v1", tags=["operations"])
+router = APIRouter(tags=["operations"])
 
 
 @router.delete("/nodes/{name}/accounts/{address}", status_code=202)
-def remove_account(
-    _: Operator, session: SessionDep, now: Now, name: str, address: str, response: Response
+@refuses(BadAddressError, UnknownNodeError, WrongKindError)
+def remove_account(  # noqa: PLR0913, PLR0917 - what the framework hands in
+    caller: NodeOperator,
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    now: Now,
+    name: str,
+    address: str,
 ) -> OperationPublic:
     """Have an account removed, with all its messages. The node does it when it is connected."""
-    row = service.remove_account(session, name, address, now)
-    response.headers["location"] = f"/api/v1/operations/{row.id}"
+    row = service.remove_account(session, caller.at(now), name, address)
+    response.headers["location"] = request.app.url_path_for("show_operation", operation_id=row.id)
     return service.describe_operation(row)
 
 
 @router.get("/operations/{operation_id}")
-def show_operation(_: Viewer, session: SessionDep, operation_id: str) -> OperationPublic:
-    """Show how far an operation is."""
-    return service.describe_operation(service.read_operation(session, operation_id))
+@refuses(UnknownOperationError)
+def show_operation(caller: AnyViewer, session: SessionDep, operation_id: str) -> OperationPublic:
+    """Show how far an operation is; one outside of the token's scope is as unknown as one that is not."""
+    row = service.read_operation(session, operation_id)
+    if not is_node_reached(session, caller.scope, row.node_name):
+        raise UnknownOperationError(operation=operation_id)
+    return service.describe_operation(row)

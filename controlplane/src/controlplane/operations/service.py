@@ -14,6 +14,8 @@ from secrets import token_urlsafe
 import structlog
 from sqlmodel import Session, col, delete, func, select
 
+from controlplane.admins.audit import Author, record
+from controlplane.admins.audit_models import Action
 from controlplane.errors import BadAddressError, UnknownOperationError, WrongKindError
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.fleet import begin_change
@@ -27,7 +29,7 @@ _ADDRESS = re.compile(r"[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]{1,255}",
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-def remove_account(session: Session, node_name: str, address: str, now_seconds: int) -> NodeOperation:
+def remove_account(session: Session, author: Author, node_name: str, address: str) -> NodeOperation:
     """Have an account removed from its node; asking again while that is waiting changes nothing.
 
     Raises:
@@ -40,12 +42,11 @@ def remove_account(session: Session, node_name: str, address: str, now_seconds: 
     begin_change(session)
     if read_node(session, node_name).kind != NodeKind.MAIL:
         raise WrongKindError(node=node_name)
-    arguments = json.dumps({"address": address.lower()})
-    waiting = list_waiting(session, node_name)
-    for row in waiting:
-        if (OperationName(row.name), row.arguments) == (OperationName.REMOVE_ACCOUNT, arguments):
-            return row
-    return _add(session, node_name, OperationName.REMOVE_ACCOUNT, arguments, now_seconds)
+    row, is_new = _remove(session, node_name, address, author.now_seconds)
+    if is_new:
+        after = {"operation": row.id}
+        record(session, author, Action.ACCOUNT_REMOVE, node_name, subject=address.lower(), after=after)
+    return row
 
 
 def create_account(  # noqa: PLR0913, PLR0917 - all that an account is made of
@@ -67,7 +68,7 @@ def give_up_account(session: Session, operation_id: str, address: str, now_secon
     if row is None or row.acknowledged_at_seconds is not None:
         return
     acknowledge(session, row.node_name, operation_id, "The node did not answer in time.", now_seconds)
-    remove_account(session, row.node_name, address, now_seconds)
+    _remove(session, row.node_name, address, now_seconds)
 
 
 def count_created_since(session: Session, node_name: str, since_seconds: int) -> int:
@@ -150,6 +151,16 @@ def write_contract(row: NodeOperation) -> Operation:
         arguments=json.loads(row.arguments or "{}"),
         issued_at_seconds=row.created_at_seconds,
     )
+
+
+def _remove(session: Session, node_name: str, address: str, now_seconds: int) -> tuple[NodeOperation, bool]:
+    """Have an account removed; tell whether that was not waiting already."""
+    arguments = json.dumps({"address": address.lower()})
+    waiting = list_waiting(session, node_name)
+    for row in waiting:
+        if (OperationName(row.name), row.arguments) == (OperationName.REMOVE_ACCOUNT, arguments):
+            return row, False
+    return _add(session, node_name, OperationName.REMOVE_ACCOUNT, arguments, now_seconds), True
 
 
 def _add(  # noqa: PLR0913, PLR0917 - the columns of a row

@@ -1,47 +1,127 @@
-"""Policy over HTTP.
+"""Policy over HTTP: of the fleet, of a group, of a node. The nearest word counts.
 
 Not for: rules (service.py), commits (dependencies.py).
 """
 
-from fastapi import APIRouter
+from typing import TypeVar
 
-from controlplane.admins.callers import Operator, Viewer
-from controlplane.dependencies import PlaneDep, SessionDep
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from controlplane.admins.callers import (
+    AnyViewer,
+    FleetOperator,
+    GroupOperator,
+    GroupViewer,
+    NodeOperator,
+    NodeViewer,
+)
+from controlplane.dependencies import Now, PlaneDep, SessionDep
+from controlplane.errors import UnknownGroupError, UnknownNodeError, WrongKindError
+from controlplane.nodes.fleet import begin_change
 from controlplane.policy import service
 from controlplane.policy.models import (
     FleetPolicyChange,
     FleetPolicyPublic,
-    NodePolicyChange,
+    GroupPolicyPublic,
     NodePolicyPublic,
+    OverridesChange,
 )
+from controlplane.rest.documentation import TAGGED
+from controlplane.rest.refusals import refuses
+from controlplane.rest.tags import Seen, write_tag
 
-router = APIRouter(prefix="/api/v1", tags=["policy"])
+PublicT = TypeVar("PublicT", bound=BaseModel)
+
+router = APIRouter(tags=["policy"])
 
 
-@router.get("/policy")
-def show_fleet_policy(_: Viewer, session: SessionDep) -> FleetPolicyPublic:
+@router.get("/policy", responses=TAGGED)
+def show_fleet_policy(_: AnyViewer, response: Response, session: SessionDep) -> FleetPolicyPublic:
     """Show what holds on every node that does not differ."""
-    return FleetPolicyPublic.model_validate(service.read_fleet_policy(session))
+    return _show(response, service.describe_fleet_policy(session))
 
 
-@router.patch("/policy")
-def change_fleet_policy(
-    _: Operator, session: SessionDep, plane: PlaneDep, change: FleetPolicyChange
+@router.patch("/policy", responses=TAGGED)
+def change_fleet_policy(  # noqa: PLR0913, PLR0917 - what the framework hands in
+    caller: FleetOperator,
+    response: Response,
+    session: SessionDep,
+    plane: PlaneDep,
+    now: Now,
+    seen: Seen,
+    change: FleetPolicyChange,
 ) -> FleetPolicyPublic:
     """Change it: registration, JIT, default quota, sizes. It is in force within two seconds."""
-    return FleetPolicyPublic.model_validate(service.change_fleet_policy(session, plane.facts, change))
+    begin_change(session)
+    seen.check(write_tag(service.describe_fleet_policy(session)))
+    service.change_fleet_policy(session, plane.facts, caller.at(now), change)
+    return _show(response, service.describe_fleet_policy(session))
 
 
-@router.get("/nodes/{name}/policy")
-def show_node_policy(_: Viewer, session: SessionDep, name: str) -> NodePolicyPublic:
-    """Show in what a mail node differs from the fleet, and what is in force on it."""
+@router.get("/groups/{group}/policy", responses=TAGGED)
+@refuses(UnknownGroupError)
+def show_group_policy(
+    _: GroupViewer, response: Response, session: SessionDep, group: str
+) -> GroupPolicyPublic:
+    """Show in what a group differs from the fleet, and what is in force on nodes of it."""
+    return _show(response, _read_group(session, group))
+
+
+@router.patch("/groups/{group}/policy", responses=TAGGED)
+@refuses(UnknownGroupError)
+def change_group_policy(  # noqa: PLR0913, PLR0917 - what the framework hands in
+    caller: GroupOperator,
+    response: Response,
+    session: SessionDep,
+    plane: PlaneDep,
+    now: Now,
+    seen: Seen,
+    group: str,
+    change: OverridesChange,
+) -> GroupPolicyPublic:
+    """Make a group differ from the fleet; `null` makes it follow again."""
+    begin_change(session)
+    seen.check(write_tag(_read_group(session, group)))
+    service.change_group_policy(session, plane.facts, caller.at(now), group, change)
+    return _show(response, _read_group(session, group))
+
+
+@router.get("/nodes/{name}/policy", responses=TAGGED)
+@refuses(UnknownNodeError, WrongKindError)
+def show_node_policy(_: NodeViewer, response: Response, session: SessionDep, name: str) -> NodePolicyPublic:
+    """Show in what a mail node differs from its group and the fleet, and what is in force on it."""
+    return _show(response, _read_node(session, name))
+
+
+@router.patch("/nodes/{name}/policy", responses=TAGGED)
+@refuses(UnknownNodeError, WrongKindError)
+def change_node_policy(  # noqa: PLR0913, PLR0917 - what the framework hands in
+    caller: NodeOperator,
+    response: Response,
+    session: SessionDep,
+    plane: PlaneDep,
+    now: Now,
+    seen: Seen,
+    name: str,
+    change: OverridesChange,
+) -> NodePolicyPublic:
+    """Make a mail node differ; `null` makes it follow its group, or the fleet, again."""
+    begin_change(session)
+    seen.check(write_tag(_read_node(session, name)))
+    service.change_node_policy(session, plane.facts, caller.at(now), name, change)
+    return _show(response, _read_node(session, name))
+
+
+def _read_group(session: Session, group: str) -> GroupPolicyPublic:
+    return service.describe_group_policy(session, service.read_group_policy(session, group))
+
+
+def _read_node(session: Session, name: str) -> NodePolicyPublic:
     return service.describe_node_policy(session, service.read_node_policy(session, name))
 
 
-@router.patch("/nodes/{name}/policy")
-def change_node_policy(
-    _: Operator, session: SessionDep, plane: PlaneDep, name: str, change: NodePolicyChange
-) -> NodePolicyPublic:
-    """Make a mail node differ from the fleet; `null` makes it follow again."""
-    policy = service.change_node_policy(session, plane.facts, name, change)
-    return service.describe_node_policy(session, policy)
+def _show(response: Response, resource: PublicT) -> PublicT:
+    response.headers["etag"] = write_tag(resource)
+    return resource

@@ -4,13 +4,12 @@ One family: `PolicyValues` are what an operator decides and a node may differ in
 same everywhere. There is no `from __future__ import annotations`, because SQLModel reads the annotations.
 """
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field as PydanticField
+from pydantic import StrictBool, StrictInt, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
-
-from nodelink.contract.states import MAX_REVISION
 
 SMALLEST_QUOTA_BYTES = 1 << 20
 LARGEST_QUOTA_BYTES = 1 << 50
@@ -18,6 +17,12 @@ SMALLEST_MESSAGE_BYTES = 1 << 16
 LARGEST_MESSAGE_BYTES = 1 << 30
 """The largest number that every JSON parser keeps exactly."""
 SECONDS_PER_DAY = 86_400
+
+QuotaBytes = Annotated[StrictInt, PydanticField(ge=SMALLEST_QUOTA_BYTES, le=LARGEST_QUOTA_BYTES)]
+MessageBytes = Annotated[StrictInt, PydanticField(ge=SMALLEST_MESSAGE_BYTES, le=LARGEST_MESSAGE_BYTES)]
+TurnLifetime = Annotated[StrictInt, PydanticField(ge=SECONDS_PER_DAY, le=30 * SECONDS_PER_DAY)]
+CredentialAllocations = Annotated[StrictInt, PydanticField(ge=1, le=10_000)]
+Allocations = Annotated[StrictInt, PydanticField(ge=1, le=1_000_000)]
 
 
 class PolicyValues(SQLModel):
@@ -69,7 +74,7 @@ class FleetPolicy(FleetRules, PolicyValues, table=True):
 
 
 class Overrides(SQLModel):
-    """In what a node differs; `None` where it does not."""
+    """In what a node or group differs; `None` where it does not."""
 
     registration_open: bool | None = Field(default=None, description="In place of the fleet's.")
     jit_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
@@ -90,7 +95,7 @@ class Overrides(SQLModel):
 
 
 class NodePolicy(Overrides, table=True):
-    """In what one node differs from the fleet."""
+    """In what one node differs from its group and the fleet."""
 
     __tablename__ = "node_policy"
     __table_args__ = (
@@ -102,29 +107,44 @@ class NodePolicy(Overrides, table=True):
     revision: int = Field(sa_type=BigInteger)
 
 
-class FleetPolicyChange(Overrides):
-    """The request: what to change, and the revision that the operator was looking at."""
+class GroupPolicy(Overrides, table=True):
+    """In what one group differs from the fleet."""
+
+    __tablename__ = "group_policy"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["group_name"], ["node_group.name"], name="group_policy_group", ondelete="CASCADE"
+        ),
+        CheckConstraint("revision >= 1", name="group_policy_revision_positive"),
+    )
+
+    group_name: str = Field(primary_key=True)
+    revision: int = Field(sa_type=BigInteger)
+
+
+class OverridesChange(SQLModel):
+    """The request to change a node or group; `null` makes it follow again, what is left out stays."""
 
     model_config = {"extra": "forbid"}
 
-    revision: int = Field(ge=1, le=MAX_REVISION)
-    turn_lifetime_seconds: int | None = Field(default=None, ge=SECONDS_PER_DAY, le=30 * SECONDS_PER_DAY)
-    turn_allocations_per_credential: int | None = Field(default=None, ge=1, le=10_000)
-    turn_allocations: int | None = Field(default=None, ge=1, le=1_000_000)
+    registration_open: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    jit_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    quota_bytes: QuotaBytes | None = Field(default=None, description="In place of the fleet's.")
+    message_bytes: MessageBytes | None = Field(default=None, description="In place of the fleet's.")
+
+
+class FleetPolicyChange(OverridesChange):
+    """The request: what to change in the fleet; what is left out stays."""
+
+    turn_lifetime_seconds: TurnLifetime | None = Field(default=None)
+    turn_allocations_per_credential: CredentialAllocations | None = Field(default=None)
+    turn_allocations: Allocations | None = Field(default=None)
 
     @model_validator(mode="after")
     def _nothing_is_cleared(self) -> Self:
         if any(getattr(self, name) is None for name in self.model_fields_set):
             raise ValueError("the fleet has nothing to fall back on; leave out what shall stay")
         return self
-
-
-class NodePolicyChange(Overrides):
-    """The request: what to change on one node; `null` makes it follow the fleet again."""
-
-    model_config = {"extra": "forbid"}
-
-    revision: int = Field(ge=1, le=MAX_REVISION)
 
 
 class FleetPolicyPublic(FleetRules, PolicyValues):
@@ -134,7 +154,7 @@ class FleetPolicyPublic(FleetRules, PolicyValues):
 
 
 class OverridesPublic(SQLModel):
-    """In what a node differs; no field has a default, so that none can be forgotten unnoticed."""
+    """In what a node or group differs; no field has a default, so that none can be forgotten unnoticed."""
 
     registration_open: bool | None
     jit_enabled: bool | None
@@ -149,6 +169,16 @@ class NodePolicyPublic(SQLModel):
     """
 
     node_name: str
+    group_name: str | None = Field(description="The group whose word counts where the node has none.")
+    revision: int
+    overrides: OverridesPublic
+    in_force: PolicyValues
+
+
+class GroupPolicyPublic(SQLModel):
+    """The response: in what a group differs, and what is in force on nodes of it that do not differ."""
+
+    group_name: str
     revision: int
     overrides: OverridesPublic
     in_force: PolicyValues

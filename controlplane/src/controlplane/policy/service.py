@@ -1,26 +1,33 @@
 """The rules of policy.
 
 For: every caller alike: the REST endpoints, the pages, the command line.
-Not for: HTTP, who may call, or commits; whoever lends the session commits it.
+Not for: HTTP, who may call, or commits; whoever lends the session commits it. Nor for what an operator has
+seen before he decided: whoever lends the session has compared that, after `begin_change`.
 """
 
 import structlog
-from sqlmodel import Session, col, select, update
+from pydantic import JsonValue
+from sqlmodel import Session, select
 
-from controlplane.errors import StaleRevisionError, WrongKindError
+from controlplane.admins.audit import Author, record_difference
+from controlplane.admins.audit_models import Action
+from controlplane.errors import WrongKindError
 from controlplane.nodes.desired import renew_revisions
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.fleet import begin_change
+from controlplane.nodes.groups import find_group_name, read_group
 from controlplane.nodes.models import Node
 from controlplane.nodes.states import FleetFacts
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
     FleetPolicy,
     FleetPolicyChange,
+    FleetPolicyPublic,
+    GroupPolicy,
+    GroupPolicyPublic,
     NodePolicy,
-    NodePolicyChange,
     NodePolicyPublic,
-    Overrides,
+    OverridesChange,
     OverridesPublic,
     PolicyValues,
 )
@@ -34,36 +41,21 @@ def read_fleet_policy(session: Session) -> FleetPolicy:
     return session.exec(select(FleetPolicy)).one()
 
 
-def change_fleet_policy(session: Session, facts: FleetFacts, change: FleetPolicyChange) -> FleetPolicy:
-    """Put a change in force on every node that does not differ.
-
-    Values that are in force already keep their revision.
-
-    Raises:
-        StaleRevisionError: The policy has changed since the operator looked.
-    """
+def change_fleet_policy(
+    session: Session, facts: FleetFacts, author: Author, change: FleetPolicyChange
+) -> FleetPolicy:
+    """Put a change in force on every node that does not differ; what changes nothing keeps the revision."""
     begin_change(session)
-    values = _changed(change)
-    # One statement compares and sets, so that two operators cannot both find the same revision.
-    statement = (
-        update(FleetPolicy)
-        .where(col(FleetPolicy.revision) == change.revision)
-        .values(**values, revision=change.revision + 1)
-    )
-    before = read_fleet_policy(session)
-    is_same = before.revision == change.revision and all(
-        getattr(before, name) == value for name, value in values.items()
-    )
-    if not is_same and session.exec(statement).rowcount != 1:
-        raise StaleRevisionError(seen=change.revision)
-    session.refresh(before)
-    renew_revisions(session, facts)
-    log.info("fleet policy changed", revision=before.revision, **values)
-    return before
+    policy = read_fleet_policy(session)
+    if values := _apply(policy, change):
+        record_difference(session, author, Action.FLEET_POLICY_CHANGE, "", values)
+        renew_revisions(session, facts)
+        log.info("fleet policy changed", revision=policy.revision, **values[1])
+    return policy
 
 
 def read_node_policy(session: Session, name: str) -> NodePolicy:
-    """Read in what a mail node differs from the fleet.
+    """Read in what a mail node differs.
 
     Raises:
         UnknownNodeError: There is no node of this name.
@@ -77,45 +69,97 @@ def read_node_policy(session: Session, name: str) -> NodePolicy:
 
 
 def change_node_policy(
-    session: Session, facts: FleetFacts, name: str, change: NodePolicyChange
+    session: Session, facts: FleetFacts, author: Author, name: str, change: OverridesChange
 ) -> NodePolicy:
     """Put a change in force on one node.
 
     Raises:
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
-        StaleRevisionError: The node's policy has changed since the operator looked.
     """
     begin_change(session)
     policy = read_node_policy(session, name)
-    values = _changed(change)
-    is_same = policy.revision == change.revision and all(
-        getattr(policy, field) == value for field, value in values.items()
-    )
-    statement = (
-        update(NodePolicy)
-        .where(col(NodePolicy.node_name) == name, col(NodePolicy.revision) == change.revision)
-        .values(**values, revision=change.revision + 1)
-    )
-    if not is_same and session.exec(statement).rowcount != 1:
-        raise StaleRevisionError(node=name, seen=change.revision)
-    session.refresh(policy)
-    renew_revisions(session, facts)
-    log.info("node policy changed", node=name, revision=policy.revision, **values)
+    if values := _apply(policy, change):
+        record_difference(session, author, Action.NODE_POLICY_CHANGE, name, values)
+        renew_revisions(session, facts)
+        log.info("node policy changed", node=name, revision=policy.revision, **values[1])
     return policy
 
 
 def describe_node_policy(session: Session, policy: NodePolicy) -> NodePolicyPublic:
     """Describe a node's policy together with what follows from it."""
+    group_name = find_group_name(session, policy.node_name)
+    group = None if group_name is None else session.get(GroupPolicy, group_name)
     base = PolicyValues.model_validate(read_fleet_policy(session))
     return NodePolicyPublic(
         node_name=policy.node_name,
+        group_name=group_name,
+        revision=policy.revision,
+        overrides=OverridesPublic.model_validate(policy),
+        in_force=inherit(base, [*([group] if group else []), policy]),
+    )
+
+
+def describe_fleet_policy(session: Session) -> FleetPolicyPublic:
+    """Describe what holds where a node does not differ."""
+    return FleetPolicyPublic.model_validate(read_fleet_policy(session))
+
+
+def read_group_policy(session: Session, name: str) -> GroupPolicy:
+    """Read in what a group differs. It differs in nothing until somebody says so.
+
+    Raises:
+        UnknownGroupError: There is no group of this name.
+    """
+    read_group(session, name)
+    policy = session.get(GroupPolicy, name)
+    return policy or GroupPolicy.model_validate({"group_name": name, "revision": 1})
+
+
+def change_group_policy(
+    session: Session, facts: FleetFacts, author: Author, name: str, change: OverridesChange
+) -> GroupPolicy:
+    """Put a change in force on every node of a group that does not differ.
+
+    Raises:
+        UnknownGroupError: There is no group of this name.
+    """
+    begin_change(session)
+    policy = read_group_policy(session, name)
+    if values := _apply(policy, change):
+        session.add(policy)
+        record_difference(session, author, Action.GROUP_POLICY_CHANGE, name, values)
+        renew_revisions(session, facts)
+        log.info("group policy changed", group=name, revision=policy.revision, **values[1])
+    return policy
+
+
+def describe_group_policy(session: Session, policy: GroupPolicy) -> GroupPolicyPublic:
+    """Describe a group's policy together with what follows from it."""
+    base = PolicyValues.model_validate(read_fleet_policy(session))
+    return GroupPolicyPublic(
+        group_name=policy.group_name,
         revision=policy.revision,
         overrides=OverridesPublic.model_validate(policy),
         in_force=inherit(base, [policy]),
     )
 
 
-def _changed(change: Overrides) -> dict[str, object]:
-    """Find what a request changes: what it names, `None` included."""
-    return change.model_dump(include=change.model_fields_set - {"revision"})
+Values = dict[str, JsonValue]
+
+
+def _apply(
+    policy: FleetPolicy | NodePolicy | GroupPolicy, change: OverridesChange
+) -> tuple[Values, Values] | None:
+    """Write into a policy what a request names, `None` included; return what was and is, `None` if the same.
+
+    The caller has begun a change, so nobody else writes.
+    """
+    after: Values = change.model_dump(include=change.model_fields_set)
+    before: Values = {name: getattr(policy, name) for name in after}
+    if before == after:
+        return None
+    for name, value in after.items():
+        setattr(policy, name, value)
+    policy.revision += 1
+    return before, after

@@ -14,9 +14,10 @@ from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 from sqlalchemy.exc import OperationalError
 
+from controlplane.client_address import name_client_of
 from controlplane.dependencies import PlaneDep, lend_plane
 from controlplane.errors import ControlPlaneError, CrossSiteError, DatabaseBusyError, TooManyAccountsError
-from controlplane.rate_limit import RateLimit, name_client
+from controlplane.rate_limit import RateLimit
 from controlplane.registration.login_url import build_account_url, build_login_url
 from controlplane.registration.service import NewAccount, Registration
 from controlplane.web.pages import render
@@ -57,7 +58,8 @@ async def make_account(request: Request) -> NewAccount | ControlPlaneError:
     registration: Registration = request.app.state.registration
     try:
         refuse_cross_site(request)
-        if limit is not None and not limit.admit(name_client(request.client.host if request.client else "")):
+        client = name_client_of(request, lend_plane(request).settings.trusted_proxies)
+        if limit is not None and not limit.admit(client):
             raise TooManyAccountsError
         return await registration.register()
     except OperationalError as error:

@@ -126,7 +126,7 @@ def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[
         policy = describe_node_policy(session, read_node_policy(session, node.name))
         accounts = int(report.figures.get("accounts", 0))
         accounts += count_created_since(session, node.name, row.received_at_seconds)
-        is_open = _is_open(report, policy)
+        is_open = _is_open(report, policy) and not node.is_draining
         candidates.append(
             (Candidate(node.name, node.weight, accounts, is_open, node.name in connected), report)
         )

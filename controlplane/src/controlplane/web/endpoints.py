@@ -12,15 +12,16 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 from sqlmodel import Session
 
+from controlplane.admins.access import WHOLE_FLEET, Role
 from controlplane.admins.callers import PageOperator, PageViewer, identify_or_refuse
-from controlplane.admins.models import Role
 from controlplane.admins.web_sessions import COOKIE, VALID_FOR_SECONDS, write_form_key, write_session
 from controlplane.dependencies import Now, PlaneDep, SessionDep
 from controlplane.errors import NotSignedInError, StaleRevisionError, TooManyAttemptsError
+from controlplane.nodes.fleet import begin_change
 from controlplane.nodes.models import NodePublic
 from controlplane.nodes.reports import list_nodes
 from controlplane.policy import service
-from controlplane.policy.models import FleetPolicyChange, NodePolicyChange, NodePolicyPublic
+from controlplane.policy.models import FleetPolicyChange, NodePolicyPublic, OverridesChange
 from controlplane.policy.quantities import parse_size
 from controlplane.web.forms import Form, FormDep, OwnFormDep
 from controlplane.web.pages import render
@@ -51,11 +52,14 @@ def show_asset(name: str) -> Response:
 def sign_in(request: Request, plane: PlaneDep, now: Now, form: FormDep) -> Response:
     """Begin a session for whoever shows a token."""
     try:
-        caller = identify_or_refuse(request, form.get("token", ""))
+        with plane.sessions() as session:
+            caller = identify_or_refuse(request, session, form.get("token", ""))
     except NotSignedInError as refusal:
         return render(request, "sign_in.html", {}, status=refusal.status, notice=Notice.WRONG_TOKEN)
     except TooManyAttemptsError as refusal:
         return render(request, "sign_in.html", {}, status=refusal.status, notice=Notice.TOO_MANY_ATTEMPTS)
+    if caller.scope != WHOLE_FLEET:
+        return render(request, "sign_in.html", {}, status=403, notice=Notice.TOKEN_OF_A_PART)
     response = RedirectResponse("/admin", 303)
     cookie = write_session(plane.vault, caller.token_id, now)
     response.set_cookie(COOKIE, cookie, VALID_FOR_SECONDS, secure=True, httponly=True, samesite="strict")
@@ -86,14 +90,21 @@ def show_fleet(
 
 
 @router.post("/admin/policy")
-def change_policy(_: PageOperator, session: SessionDep, plane: PlaneDep, form: OwnFormDep) -> Response:
+def change_policy(
+    caller: PageOperator, session: SessionDep, plane: PlaneDep, now: Now, form: OwnFormDep
+) -> Response:
     """Put in force what was chosen, on the fleet or on one node."""
-    values = _read_values(form)
+    values, author = _read_values(form), caller.at(now)
+    begin_change(session)
     try:
         if node := form.get("node"):
-            service.change_node_policy(session, plane.facts, node, NodePolicyChange.model_validate(values))
+            _check_revision(form, service.read_node_policy(session, node).revision)
+            node_change = OverridesChange.model_validate(values)
+            service.change_node_policy(session, plane.facts, author, node, node_change)
         else:
-            service.change_fleet_policy(session, plane.facts, FleetPolicyChange.model_validate(values))
+            _check_revision(form, service.read_fleet_policy(session).revision)
+            fleet_change = FleetPolicyChange.model_validate(values)
+            service.change_fleet_policy(session, plane.facts, author, fleet_change)
     except ValidationError:
         return _go_back(Notice.BAD_QUOTA)
     except StaleRevisionError:
@@ -101,8 +112,14 @@ def change_policy(_: PageOperator, session: SessionDep, plane: PlaneDep, form: O
     return _go_back(Notice.CHANGED)
 
 
+def _check_revision(form: Form, revision: int) -> None:
+    """See that a policy still is what the page has shown. Raises: StaleRevisionError."""
+    if form.get("revision") != str(revision):
+        raise StaleRevisionError(seen=form.get("revision"))
+
+
 def _read_values(form: Form) -> dict[str, object]:
-    values: dict[str, object] = {"revision": form.get("revision", "")}
+    values: dict[str, object] = {}
     for name in ("registration_open", "jit_enabled"):
         if name in form:
             values[name] = {"yes": True, "no": False}.get(form[name])  # anything else: as the fleet

@@ -29,6 +29,7 @@ class Notice(StrEnum):
     """What a page says about what was just tried."""
 
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the name of a notice, no secret
+    TOKEN_OF_A_PART = "token-of-a-part"  # noqa: S105 - the name of a notice, no secret
     TOO_MANY_ATTEMPTS = "too-many-attempts"
     CHANGED = "changed"
     STALE = "stale"
@@ -152,6 +153,7 @@ ENGLISH = Texts(
     },
     notices={
         Notice.WRONG_TOKEN: "This token is not known. Copy all of it.",
+        Notice.TOKEN_OF_A_PART: "This token is for a part of the fleet. Use it with the Admin API.",
         Notice.TOO_MANY_ATTEMPTS: "Too many wrong tokens came from your address. Wait a minute.",
         Notice.CHANGED: "Saved. Connected nodes follow within two seconds.",
         Notice.STALE: "Somebody else has changed this meanwhile. This is how it is now.",
@@ -220,6 +222,7 @@ PERSIAN = Texts(
     },
     notices={
         Notice.WRONG_TOKEN: "این توکن شناخته نشد. همهٔ آن را کپی کنید.",
+        Notice.TOKEN_OF_A_PART: "این توکن برای بخشی از ناوگان است. آن را با API مدیریت به کار ببرید.",
         Notice.TOO_MANY_ATTEMPTS: "توکن‌های نادرست زیادی از نشانی شما رسید. یک دقیقه صبر کنید.",
         Notice.CHANGED: "ذخیره شد. گره‌های متصل تا دو ثانیهٔ دیگر از آن پیروی می‌کنند.",
         Notice.STALE: "در این میان کس دیگری این را تغییر داده است. وضعیت کنونی این است.",
