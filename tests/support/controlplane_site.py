@@ -13,7 +13,11 @@ from controlplane.admins.audit import Author
 from controlplane.admins.models import TokenRequest
 from controlplane.admins.tokens import create_token
 from controlplane.application import create_app
+from controlplane.nodes.administration import move_node
 from controlplane.nodes.enrolment import NewNode, enrol_node
+from controlplane.nodes.group_models import GroupRequest
+from controlplane.nodes.groups import create_group
+from controlplane.nodes.models import NodeMove
 from controlplane.plane import Plane, open_plane
 from controlplane.serving import serve_application
 from controlplane.settings import ControlPlaneSettings
@@ -71,6 +75,13 @@ def add_node(plane: Plane, name: str, kind: NodeKind = NodeKind.MAIL) -> Private
     with plane.sessions.begin() as session:
         enrol_node(session, plane.facts, NewNode(name, kind, key.public.x, key_is_replaced=False), AUTHOR)
     return key
+
+
+def add_group(plane: Plane, name: str, *members: str) -> None:
+    with plane.sessions.begin() as session:
+        create_group(session, AUTHOR, GroupRequest(name=name))
+        for member in members:
+            move_node(session, plane.facts, AUTHOR, member, NodeMove(group=name))
 
 
 @contextmanager

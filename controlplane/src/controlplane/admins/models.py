@@ -7,16 +7,17 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field as PydanticField
-from pydantic import model_validator
+from pydantic import StrictInt, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from controlplane.admins.access import Role, Scope, ScopeKind
 from controlplane.settings import ADMIN_NAME_PATTERN
-from nodelink.contract.states import NODE_NAME_PATTERN
+from nodelink.contract.states import NodeName
 
 MAX_VALID_HOURS = 10 * 366 * 24
 
+ValidHours = Annotated[StrictInt, PydanticField(ge=1, le=MAX_VALID_HOURS)]
 AdminName = Annotated[str, PydanticField(pattern=ADMIN_NAME_PATTERN)]
 
 
@@ -69,15 +70,11 @@ class TokenRequest(SQLModel):
     name: AdminName = Field(description="Who will use it; the audit log names him.")
     role: Role = Field(description="What he is trusted with.")
     scope_kind: ScopeKind = Field(default=ScopeKind.FLEET, description="Of how much.")
-    scope_name: str | None = Field(
-        default=None, regex=NODE_NAME_PATTERN, description="Name of the group or node; null for the fleet."
+    scope_name: NodeName | None = Field(
+        default=None, description="Name of the group or node; null for the fleet."
     )
-    valid_for_hours: int | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_VALID_HOURS,
-        schema_extra={"strict": True},
-        description="Hours until it expires; null: never.",
+    valid_for_hours: ValidHours | None = Field(
+        default=None, description="Hours until it expires; null: never."
     )
 
     @model_validator(mode="after")

@@ -3,13 +3,22 @@
 There is no `from __future__ import annotations`, because SQLModel reads the annotations.
 """
 
+from typing import Annotated
+
+from pydantic import Field as PydanticField
 from sqlalchemy import ForeignKeyConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from nodelink.contract.states import NodeName
 
 MAX_LABEL = 100
-LABEL_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+
+Label = Annotated[
+    str,
+    PydanticField(
+        max_length=MAX_LABEL, pattern=r"^[^\x00-\x1f\x7f]*$", description="What people call it."
+    ),
+]
 
 
 class GroupRequest(SQLModel):
@@ -18,9 +27,7 @@ class GroupRequest(SQLModel):
     model_config = {"extra": "forbid"}
 
     name: NodeName = Field(description="Name of the group, as a DNS label.")
-    label: str = Field(
-        default="", max_length=MAX_LABEL, regex=LABEL_PATTERN, description="What people call it."
-    )
+    label: Label = Field(default="")
 
 
 class GroupChange(SQLModel):
@@ -28,7 +35,7 @@ class GroupChange(SQLModel):
 
     model_config = {"extra": "forbid"}
 
-    label: str = Field(max_length=MAX_LABEL, regex=LABEL_PATTERN, description="What people call it.")
+    label: Label
 
 
 class NodeGroup(SQLModel, table=True):

@@ -12,7 +12,7 @@ from pydantic import StrictBool, StrictInt, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from controlplane.nodes.group_models import LABEL_PATTERN, MAX_LABEL
+from controlplane.nodes.group_models import Label
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeName
 
@@ -155,9 +155,7 @@ class NodeChange(SQLModel):
 
     model_config = {"extra": "forbid"}
 
-    label: Annotated[str, PydanticField(max_length=MAX_LABEL, pattern=LABEL_PATTERN)] | None = Field(
-        default=None, description="What people call it."
-    )
+    label: Label | None = Field(default=None, description="What people call it.")
     weight: Annotated[StrictInt, PydanticField(ge=0, le=MAX_WEIGHT)] | None = Field(
         default=None, description="How many of the new accounts a mail node gets, in relation to others."
     )
