@@ -10,7 +10,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from controlplane.errors import ControlPlaneError
 from controlplane.rest.replay import AnsweredBeforeError
@@ -61,15 +63,28 @@ async def _answer_malformed(_: Request, error: Exception) -> Response:
     return JSONResponse(problem | {"errors": fields}, 422, media_type=PROBLEM_TYPE)
 
 
-async def _answer_http(_: Request, error: Exception) -> Response:
+async def _answer_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_list_methods(request)))
     problem = {
         "type": "about:blank",
         "title": HTTPStatus(error.status_code).phrase,
         "status": error.status_code,
     }
-    return JSONResponse(problem, error.status_code, error.headers, media_type=PROBLEM_TYPE)
+    return JSONResponse(problem, error.status_code, headers, media_type=PROBLEM_TYPE)
+
+
+def _list_methods(request: Request) -> set[str]:
+    """List what can be done at a path; the framework only knows the first route that fits."""
+    methods: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        match, _ = context.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= context.methods or set()
+    return methods
 
 
 async def _answer_fault(_: Request, __: Exception) -> Response:

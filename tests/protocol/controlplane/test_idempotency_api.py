@@ -57,7 +57,7 @@ def test_answer_is_given_again_and_nothing_is_done_twice(client: TestClient, pla
 def test_answer_outlives_a_restart(client: TestClient, plane: Plane) -> None:
     first = post(client, "k")
 
-    with TestClient(create_app(plane, clock=Clock()), headers=client.headers) as again:
+    with TestClient(create_app(plane, clock=Clock()), headers=dict(client.headers)) as again:
         assert post(again, "k").json() == first.json()
 
 

@@ -15,9 +15,7 @@ MAX_LABEL = 100
 
 Label = Annotated[
     str,
-    PydanticField(
-        max_length=MAX_LABEL, pattern=r"^[^\x00-\x1f\x7f]*$", description="What people call it."
-    ),
+    PydanticField(max_length=MAX_LABEL, pattern=r"^[^\x00-\x1f\x7f]*$", description="What people call it."),
 ]
 
 

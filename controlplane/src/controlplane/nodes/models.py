@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Text, 
 from sqlmodel import Field, SQLModel
 
 from controlplane.nodes.group_models import Label
+from controlplane.rest.schemas import forbid_null
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeName
 
@@ -153,7 +154,7 @@ class NodePublic(NodeFields):
 class NodeChange(SQLModel):
     """The request to change a node; what is left out stays."""
 
-    model_config = {"extra": "forbid"}
+    model_config = {"extra": "forbid", "json_schema_extra": forbid_null}
 
     label: Label | None = Field(default=None, description="What people call it.")
     weight: Annotated[StrictInt, PydanticField(ge=0, le=MAX_WEIGHT)] | None = Field(

@@ -11,6 +11,8 @@ from pydantic import StrictBool, StrictInt, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
+from controlplane.rest.schemas import forbid_null
+
 SMALLEST_QUOTA_BYTES = 1 << 20
 LARGEST_QUOTA_BYTES = 1 << 50
 SMALLEST_MESSAGE_BYTES = 1 << 16
@@ -135,6 +137,8 @@ class OverridesChange(SQLModel):
 
 class FleetPolicyChange(OverridesChange):
     """The request: what to change in the fleet; what is left out stays."""
+
+    model_config = {"extra": "forbid", "json_schema_extra": forbid_null}
 
     turn_lifetime_seconds: TurnLifetime | None = Field(default=None)
     turn_allocations_per_credential: CredentialAllocations | None = Field(default=None)
