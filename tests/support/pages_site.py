@@ -38,7 +38,7 @@ class CountingRegistrar:
     async def register(self, client_address: str) -> tuple[str, str]:
         if self.failure is not None:
             raise self.failure
-        if not self.policy.current.registration_open:
+        if not self.policy.current.is_open_to_all:
             raise RegistrationClosedError
         self.clients.append(client_address)
         return f"user{len(self.clients):05}@{self.domain}", self.password

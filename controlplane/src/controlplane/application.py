@@ -27,6 +27,7 @@ from controlplane.policy.endpoints import router as policy_router
 from controlplane.rate_limit import RateLimit
 from controlplane.registration.endpoints import router as registration_router
 from controlplane.registration.service import Registration
+from controlplane.registration.token_endpoints import router as registration_tokens_router
 from controlplane.rest.documentation import complete_document
 from controlplane.rest.upkeep import Upkeep
 from controlplane.web.endpoints import router as web_router
@@ -45,6 +46,7 @@ API_ROUTERS = (
     groups_router,
     policy_router,
     operations_router,
+    registration_tokens_router,
 )
 
 

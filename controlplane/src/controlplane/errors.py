@@ -14,10 +14,13 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     │   ├── ForgedFormError     403
     │   └── JoinRefusedError    403
     ├── RegistrationClosedError 403
+    │   ├── TokenNeededError    403
+    │   └── TokenRefusedError   403
     ├── CrossSiteError          403
     ├── UnknownNodeError        404
     ├── UnknownGroupError       404
     ├── UnknownTokenError       404
+    ├── UnknownInvitationError  404
     ├── UnknownOperationError   404
     ├── NodeExistsError         409
     ├── KeyInUseError           409
@@ -25,6 +28,7 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     ├── FleetFullError          409
     ├── GroupExistsError        409
     ├── GroupInUseError         409
+    ├── InvitationExistsError   409
     ├── TokenInSettingsError    409
     ├── StaleRevisionError      409
     ├── ChangedMeanwhileError   412
@@ -156,6 +160,14 @@ class UnknownTokenError(ControlPlaneError):
     public_text = "There is no token with this id. List the tokens and correct the id."
 
 
+class UnknownInvitationError(ControlPlaneError):
+    """There is no registration token with that id."""
+
+    status = 404
+    code = "unknown_registration_token"
+    public_text = "There is no registration token with this id. List the tokens and correct the id."
+
+
 class UnknownOperationError(ControlPlaneError):
     """No operation has that id."""
 
@@ -212,6 +224,14 @@ class GroupInUseError(ControlPlaneError):
     status = 409
     code = "group_in_use"
     public_text = "Nodes are in this group. Move them out of it first."
+
+
+class InvitationExistsError(ControlPlaneError):
+    """There is such a registration token already."""
+
+    status = 409
+    code = "registration_token_exists"
+    public_text = "There is such a registration token already. Choose another one, or let one be made up."
 
 
 class TokenInSettingsError(ControlPlaneError):
@@ -301,6 +321,20 @@ class RegistrationClosedError(ControlPlaneError):
     status = 403
     code = "registration_closed"
     public_text = "No new accounts are made here at present. Existing accounts work as before."
+
+
+class TokenNeededError(RegistrationClosedError):
+    """Only who has a registration token gets an account, and none was given."""
+
+    code = "token_needed"
+    public_text = "Registration token is required. Ask whoever runs this fleet for one."
+
+
+class TokenRefusedError(RegistrationClosedError):
+    """A registration token is unknown, used up or expired; which of them is not told."""
+
+    code = "token_refused"
+    public_text = "Invalid registration token: it is unknown, used up or expired. Ask for another one."
 
 
 class CrossSiteError(ControlPlaneError):

@@ -111,6 +111,7 @@ class MailNode:
             read_report=steering.read_report,
             queries={"status": steering.answer_status},
             operations={
+                "change_quota": steering.change_quota,
                 "create_account": steering.create_account,
                 "remove_account": steering.remove_account,
             },

@@ -87,6 +87,7 @@ class Steering:
                 jit_enabled=state.jit_enabled,
                 quota_bytes=state.quota_bytes,
                 message_bytes=state.message_bytes,
+                registration_token_required=state.registration_token_required,
             )
         )
 
@@ -148,6 +149,18 @@ class Steering:
             await self.accounts.remove(str(address))
         except UnknownAccountError:
             return
+        except BadAddressError as error:
+            raise RefusedError(str(error)) from error
+
+    async def change_quota(self, arguments: Mapping[str, JsonValue]) -> None:
+        """Give an account its own quota, or the node's with null. Raises: RefusedError."""
+        quota_bytes = arguments.get("quota_bytes")
+        if quota_bytes is not None and (isinstance(quota_bytes, bool) or not isinstance(quota_bytes, int)):
+            raise RefusedError("A quota is a number of bytes, or null.")
+        try:
+            await self.accounts.change_quota(str(arguments.get("address")), quota_bytes)
+        except UnknownAccountError as error:
+            raise RefusedError("There is no such account.") from error
         except BadAddressError as error:
             raise RefusedError(str(error)) from error
 

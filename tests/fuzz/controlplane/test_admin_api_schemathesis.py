@@ -23,8 +23,9 @@ TOKEN = "a-static-token-of-an-operator-0123456789"
 MAX_EXAMPLES = 8
 """About 1,400 requests; what a run of a minute can hold."""
 SOON_SECONDS = 150
-EXCLUDED = "positive_data_acceptance"
-"""It takes every 412, 428 and bad cursor for a fault; no schema can say which tag is the present one."""
+EXCLUDED = "positive_data_acceptance,ignored_auth"
+"""The first takes every 412, 428 and bad cursor for a fault; no schema can say which tag is the present one.
+The second shows so many wrong tokens that 429 answers them; test_scopes_over_http.py asks instead."""
 
 
 async def answer_queries(node: FakeNode) -> None:

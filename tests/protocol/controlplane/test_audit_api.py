@@ -59,9 +59,19 @@ CHANGES: dict[str, Callable[[TestClient], Response]] = {
     "node-policy.change": lambda c: c.patch(
         "/api/v1/nodes/mail1/policy", json={"jit_enabled": False}, headers=ANY
     ),
+    "registration-token.create": lambda c: c.post("/api/v1/registration-tokens", json={}),
+    "account.quota": lambda c: c.put(
+        "/api/v1/nodes/mail1/accounts/alice@example.org/quota", json={"quota_bytes": 5 << 20}
+    ),
     "account.remove": lambda c: c.delete("/api/v1/nodes/mail1/accounts/alice@example.org"),
 }
-FROM_ELSEWHERE = {"node.enrol", "node.key-replace", "admin-token.revoke"}
+FROM_ELSEWHERE = {
+    "node.enrol",
+    "node.key-replace",
+    "admin-token.revoke",
+    "registration-token.change",
+    "registration-token.remove",
+}
 
 
 def test_every_action_is_tried_here() -> None:

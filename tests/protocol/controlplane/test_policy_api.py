@@ -62,6 +62,7 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "revision": 1,
         "registration_open": True,
         "jit_enabled": True,
+        "registration_token_required": False,
         "quota_bytes": 1 << 30,
         "message_bytes": 31_457_280,
         "turn_lifetime_seconds": 5 * 86_400,
@@ -97,6 +98,7 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
     assert policy["overrides"] == {
         "registration_open": None,
         "jit_enabled": None,
+        "registration_token_required": None,
         "quota_bytes": 5 << 20,
         "message_bytes": None,
     }

@@ -22,6 +22,9 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("post", "/admin-tokens"): {"name": "mallory", "role": "viewer"},
     ("post", "/join-tokens"): {"name": "mail9", "kind": "mail"},
     ("post", "/groups"): {"name": "us"},
+    ("post", "/registration-tokens"): {},
+    ("patch", "/registration-tokens/{invitation_id}"): {"comment": "Mine"},
+    ("put", "/nodes/{name}/accounts/{address}/quota"): {"quota_bytes": None},
     ("patch", "/groups/{group}"): {"label": "Mine"},
     ("patch", "/groups/{group}/policy"): {"jit_enabled": False},
     ("patch", "/policy"): {"jit_enabled": False},
@@ -52,7 +55,9 @@ def list_operations(client: TestClient) -> list[Operation]:
 
 
 def ask(client: TestClient, token: str, operation: Operation, node: str, group: str) -> tuple[int, str]:
-    path = operation.path.format(name=node, group=group, address="a@b", token_id="00000000", operation_id="x")
+    path = operation.path.format(
+        name=node, group=group, address="a@b", token_id="00000000", operation_id="x", invitation_id="x"
+    )
     answer = client.request(
         operation.method,
         f"/api/v1{path}",
@@ -88,6 +93,15 @@ def test_every_change_has_a_body_in_this_test(client: TestClient) -> None:
     }
 
     assert with_body == set(BODIES)
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "madfleet-admin-00000000-" + "x" * 43])
+def test_stranger_is_let_in_nowhere(client: TestClient, plane: Plane, token: str) -> None:
+    before = count_changes(plane)
+
+    for operation in list_operations(client):
+        assert ask(client, token, operation, "mail1", "eu")[0] in {401, 429}, operation
+    assert count_changes(plane) == before
 
 
 def test_viewer_writes_nothing(client: TestClient, plane: Plane) -> None:

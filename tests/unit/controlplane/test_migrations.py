@@ -73,6 +73,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0006": lambda _: None,
     "0007": fill_groups,
     "0008": fill_audit,
+    "0009": lambda _: None,
 }
 
 
@@ -112,6 +113,7 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert read_node_policy(session, "mail1").revision == 1
         assert read_fleet_policy(session).registration_open is (revision == "0001")
         assert not read_node(session, "mail1").is_draining
+        assert not read_fleet_policy(session).registration_token_required
         for token in session.exec(select(AdminToken)):
             assert (token.scope, token.expires_at_seconds) == (WHOLE_FLEET, None)
 

@@ -15,7 +15,13 @@ from nodelink.contract.states import MailNodeState, NodeKind, TurnNodeState
 DAY = 86_400
 SECRET = "secret of the fleet"
 FLEET = FleetFacts(None, 3478, (SECRET,))
-VALUES = PolicyValues(registration_open=True, jit_enabled=False, quota_bytes=1 << 30, message_bytes=1 << 24)
+VALUES = PolicyValues(
+    registration_open=True,
+    jit_enabled=False,
+    registration_token_required=True,
+    quota_bytes=1 << 30,
+    message_bytes=1 << 24,
+)
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
 MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16)
 TURN = NodeFacts(NodeKind.TURN, None, VALUES, RULES, None, 16)
@@ -26,6 +32,7 @@ any_overrides = st.builds(
     Overrides,
     registration_open=any_value,
     jit_enabled=any_value,
+    registration_token_required=any_value,
     quota_bytes=any_quota,
     message_bytes=st.none(),
 )
@@ -41,6 +48,7 @@ def test_mail_node_is_told_the_policy_in_force() -> None:
     state = mail_state(MAIL)
 
     assert (state.registration_open, state.jit_enabled) == (True, False)
+    assert state.registration_token_required
     assert (state.quota_bytes, state.message_bytes) == (1 << 30, 1 << 24)
 
 

@@ -5,8 +5,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.errors import LoginRefusedError, RegistrationClosedError
 from mailnode.accounts.overrides import LocalOverrides
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
@@ -122,3 +124,53 @@ async def test_siblings_are_those_of_the_desired_state(steering: Steering) -> No
     assert steering.siblings.find_domain("two.example") is not None
     steering.apply(state.model_copy(update={"siblings": ()}))
     assert steering.siblings.find_domain("two.example") is None
+
+
+async def test_tokens_that_are_needed_close_registration_and_neither_logins_nor_placement(
+    steering: Steering,
+) -> None:
+    state = MailNodeState(
+        registration_open=True,
+        jit_enabled=True,
+        quota_bytes=1 << 30,
+        message_bytes=1 << 24,
+        turn=None,
+        registration_token_required=True,
+    )
+    steering.apply(state)
+
+    with pytest.raises(RegistrationClosedError):
+        await steering.accounts.register("192.0.2.1")
+    await steering.create_account(NEW)
+    account = await steering.accounts.log_in("unknown1@one.example", "a long password", "192.0.2.1")
+    assert account.address == "unknown1@one.example"
+
+    steering.apply(state.model_copy(update={"jit_enabled": False}))
+    with pytest.raises(LoginRefusedError):
+        await steering.accounts.log_in("unknown2@one.example", "a long password", "192.0.2.1")
+
+    steering.apply(state.model_copy(update={"registration_token_required": False}))
+    assert await steering.accounts.register("192.0.2.1")
+
+
+async def test_account_gets_its_own_quota_and_follows_its_node_again(steering: Steering) -> None:
+    await steering.create_account(NEW)
+
+    async def read_quota() -> int:
+        return steering.accounts.quota_of(await steering.accounts.find(NEW["address"]))
+
+    await steering.change_quota({"address": NEW["address"], "quota_bytes": 5 << 20})
+    assert await read_quota() == 5 << 20
+    await steering.change_quota({"address": NEW["address"], "quota_bytes": None})
+    assert await read_quota() == steering.accounts.policy.current.quota_bytes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"address": "nobody1@one.example"}, {"address": "x"}, {"quota_bytes": "5"}, {"quota_bytes": True}],
+)
+async def test_quota_that_cannot_be_is_refused(steering: Steering, changes: dict[str, JsonValue]) -> None:
+    await steering.create_account(NEW)
+
+    with pytest.raises(RefusedError):
+        await steering.change_quota({"address": NEW["address"], "quota_bytes": 5 << 20, **changes})

@@ -30,6 +30,10 @@ class Action(StrEnum):
     FLEET_POLICY_CHANGE = "fleet-policy.change"
     GROUP_POLICY_CHANGE = "group-policy.change"
     NODE_POLICY_CHANGE = "node-policy.change"
+    REGISTRATION_TOKEN_CREATE = "registration-token.create"  # noqa: S105 - the name of an action
+    REGISTRATION_TOKEN_CHANGE = "registration-token.change"  # noqa: S105 - the name of an action
+    REGISTRATION_TOKEN_REMOVE = "registration-token.remove"  # noqa: S105 - the name of an action
+    ACCOUNT_QUOTA = "account.quota"
     ACCOUNT_REMOVE = "account.remove"
 
 

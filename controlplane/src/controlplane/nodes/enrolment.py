@@ -40,6 +40,7 @@ from controlplane.nodes.states import FleetFacts
 from controlplane.nodes.turn_access import decide_modulus
 from controlplane.operations.models import NodeOperation
 from controlplane.policy.models import NodePolicy
+from controlplane.registration.tokens import give_use_back
 from controlplane.vault import Vault
 from nodelink.contract.enrolment import JoinRequest
 from nodelink.contract.states import NodeKind
@@ -171,7 +172,7 @@ def retire_node(session: Session, facts: FleetFacts, name: str, author: Author) 
     revoke_scope(session, author, Scope(ScopeKind.NODE, name))
     session.exec(delete(NodeReport).where(col(NodeReport.node_name) == name))
     session.exec(delete(NodePolicy).where(col(NodePolicy.node_name) == name))
-    session.exec(delete(NodeOperation).where(col(NodeOperation.node_name) == name))
+    _drop_operations(session, name)
     session.exec(delete(GroupMember).where(col(GroupMember.node_name) == name))
     session.exec(
         update(JoinTicket)
@@ -224,6 +225,18 @@ def _add_node(session: Session, facts: FleetFacts, fleet: Fleet, new: NewNode, n
     renew_revisions(session, facts)
     log.info("node enrolled", node=new.name, kind=new.kind)
     return node
+
+
+def _drop_operations(session: Session, name: str) -> None:
+    """Drop what was to be done on a node; uses of registration tokens that wait for it are given back."""
+    waiting = select(NodeOperation.registration_token_id).where(
+        col(NodeOperation.node_name) == name,
+        col(NodeOperation.acknowledged_at_seconds).is_(None),
+        col(NodeOperation.registration_token_id).is_not(None),
+    )
+    for token_id in session.exec(waiting).all():
+        give_use_back(session, token_id or "")
+    session.exec(delete(NodeOperation).where(col(NodeOperation.node_name) == name))
 
 
 def _describe_key(kind: NodeKind, public_key: str) -> dict[str, JsonValue]:

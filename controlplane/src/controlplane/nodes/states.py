@@ -61,6 +61,7 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
                 message_bytes=node.policy.message_bytes,
                 turn=_decide_turn_access(node, fleet),
                 siblings=node.siblings,
+                registration_token_required=node.policy.registration_token_required,
             )
         case NodeKind.TURN:
             return TurnNodeState(

@@ -10,7 +10,7 @@ from controlplane.dependencies import Now, SessionDep
 from controlplane.errors import BadAddressError, UnknownNodeError, UnknownOperationError, WrongKindError
 from controlplane.nodes.scopes import is_node_reached
 from controlplane.operations import service
-from controlplane.operations.models import OperationPublic
+from controlplane.operations.models import AccountQuota, OperationPublic
 from controlplane.rest.refusals import refuses
 
 router = APIRouter(tags=["operations"])
@@ -29,6 +29,24 @@ def remove_account(  # noqa: PLR0913, PLR0917 - what the framework hands in
 ) -> OperationPublic:
     """Have an account removed, with all its messages. The node does it when it is connected."""
     row = service.remove_account(session, caller.at(now), name, address)
+    response.headers["location"] = request.app.url_path_for("show_operation", operation_id=row.id)
+    return service.describe_operation(row)
+
+
+@router.put("/nodes/{name}/accounts/{address}/quota", status_code=202)
+@refuses(BadAddressError, UnknownNodeError, WrongKindError)
+def change_account_quota(  # noqa: PLR0913, PLR0917 - what the framework hands in
+    caller: NodeOperator,
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    now: Now,
+    name: str,
+    address: str,
+    wanted: AccountQuota,
+) -> OperationPublic:
+    """Have an account given its own quota, or null to follow its node again."""
+    row = service.change_account_quota(session, caller.at(now), name, address, wanted.quota_bytes)
     response.headers["location"] = request.app.url_path_for("show_operation", operation_id=row.id)
     return service.describe_operation(row)
 

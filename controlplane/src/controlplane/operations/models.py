@@ -8,10 +8,13 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Text
 from sqlmodel import Field, SQLModel
 
+from controlplane.policy.models import QuotaBytes
+
 
 class OperationName(StrEnum):
     """What can be done on a node."""
 
+    CHANGE_QUOTA = "change_quota"
     CREATE_ACCOUNT = "create_account"
     REMOVE_ACCOUNT = "remove_account"
 
@@ -29,7 +32,8 @@ class NodeOperation(SQLModel, table=True):
 
     `arguments` (JSON) is emptied at the acknowledgement: the control plane keeps no addresses of accounts and
     no passwords.
-    `problem` is what the node said if it could not do it.
+    `problem` is what the node said if it could not do it. `registration_token_id` names the token whose use
+    is given back then.
     """
 
     __tablename__ = "node_operation"
@@ -45,6 +49,15 @@ class NodeOperation(SQLModel, table=True):
     created_at_seconds: int = Field(sa_type=BigInteger)
     acknowledged_at_seconds: int | None = Field(sa_type=BigInteger)
     problem: str | None = Field(sa_type=Text)
+    registration_token_id: str | None
+
+
+class AccountQuota(SQLModel):
+    """The request for an account's own quota."""
+
+    model_config = {"extra": "forbid"}
+
+    quota_bytes: QuotaBytes | None = Field(description="Null makes it follow its node again.")
 
 
 class OperationPublic(SQLModel):

@@ -9,9 +9,11 @@ Not for: signing or sending (nodes/channel.py).
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
 import structlog
+from pydantic import JsonValue
 from sqlmodel import Session, col, delete, func, select
 
 from controlplane.admins.audit import Author, record
@@ -20,6 +22,7 @@ from controlplane.errors import BadAddressError, UnknownOperationError, WrongKin
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.fleet import begin_change
 from controlplane.operations.models import NodeOperation, OperationName, OperationPublic, OperationState
+from controlplane.registration.tokens import give_use_back, take_use
 from nodelink.contract.operations import Operation
 from nodelink.contract.states import NodeKind
 
@@ -37,25 +40,56 @@ def remove_account(session: Session, author: Author, node_name: str, address: st
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
     """
-    if not _ADDRESS.fullmatch(address):
-        raise BadAddressError(node=node_name)
-    begin_change(session)
-    if read_node(session, node_name).kind != NodeKind.MAIL:
-        raise WrongKindError(node=node_name)
+    address = _begin_with_account(session, node_name, address)
     row, is_new = _remove(session, node_name, address, author.now_seconds)
     if is_new:
-        after = {"operation": row.id}
-        record(session, author, Action.ACCOUNT_REMOVE, node_name, subject=address.lower(), after=after)
+        record(
+            session, author, Action.ACCOUNT_REMOVE, node_name, subject=address, after={"operation": row.id}
+        )
     return row
 
 
-def create_account(  # noqa: PLR0913, PLR0917 - all that an account is made of
-    session: Session, node_name: str, operation_id: str, address: str, password: str, now_seconds: int
+def change_account_quota(
+    session: Session, author: Author, node_name: str, address: str, quota_bytes: int | None
 ) -> NodeOperation:
-    """Have an account made on a node that is known to be a mail node."""
+    """Have an account given its own quota, which goes before those of node, group and fleet; or none.
+
+    Raises:
+        BadAddressError: It is no address.
+        UnknownNodeError: There is no node of this name.
+        WrongKindError: It is no mail node.
+    """
+    address = _begin_with_account(session, node_name, address)
+    arguments = json.dumps({"address": address, "quota_bytes": quota_bytes})
+    row = _add(session, node_name, OperationName.CHANGE_QUOTA, arguments, author.now_seconds)
+    after: dict[str, JsonValue] = {"operation": row.id, "quota_bytes": quota_bytes}
+    record(session, author, Action.ACCOUNT_QUOTA, node_name, subject=address, after=after)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOrder:
+    """An account that is to be made. `registration_token_id` is of the token whose use it is."""
+
+    operation_id: str
+    address: str
+    password: str = field(repr=False)
+    registration_token_id: str | None
+
+
+def create_account(session: Session, node_name: str, order: AccountOrder, now_seconds: int) -> NodeOperation:
+    """Have an account made on a node that is known to be a mail node.
+
+    Raises:
+        TokenRefusedError: Meanwhile the registration token was used up, removed or has expired.
+    """
     begin_change(session)
-    arguments = json.dumps({"address": address, "password": password})
-    return _add(session, node_name, OperationName.CREATE_ACCOUNT, arguments, now_seconds, operation_id)
+    if order.registration_token_id is not None:
+        take_use(session, order.registration_token_id, now_seconds)
+    arguments = json.dumps({"address": order.address, "password": order.password})
+    row = _add(session, node_name, OperationName.CREATE_ACCOUNT, arguments, now_seconds, order.operation_id)
+    row.registration_token_id = order.registration_token_id
+    return row
 
 
 def give_up_account(session: Session, operation_id: str, address: str, now_seconds: int) -> None:
@@ -130,6 +164,8 @@ def acknowledge(
     # A NUL would be refused by PostgreSQL, and the operation would come again for ever.
     row.problem = None if problem is None else problem.replace("\0", "")
     session.add(row)
+    if problem is not None and row.registration_token_id is not None:
+        give_use_back(session, row.registration_token_id)
     log.info("operation acknowledged", node=node_name, operation=operation_id, problem=row.problem)
 
 
@@ -153,9 +189,19 @@ def write_contract(row: NodeOperation) -> Operation:
     )
 
 
+def _begin_with_account(session: Session, node_name: str, address: str) -> str:
+    """Begin a change about an account; return its address as the node knows it."""
+    if not _ADDRESS.fullmatch(address):
+        raise BadAddressError(node=node_name)
+    begin_change(session)
+    if read_node(session, node_name).kind != NodeKind.MAIL:
+        raise WrongKindError(node=node_name)
+    return address.lower()
+
+
 def _remove(session: Session, node_name: str, address: str, now_seconds: int) -> tuple[NodeOperation, bool]:
     """Have an account removed; tell whether that was not waiting already."""
-    arguments = json.dumps({"address": address.lower()})
+    arguments = json.dumps({"address": address})
     waiting = list_waiting(session, node_name)
     for row in waiting:
         if (OperationName(row.name), row.arguments) == (OperationName.REMOVE_ACCOUNT, arguments):
@@ -180,6 +226,7 @@ def _add(  # noqa: PLR0913, PLR0917 - the columns of a row
             "created_at_seconds": now_seconds,
             "acknowledged_at_seconds": None,
             "problem": None,
+            "registration_token_id": None,
         }
     )
     session.add(row)

@@ -32,6 +32,9 @@ class PolicyValues(SQLModel):
 
     registration_open: bool = Field(description="Whether new accounts may be made at all.")
     jit_enabled: bool = Field(description="Whether an unknown login makes its account, while that is open.")
+    registration_token_required: bool = Field(
+        description="Whether whoever registers must have a token; JIT alone rules logins."
+    )
     quota_bytes: int = Field(
         ge=SMALLEST_QUOTA_BYTES,
         le=LARGEST_QUOTA_BYTES,
@@ -80,6 +83,7 @@ class Overrides(SQLModel):
 
     registration_open: bool | None = Field(default=None, description="In place of the fleet's.")
     jit_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
+    registration_token_required: bool | None = Field(default=None, description="In place of the fleet's.")
     quota_bytes: int | None = Field(
         default=None,
         ge=SMALLEST_QUOTA_BYTES,
@@ -131,6 +135,9 @@ class OverridesChange(SQLModel):
 
     registration_open: StrictBool | None = Field(default=None, description="In place of the fleet's.")
     jit_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    registration_token_required: StrictBool | None = Field(
+        default=None, description="In place of the fleet's."
+    )
     quota_bytes: QuotaBytes | None = Field(default=None, description="In place of the fleet's.")
     message_bytes: MessageBytes | None = Field(default=None, description="In place of the fleet's.")
 
@@ -162,6 +169,7 @@ class OverridesPublic(SQLModel):
 
     registration_open: bool | None
     jit_enabled: bool | None
+    registration_token_required: bool | None
     quota_bytes: int | None
     message_bytes: int | None
 

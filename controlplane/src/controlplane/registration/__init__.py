@@ -1,5 +1,7 @@
 """New accounts: placed on a mail node, made there, and only then handed out.
 
 endpoints ──▶ service ──▶ placement    which node; a pure function
+    │          └──▶ tokens             who may, where not everybody may
     └───────▶ login_url                what the app is told
+token_endpoints ──▶ tokens             for operators
 """

@@ -6,6 +6,8 @@
 Not for: rules (service.py), texts (web/texts.py).
 """
 
+import json
+import re
 from typing import Annotated
 
 import segno
@@ -14,12 +16,20 @@ from fastapi.responses import JSONResponse, Response
 from markupsafe import Markup
 from sqlalchemy.exc import OperationalError
 
+from controlplane.admins.callers import refuse_wrong_secret
 from controlplane.client_address import name_client_of
 from controlplane.dependencies import PlaneDep, lend_plane
-from controlplane.errors import ControlPlaneError, CrossSiteError, DatabaseBusyError, TooManyAccountsError
+from controlplane.errors import (
+    ControlPlaneError,
+    CrossSiteError,
+    DatabaseBusyError,
+    TokenRefusedError,
+    TooManyAccountsError,
+)
 from controlplane.rate_limit import RateLimit
 from controlplane.registration.login_url import build_account_url, build_login_url
 from controlplane.registration.service import NewAccount, Registration
+from controlplane.web.forms import read_form
 from controlplane.web.pages import render
 from controlplane.web.texts import Notice
 
@@ -29,11 +39,17 @@ OWN_PAGES = frozenset({"same-origin", "none"})
 QUIET_ZONE_MODULES = 4  # ISO/IEC 18004 section 6.3.8; drawn light, also where the page is dark
 # Not `no-referrer`: with it, browsers send `Origin: null` from our own form as from a foreign one.
 HEADERS = {"referrer-policy": "same-origin"}
+TOKEN = "token"  # noqa: S105 - the name of a field
 NOTICES = {
+    "token_needed": Notice.TOKEN_NEEDED,
+    "token_refused": Notice.TOKEN_REFUSED,
+    "too_many_attempts": Notice.TOO_MANY_ATTEMPTS,
     "registration_closed": Notice.CLOSED,
     "cross_site": Notice.CROSS_SITE,
     "too_many_accounts": Notice.TOO_MANY_ACCOUNTS,
 }
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,6 +68,22 @@ def refuse_cross_site(request: Request) -> None:
         raise CrossSiteError
 
 
+async def read_token(request: Request) -> str | None:
+    """Read the registration token from the query, or from a body that is a form or JSON; `None` for none."""
+    token: object = request.query_params.get(TOKEN)
+    body = await request.body()
+    if token is None and body:
+        if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+            try:
+                content = json.loads(body)
+            except (ValueError, RecursionError):
+                content = None
+            token = content.get(TOKEN) if isinstance(content, dict) else None
+        else:
+            token = (await read_form(request)).get(TOKEN)
+    return token if isinstance(token, str) and token else None
+
+
 async def make_account(request: Request) -> NewAccount | ControlPlaneError:
     """Make an account for a visitor, or say why there is none."""
     limit: RateLimit | None = request.app.state.new_accounts
@@ -61,7 +93,12 @@ async def make_account(request: Request) -> NewAccount | ControlPlaneError:
         client = name_client_of(request, lend_plane(request).settings.trusted_proxies)
         if limit is not None and not limit.admit(client):
             raise TooManyAccountsError
-        return await registration.register()
+        return await registration.register(await read_token(request))
+    except TokenRefusedError as refusal:
+        try:
+            refuse_wrong_secret(request, refusal)
+        except ControlPlaneError as slower:
+            return slower
     except OperationalError as error:
         return DatabaseBusyError(cause=str(error.orig))
     except ControlPlaneError as refusal:
@@ -101,20 +138,22 @@ def hand_account_out(made: Made) -> Response:
 
 
 @router.get("/new")
-def open_app(plane: PlaneDep) -> Response:
+def open_app(request: Request, plane: PlaneDep) -> Response:
     """Send a browser on to the app, which then posts here."""
+    url = build_account_url(plane.settings.public_url, _find_token(request))
     # RedirectResponse would quote what is in the link.
-    return Response(status_code=302, headers={"location": build_account_url(plane.settings.public_url)})
+    return Response(status_code=302, headers={"location": url})
 
 
 def _show_join_page(request: Request, public_url: str, refusal: ControlPlaneError | None) -> Response:
-    url = build_account_url(public_url)
+    token = _find_token(request)
+    url = build_account_url(public_url, token)
     notice = None if refusal is None else NOTICES.get(refusal.code, Notice.NO_ROOM)
     status = 200 if refusal is None else refusal.status
     page = render(
         request,
         "join.html",
-        {"account_url": url, "qr_code": _draw(url)},
+        {"account_url": url, "qr_code": _draw(url), "token": token},
         status=status,
         notice=notice,
     )
@@ -122,6 +161,12 @@ def _show_join_page(request: Request, public_url: str, refusal: ControlPlaneErro
     if refusal is not None:
         page.headers.update(refusal.headers)
     return page
+
+
+def _find_token(request: Request) -> str | None:
+    """Find a token in the address of a page; one that cannot be a token is as none."""
+    token = request.query_params.get(TOKEN, "")
+    return token if _TOKEN.fullmatch(token) else None
 
 
 def _draw(content: str) -> Markup:

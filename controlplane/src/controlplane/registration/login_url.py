@@ -34,6 +34,6 @@ def build_login_url(places: MailPlaces, address: str, password: str) -> str:
     return f"dclogin:{quote(address, safe=PLAIN_IN_ADDRESS)}?{query}"
 
 
-def build_account_url(public_url: str) -> str:
-    """Build the `dcaccount:` link by which an app fetches an account from `/new`."""
-    return f"dcaccount:{public_url}/new"
+def build_account_url(public_url: str, token: str | None = None) -> str:
+    """Build the `dcaccount:` link by which an app fetches an account from `/new`, with a token if need be."""
+    return f"dcaccount:{public_url}/new" + ("" if token is None else f"?token={quote(token, safe='')}")

@@ -20,6 +20,7 @@ class Candidate:
     accounts: int
     is_open: bool
     is_connected: bool
+    is_token_needed: bool = False
 
 
 def order_by_room(candidates: Iterable[Candidate]) -> list[str]:

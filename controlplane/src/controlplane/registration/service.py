@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 import structlog
 from sqlmodel import Session, col, select
 
-from controlplane.errors import NoRoomError, RegistrationClosedError
+from controlplane.errors import NoRoomError, RegistrationClosedError, TokenNeededError
 from controlplane.nodes.hub import ChannelHub
 from controlplane.nodes.models import Node, NodeReport
 from controlplane.nodes.reports import read_report
 from controlplane.operations.service import (
+    AccountOrder,
     count_created_since,
     create_account,
     forget_created_before,
@@ -31,6 +32,7 @@ from controlplane.plane import Plane
 from controlplane.policy.models import NodePolicyPublic
 from controlplane.policy.service import describe_node_policy, read_node_policy
 from controlplane.registration.placement import Candidate, order_by_room
+from controlplane.registration.tokens import check_token
 from nodelink.contract.reports import MailPlaces, Report
 from nodelink.contract.states import NodeKind
 
@@ -40,6 +42,8 @@ KEEP_SECONDS = 86_400
 NAME_LENGTH = 9
 PASSWORD_LENGTH = 22
 """Letters and digits; 22 of them are worth 130 bits."""
+
+Candidates = dict[str, tuple[Candidate, Report]]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -61,29 +65,39 @@ class Registration:
     hub: ChannelHub
     clock: Callable[[], float]
 
-    async def register(self) -> NewAccount:
+    async def register(self, token: str | None = None) -> NewAccount:
         """Make an account on the node with the most room; it works when this returns.
+
+        Args:
+            token: A registration token; one use of it is counted when there is an account.
 
         Raises:
             RegistrationClosedError: No mail node takes new accounts.
-            NoRoomError: None that does could make it at this moment.
+            TokenNeededError: Only for those with a token.
+            TokenRefusedError: The token is unknown, used up or expired.
+            NoRoomError: No node could make the account at this moment.
         """
         connected = self.hub.list_connected()
-        reports = await asyncio.to_thread(self._read_candidates, connected)
+        token_id, reports = await asyncio.to_thread(self._prepare, token, connected)
         if not any(candidate.is_open for candidate, _ in reports.values()):
             raise RegistrationClosedError
+        if token_id is None:
+            reports = {node: found for node, found in reports.items() if not found[0].is_token_needed}
+            if not any(candidate.is_open for candidate, _ in reports.values()):
+                raise TokenNeededError
         order = order_by_room(candidate for candidate, _ in reports.values())
         for node in order[:MAX_NODES_ASKED]:
             _, report = reports[node]
             account = _invent(report)
-            if account is not None and await self._make(node, account):
+            if account is not None and await self._make(node, account, token_id):
                 return account
         raise NoRoomError(nodes_asked=len(order[:MAX_NODES_ASKED]))
 
-    async def _make(self, node: str, account: NewAccount) -> bool:
+    async def _make(self, node: str, account: NewAccount, token_id: str | None) -> bool:
         operation = secrets.token_urlsafe(16)
+        order = AccountOrder(operation, account.address, account.password, token_id)
         with self.hub.expect(node, operation) as heard:
-            await asyncio.to_thread(self._create, node, operation, account)
+            await asyncio.to_thread(self._create, node, order)
             self.hub.wake()
             try:
                 async with asyncio.timeout(MAKE_SECONDS):
@@ -96,22 +110,25 @@ class Registration:
             log.warning("account not made", node=node, problem=problem)
         return problem is None
 
-    def _create(self, node: str, operation: str, account: NewAccount) -> None:
+    def _create(self, node: str, order: AccountOrder) -> None:
         now_seconds = int(self.clock())
         with self.plane.sessions.begin() as session:
-            create_account(session, node, operation, account.address, account.password, now_seconds)
+            create_account(session, node, order, now_seconds)
             forget_created_before(session, now_seconds - KEEP_SECONDS)
 
     def _give_up(self, operation: str, account: NewAccount) -> None:
         with self.plane.sessions.begin() as session:
             give_up_account(session, operation, account.address, int(self.clock()))
 
-    def _read_candidates(self, connected: frozenset[str]) -> dict[str, tuple[Candidate, Report]]:
+    def _prepare(self, token: str | None, connected: frozenset[str]) -> tuple[str | None, Candidates]:
+        """Judge the token and find the nodes, in one look at the database."""
         with self.plane.sessions() as session:
-            return {
-                candidate.node: (candidate, report)
-                for candidate, report in _list_candidates(session, connected)
-            }
+            found = _list_candidates(session, connected)
+            if token is None or not any(candidate.is_open for candidate, _ in found):
+                token_id = None
+            else:
+                token_id = check_token(session, self.plane.vault, token, int(self.clock()))
+            return token_id, {candidate.node: (candidate, report) for candidate, report in found}
 
 
 def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[Candidate, Report]]:
@@ -127,9 +144,15 @@ def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[
         accounts = int(report.figures.get("accounts", 0))
         accounts += count_created_since(session, node.name, row.received_at_seconds)
         is_open = _is_open(report, policy) and not node.is_draining
-        candidates.append(
-            (Candidate(node.name, node.weight, accounts, is_open, node.name in connected), report)
+        candidate = Candidate(
+            node.name,
+            node.weight,
+            accounts,
+            is_open=is_open,
+            is_connected=node.name in connected,
+            is_token_needed=policy.in_force.registration_token_required,
         )
+        candidates.append((candidate, report))
     return candidates
 
 

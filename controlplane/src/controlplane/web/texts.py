@@ -31,6 +31,8 @@ class Notice(StrEnum):
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the name of a notice, no secret
     TOKEN_OF_A_PART = "token-of-a-part"  # noqa: S105 - the name of a notice, no secret
     TOO_MANY_ATTEMPTS = "too-many-attempts"
+    TOKEN_NEEDED = "token-needed"  # noqa: S105 - the name of a notice, no secret
+    TOKEN_REFUSED = "token-refused"  # noqa: S105 - the name of a notice, no secret
     CHANGED = "changed"
     STALE = "stale"
     BAD_QUOTA = "bad-quota"
@@ -155,6 +157,8 @@ ENGLISH = Texts(
         Notice.WRONG_TOKEN: "This token is not known. Copy all of it.",
         Notice.TOKEN_OF_A_PART: "This token is for a part of the fleet. Use it with the Admin API.",
         Notice.TOO_MANY_ATTEMPTS: "Too many wrong tokens came from your address. Wait a minute.",
+        Notice.TOKEN_NEEDED: "You need an invitation to get an account here. Open the link you were given.",
+        Notice.TOKEN_REFUSED: "This invitation is used up, has ended or is not complete. Ask for another.",
         Notice.CHANGED: "Saved. Connected nodes follow within two seconds.",
         Notice.STALE: "Somebody else has changed this meanwhile. This is how it is now.",
         Notice.BAD_QUOTA: "A quota is an amount such as 500M, from 1M to 1024T.",
@@ -224,6 +228,8 @@ PERSIAN = Texts(
         Notice.WRONG_TOKEN: "این توکن شناخته نشد. همهٔ آن را کپی کنید.",
         Notice.TOKEN_OF_A_PART: "این توکن برای بخشی از ناوگان است. آن را با API مدیریت به کار ببرید.",
         Notice.TOO_MANY_ATTEMPTS: "توکن‌های نادرست زیادی از نشانی شما رسید. یک دقیقه صبر کنید.",
+        Notice.TOKEN_NEEDED: "برای گرفتن حساب به دعوت‌نامه نیاز دارید. پیوندی را که به شما داده‌اند باز کنید.",
+        Notice.TOKEN_REFUSED: "این دعوت‌نامه مصرف شده، پایان یافته یا ناقص است. دعوت‌نامهٔ دیگری بخواهید.",
         Notice.CHANGED: "ذخیره شد. گره‌های متصل تا دو ثانیهٔ دیگر از آن پیروی می‌کنند.",
         Notice.STALE: "در این میان کس دیگری این را تغییر داده است. وضعیت کنونی این است.",
         Notice.BAD_QUOTA: "سهمیه مقداری مانند 500M است، از 1M تا 1024T.",

@@ -109,7 +109,7 @@ class Accounts:
             RegistrationClosedError: This node takes no new accounts.
             LoginUnavailableError: Overload, a rate limit or store trouble.
         """
-        self._check_registration(self.policy.current.registration_open)
+        self._check_registration(self.policy.current.is_open_to_all)
         self._spend_creation(find_prefix(client_address))
         name, password = invent_credentials()
         address = f"{name}@{self.domain}"

@@ -17,6 +17,7 @@ class Policy:
 
     registration_open: whether new accounts may be made at all.
     jit_enabled: whether an unknown login makes its account (only while registration is open).
+    registration_token_required: whether whoever registers must have a token, which the control plane redeems.
     quota_bytes: how much an account may hold that has no quota of its own.
     message_bytes: the largest message that is taken.
     """
@@ -25,6 +26,12 @@ class Policy:
     jit_enabled: bool = True
     quota_bytes: int = DEFAULT_QUOTA_BYTES
     message_bytes: int = DEFAULT_MESSAGE_BYTES
+    registration_token_required: bool = False
+
+    @property
+    def is_open_to_all(self) -> bool:
+        """Tell whether anybody may register here."""
+        return self.registration_open and not self.registration_token_required
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ class Pages:
 
     def draw_landing(self, language: Language) -> HTMLResponse:
         """Draw the landing page: a registration button, or a word about why there is none."""
-        closed = None if self.policy.current.registration_open else TEXTS[language].refusals[Refusal.CLOSED]
+        closed = None if self.policy.current.is_open_to_all else TEXTS[language].refusals[Refusal.CLOSED]
         return self._draw("landing.html", language, path="/", closed=closed)
 
     def draw_account(self, language: Language, address: str, password: str) -> HTMLResponse:

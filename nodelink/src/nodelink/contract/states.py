@@ -88,6 +88,10 @@ class MailNodeState(Part):
     message_bytes: int = Field(ge=1 << 16, le=1 << 30)
     turn: TurnAccess | None = Field(description="None where the fleet has no TURN node.")
     siblings: tuple[SiblingNode, ...] = Field(default=(), max_length=4096)
+    registration_token_required: bool = Field(
+        default=False,
+        description="Whether whoever registers must have a token; JIT alone rules logins.",
+    )
 
 
 class TurnNodeState(Part):
