@@ -14,6 +14,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 VALID_DAYS = 30
+AUTHORITY_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def make_certificates(directory: Path, names: list[str]) -> None:
@@ -28,6 +39,9 @@ def make_certificates(directory: Path, names: list[str]) -> None:
         leaf = (
             _start(_write_name(name), authority_name, key.public_key())
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .sign(authority_key, SHA256())
         )
@@ -38,6 +52,7 @@ def make_certificates(directory: Path, names: list[str]) -> None:
     authority = (
         _start(authority_name, authority_name, authority_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(AUTHORITY_USAGE, critical=True)
         .sign(authority_key, SHA256())
     )
     (directory / "ca.pem").write_bytes(authority.public_bytes(Encoding.PEM))
@@ -57,4 +72,5 @@ def _start(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
