@@ -45,11 +45,7 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/lab
-
-.PHONY: test-lab
-test-lab: setup ## Run real clients against a fleet in network namespaces (root)
-	$(BIN)/pytest tests/lab --ignore tests/lab/make_up --timeout 600
+	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
@@ -88,9 +84,17 @@ lint-ansible: .venv-ansible/.ready ## Check playbooks, roles and scenarios
 molecule: .venv-ansible/.ready wheels ## Deploy a fleet on real systemd machines (root)
 	scripts/molecule.sh test --all
 
+.PHONY: lab
+lab: ## Boot machines on this one, and deploy a fleet on them (root)
+	@$(PYTHON) scripts/lab_up.py
+
 .PHONY: lab-test
-lab-test: .venv-ansible/.ready wheels ## Upgrade, restart, drift and firewall on real systemd machines (root)
-	scripts/lab_test.sh
+lab-test: setup ## Try everything on the lab that `make lab` started (root); ARGUMENTS=… are pytest's
+	scripts/lab_test.sh $(ARGUMENTS)
+
+.PHONY: lab-down
+lab-down: setup ## End the lab
+	@$(BIN)/python scripts/lab.py down
 
 .PHONY: lock
 lock: setup ## Resolve every dependency anew (UPGRADE=1 takes newer ones)

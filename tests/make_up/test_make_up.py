@@ -15,7 +15,7 @@ from support.clocks import wait_until
 
 pytestmark = pytest.mark.lab
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
 
 
