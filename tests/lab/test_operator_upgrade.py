@@ -18,7 +18,7 @@ from wheels import Members, write_archive
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
 IMAPS = 993
-RETURN_SECONDS = 30
+RETURN_SECONDS = 60
 
 
 @pytest.fixture

@@ -121,26 +121,36 @@ async def _hold(load: Load, accounts: list[Account]) -> None:
 async def _wait(load: Load, account: Account, context: ssl.SSLContext) -> None:
     """Be a phone: log in, wait; once hung up on, do it again."""
     while True:
-        is_waiting = False
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 reader, writer = await asyncio.open_connection(MAIL, 993, ssl=context)
-                writer.write(
-                    b'a LOGIN "%s" "%s"\r\n' % (account["email"].encode(), account["password"].encode())
-                )
-                await reader.readuntil(b"\na OK")
-                writer.write(b"b SELECT INBOX\r\nc IDLE\r\n")
-                await reader.readuntil(b"\n+ ")
-            load.waiting_phones += 1
-            is_waiting = True
-            while await reader.read(4096):
-                pass
-            load.outcomes["phone: hung up on"] += 1
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except OSError as error:
             load.outcomes[f"phone: {_name(error)}"] += 1
-        finally:
-            load.waiting_phones -= is_waiting
+        else:
+            try:
+                await _idle(load, account, reader, writer)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                load.outcomes[f"phone: {_name(error)}"] += 1
+            finally:
+                writer.transport.abort()
         await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _idle(
+    load: Load, account: Account, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        writer.write(f'a LOGIN "{account["email"]}" "{account["password"]}"\r\n'.encode())
+        await reader.readuntil(b"\na OK")
+        writer.write(b"b SELECT INBOX\r\nc IDLE\r\n")
+        await reader.readuntil(b"\n+ ")
+    load.waiting_phones += 1
+    try:
+        while await reader.read(4096):
+            pass
+    finally:
+        load.waiting_phones -= 1
+    load.outcomes["phone: hung up on"] += 1
 
 
 def _name(error: Exception) -> str:
