@@ -60,8 +60,8 @@ bench-turn: setup ## Measure the TURN node's CPU per packet
 	@$(BIN)/python bench/turn/relay.py
 
 .PHONY: check-full
-check-full: setup ## Run tier B: what takes long
-	scripts/check_full.sh
+check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=… are those of scripts/check_full.sh
+	scripts/check_full.sh $(PARTS)
 
 .PHONY: wheels
 wheels: setup ## Build the bundles that hosts install offline, into dist/bundles

@@ -8,7 +8,7 @@ import pytest
 
 from support.deltachat import Client, Core
 from support.deployed_fleet import ADDRESSES
-from support.lab import MAIL_NAME, OLD_CORE, LabFleet, OpenCore
+from support.lab import MAIL2_NAME, MAIL_NAME, OLD_CORE, LabFleet, OpenCore
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
@@ -56,14 +56,15 @@ def test_registration_by_first_login(device: OpenCore) -> None:
     client.wait_for("MsgDelivered")
 
 
-def test_group_of_twenty_hears_one_message(fleet: LabFleet, device: OpenCore) -> None:
+@pytest.mark.parametrize("hosts", [(MAIL_NAME,), (MAIL_NAME, MAIL2_NAME)], ids=["one node", "across nodes"])
+def test_group_of_twenty_hears_one_message(fleet: LabFleet, device: OpenCore, hosts: tuple[str, ...]) -> None:
     core = device("a")
     admin = core.add_client()
     admin.configure_by_qr(fleet.register()["dclogin_url"])
     others = [core.add_client() for _ in range(MEMBERS - 1)]
     group = int(admin.rpc.create_group_chat(admin.account, "twenty", False))  # noqa: FBT003 - the RPC's signature
-    for member in others:
-        member.configure_by_qr(fleet.register()["dclogin_url"])
+    for number, member in enumerate(others):
+        member.configure_by_qr(fleet.register(hosts[number % len(hosts)])["dclogin_url"])
         vcard = member.rpc.make_vcard(member.account, [1])
         (contact,) = admin.rpc.import_vcard_contents(admin.account, vcard)
         admin.rpc.add_contact_to_chat(admin.account, group, contact)
