@@ -1,6 +1,6 @@
 """What a process of the control plane opens at its start, be it the daemon or a command.
 
-    state directory ─▶ keys ─▶ database, upgraded ─▶ secrets of the fleet
+    state directory ─▶ master key ─▶ database, upgraded ─▶ secrets of the fleet, signing key
 
 For: handing down one value instead of globals.
 Not for: serving (application.py), nor for rules.
@@ -8,6 +8,7 @@ Not for: serving (application.py), nor for rules.
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from sqlalchemy import Engine
 
 from controlplane.database import Sessions, open_sessions, open_sqlite, upgrade_database
 from controlplane.errors import BadInstallationError
-from controlplane.key_files import SigningKeys, load_signing_keys, load_vault
+from controlplane.key_files import forget_former_signing_key, load_vault
 from controlplane.nodes.fleet import load_turn_secret
 from controlplane.nodes.states import FleetFacts
 from controlplane.settings import ControlPlaneSettings
+from controlplane.signing.keyring import SigningKeys, prepare_first_key, read_signing_keys
 from controlplane.vault import Vault
 from nodelink.channel.files import make_private_directory
 from nodelink.contract.states import SpkiPin
@@ -35,8 +37,13 @@ class Plane:
     engine: Engine
     sessions: Sessions
     vault: Vault
-    keys: SigningKeys
     facts: FleetFacts
+
+    @property
+    def keys(self) -> SigningKeys:
+        """The keys as the database has them now: another process may rotate them at any time."""
+        with self.sessions() as session:
+            return read_signing_keys(session, self.vault)
 
     def read_tls_pin(self) -> SpkiPin | None:
         """Read the pin that new nodes are told; `None` where a CA vouches. Raises: CertificateError."""
@@ -55,12 +62,13 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
         make_private_directory(directory)
         with _lock(directory / "start.lock"):
             vault = load_vault(directory)
-            keys = load_signing_keys(directory)
             engine = open_sqlite(directory / "controlplane.sqlite")
             upgrade_database(engine)
             sessions = open_sessions(engine)
             with sessions.begin() as session:
                 turn_secret = load_turn_secret(session, vault)
+                prepare_first_key(session, vault, directory, int(time.time()))
+            forget_former_signing_key(directory)
     except OSError as error:
         raise BadInstallationError(
             f"The state directory {directory} cannot be used: {error.strerror}. Look at its owner."
@@ -71,7 +79,7 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
         turn_secrets=(turn_secret,),
     )
     try:
-        yield Plane(settings, engine, sessions, vault, keys, facts)
+        yield Plane(settings, engine, sessions, vault, facts)
     finally:
         engine.dispose()
 

@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.exc import OperationalError
 
 from controlplane.cli.admin_commands import add_admin_commands
+from controlplane.cli.key_commands import add_key_commands
 from controlplane.cli.node_commands import add_node_commands
 from controlplane.cli.opening import quieten_log
 from controlplane.cli.policy_commands import add_policy_commands
@@ -48,6 +49,7 @@ def set_up(
 add_node_commands(app)
 add_policy_commands(app)
 add_admin_commands(app)
+add_key_commands(app)
 
 
 def main() -> None:
