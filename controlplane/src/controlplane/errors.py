@@ -28,6 +28,7 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     └── NodeSilentError         504
 
     BadInstallationError        ends the process: a file of the control plane is damaged or not private
+    BackupError                 ends the command: a backup cannot be written, or not be used
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,10 @@ from typing import ClassVar
 
 class BadInstallationError(Exception):
     """The host is not as the control plane needs it; the text names the file and the remedy."""
+
+
+class BackupError(Exception):
+    """A backup cannot be written or used; the text says what is wrong and what to do, in one sentence."""
 
 
 class ControlPlaneError(Exception):

@@ -96,8 +96,8 @@ def _warn_of_those_behind(acknowledgements: list[Acknowledgement]) -> None:
         )
     if others:
         typer.echo(
-            f"Cannot follow: {_name(others)}. Enrol them anew: run the playbook, or `madfleet enrol` here and "
-            "`enrol` on the node.",
+            f"Cannot follow: {_name(others)}. Enrol them anew: run the playbook, or `madfleet enrol` here "
+            "and `enrol` on the node.",
             err=True,
         )
 

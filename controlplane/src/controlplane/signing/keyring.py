@@ -47,11 +47,19 @@ class KeyRows:
 
 
 def read_key_rows(session: Session) -> KeyRows:
-    """Read which key is the present one, and which is next."""
+    """Read which key is the present one, and which is next.
+
+    Raises:
+        BadInstallationError: There is none.
+    """
     newest = session.exec(select(SigningKey).order_by(col(SigningKey.number).desc()).limit(2)).all()
-    if newest[0].in_force_at_seconds is not None:
-        return KeyRows(newest[0], None)
-    return KeyRows(newest[1], newest[0])
+    match newest:
+        case [present, *_] if present.in_force_at_seconds is not None:
+            return KeyRows(present, None)
+        case [following, present]:
+            return KeyRows(present, following)
+        case _:
+            raise BadInstallationError("The database has no signing key. Restore it from the backup.")
 
 
 def read_signing_keys(session: Session, vault: Vault) -> SigningKeys:
