@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from controlplane.backup.contents import Contents
 from controlplane.backup.placing import TLS
 from controlplane.backup.restoring import Restored, restore_backup
 from controlplane.backup.taking import STANDARD_OUTPUT, delete_older, take_backup
@@ -54,13 +55,13 @@ def write_backup(
         raise typer.BadParameter("--keep needs a directory", param_hint="--keep")
     with open_plane(read_settings(context)) as plane:
         taken = take_backup(plane, target, int(time.time()))
-    older = [] if kept is None else delete_older(target, kept)
+    where = "standard output" if target == STANDARD_OUTPUT else taken.path
+    contents = _describe_contents(taken.contents)
     typer.echo(
-        f"Backup written to {'standard output' if target == STANDARD_OUTPUT else taken.path}: "
-        f"{taken.contents.nodes} nodes, signing key number {taken.contents.key_number}, "
-        f"{taken.size_bytes} bytes; {len(older)} older ones deleted.",
-        err=target == STANDARD_OUTPUT,
+        f"Backup written to {where} ({contents}, {taken.size_bytes} bytes).", err=target == STANDARD_OUTPUT
     )
+    for path in [] if kept is None else delete_older(target, kept):
+        typer.echo(f"Deleted {path}.")
 
 
 def restore(
@@ -81,8 +82,8 @@ def restore(
     restored = restore_backup(settings.state_directory, source, int(time.time()), replacing=replacing)
     moment = datetime.fromtimestamp(restored.manifest.created_at_seconds, UTC)
     typer.echo(
-        f"Restored the fleet {restored.manifest.fleet_name} as of {moment:%Y-%m-%d %H:%M} UTC: "
-        f"{restored.contents.nodes} nodes, signing key number {restored.contents.key_number}."
+        f"Restored the fleet {restored.manifest.fleet_name} as of {moment:%Y-%m-%d %H:%M} UTC "
+        f"({_describe_contents(restored.contents)})."
     )
     if restored.manifest.tls_pin is not None and restored.manifest.tls_pin == _read_pin(settings):
         shutil.rmtree(settings.state_directory / TLS, ignore_errors=True)  # the host has this key already
@@ -104,6 +105,10 @@ def find_differences(settings: ControlPlaneSettings, restored: Restored) -> list
             f"{settings.tls_key}, with its certificate, or enrol every node anew."
         )
     return sentences
+
+
+def _describe_contents(contents: Contents) -> str:
+    return f"nodes: {contents.nodes}, signing key: number {contents.key_number}"
 
 
 def _read_pin(settings: ControlPlaneSettings) -> str | None:
