@@ -34,12 +34,12 @@ def restore(site: FollowedSite, backup: Path) -> None:
     restore_backup(site.directory / "state", backup, NOW, replacing=True)
 
 
-async def test_daemon_goes_on_from_a_backup_and_overtakes_its_node(site: FollowedSite) -> None:
+async def test_control_plane_goes_on_from_a_backup_and_overtakes_its_node(site: FollowedSite) -> None:
     """By the commands: online backup, refusal while it runs, restore, start."""
     backup = site.directory / "backups"
     backup.mkdir()
-    with site.installation.start(site.log):
-        async with site.follow() as agent:
+    with site.open() as opened:
+        async with opened.serve(), site.follow() as agent:
             await until(lambda: agent.applied_revision == 1, SOON_SECONDS)
             said = await asyncio.to_thread(site.run, "backup", str(backup), "--keep", "3")
         (file,) = backup.iterdir()
