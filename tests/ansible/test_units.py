@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "ansible" / "roles").glob("*/templates/unit.service.j2"))
+BACKUP_UNIT = Path(__file__).parents[2] / "ansible/roles/controlplane/templates/backup.service.j2"
 every_unit = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.parents[1].name)
 
 
@@ -38,6 +39,23 @@ def test_hardening_that_is_left_out_has_its_reason(template: Path, option: str) 
     name = option.rstrip("=")
 
     assert any(line.startswith((option, f"# No {name}")) or f"no {name}, because" in line for line in lines)
+
+
+def test_backup_is_taken_by_a_unit_without_network_or_capability() -> None:
+    lines = BACKUP_UNIT.read_text().splitlines()
+
+    for line in (
+        "Type=oneshot",
+        "PrivateNetwork=yes",
+        "CapabilityBoundingSet=",
+        "RestrictAddressFamilies=AF_UNIX",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "MemoryDenyWriteExecute=yes",
+        "UMask=0077",
+        "SystemCallFilter=~@privileged @resources",
+    ):
+        assert line in lines
 
 
 @every_unit

@@ -69,7 +69,7 @@ class FakeNode:
     async def hear_operation(self) -> Operation:
         frame = await self.hear()
         assert isinstance(frame, OperationFrame), frame
-        return open_operation(frame.document, self.trusted, self.name)
+        return open_operation(frame.document, self.trusted, self.name, int(time.time()))
 
     async def hear_query(self) -> Query:
         frame = await self.hear()

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -21,11 +22,14 @@ from controlplane.registration.endpoints import router as registration_router
 from controlplane.registration.service import Registration
 from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
+from nodelink.daemon.complaints import Complaints
 
 WRONG_TOKENS_PER_MINUTE = 10
 WRONG_TOKEN_BURST = 20
 NEW_ACCOUNTS_BURST = 5
 """So many minutes' worth at one instant: whole networks share an address."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 def create_app(
@@ -51,6 +55,7 @@ def create_app(
     app.state.plane = plane
     app.state.hub = hub
     app.state.clock = clock
+    app.state.complaints = Complaints(log)
     app.state.door = Door(plane.settings.public_url, clock)
     app.state.wrong_tokens = RateLimit(
         events=WRONG_TOKENS_PER_MINUTE, period_seconds=60, burst=WRONG_TOKEN_BURST

@@ -44,12 +44,17 @@ def fill_admins(connection: Connection) -> None:
     connection.execute(text("INSERT INTO admin_token VALUES (1, 'alice', 'owner', 'p', 'h', 1, NULL)"))
 
 
+def fill_signing_keys(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO signing_key VALUES (1, 'x', 'sealed', NULL, 1, 1)"))
+
+
 FILLERS: dict[str, Callable[[Connection], None]] = {
     "0001": fill_nodes,
     "0002": fill_policy,
     "0003": fill_admins,
     "0004": lambda _: None,
     "0005": lambda _: None,
+    "0006": fill_signing_keys,
 }
 
 

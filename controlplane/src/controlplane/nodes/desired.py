@@ -20,6 +20,7 @@ from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, diges
 from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import FleetPolicy, FleetRules, NodePolicy, PolicyValues
+from controlplane.signing.keyring import read_key_rows
 from nodelink.contract.states import NodeKind, NodeState, SiblingNode
 
 
@@ -51,9 +52,10 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     fleet_policy = session.exec(select(FleetPolicy)).one()
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
     siblings = choose_siblings(find_mail_candidates(session))
+    trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         gathered = _gather(node, fleet, fleet_policy, policies.get(node.name), siblings)
-        digest = digest_state(decide_state(gathered, facts))
+        digest = digest_state(decide_state(gathered, facts), trusted_keys)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1

@@ -133,11 +133,12 @@ class ChannelHub:
             self._woken.clear()
 
     async def _tend(self) -> None:
-        """See from time to time whether a TURN node has gone whose address is handed out."""
+        """See from time to time whether a TURN node has gone, or whether every node has the next key."""
         while True:
             await asyncio.sleep(TEND_SECONDS)
             try:
-                if await asyncio.to_thread(self.desk.tend_turn_service):
+                is_turn_replaced = await asyncio.to_thread(self.desk.tend_turn_service)
+                if await asyncio.to_thread(self.desk.tend_signing_key) or is_turn_replaced:
                     self.wake()
             except OperationalError as error:
                 log.warning("database busy", cause=str(error.orig))

@@ -44,12 +44,22 @@ def add_membership_commands(app: typer.Typer, kind: NodeKind, settings: Callable
 
     @app.command()
     def enrol(
-        file: Annotated[Path, typer.Argument(help="What `madfleet enrol` has written for this node.")],
+        file: Annotated[
+            Path, typer.Argument(help="What `madfleet enrol` has written; `-` reads it from standard input.")
+        ],
     ) -> None:
-        """Become a node of the fleet whose admin has recorded this node's key."""
+        """Become a node of the fleet whose admin has recorded this node's key.
+
+        A node that follows this control plane already is left as it is. One that has lost it, because it was
+        restored from a backup older than its key, obeys it again.
+        """
         try:
             enrolment = read_enrolment_file(file, kind)
-            settings().open_node_files().keep_enrolment(enrolment)
+            files = settings().open_node_files()
+            if files.is_following(enrolment):
+                typer.echo(f"This is node {enrolment.node} of {enrolment.url} already. Nothing has changed.")
+                return
+            files.keep_enrolment(enrolment)
         except (JoinError, NodeFileError) as error:
             _refuse(error)
         _confirm(enrolment)
