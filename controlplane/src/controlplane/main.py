@@ -31,7 +31,7 @@ async def serve(plane: Plane, chassis: Chassis, stack: AsyncExitStack) -> None:
     tls = certificate.build_context(["http/1.1"])
     sockets = listen_tcp(chassis.manager, "https", settings.listen_addresses, settings.port)
     registry = CollectorRegistry()
-    serve_metrics(stack, registry, settings.metrics_port)
+    serve_metrics(chassis.manager, stack, registry, settings.metrics_port)
     # Up to here the configuration can be refused; a task group would wrap that refusal.
     await certificate.start(stack)
     chassis.on_reload.append(certificate.reload)

@@ -168,7 +168,7 @@ class MailNode:
         chassis.on_reload.append(certificate.reload)
         registry = CollectorRegistry()
         registry.register(FigureCollector(steering.read_figures))
-        serve_metrics(stack, registry, settings.metrics_port)
+        serve_metrics(chassis.manager, stack, registry, settings.metrics_port)
         await steering.start(stack)
         if outbound is not None:
             await outbound.start(stack)

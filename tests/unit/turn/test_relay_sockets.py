@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from turnnode.relay.counters import RelayCounters
+from turnnode.relay.memory import NoKeeper
 from turnnode.relay.sockets import (
     DatagramOutlet,
     PortRange,
@@ -28,6 +29,7 @@ class Ports:
             addresses=addresses,
             ports=ports,
             counters=RelayCounters(),
+            keeper=NoKeeper(),
             opened=self.watched.append,
             closed=self.watched.remove,
         )

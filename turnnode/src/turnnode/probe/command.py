@@ -16,11 +16,8 @@ from typing import Annotated
 import typer
 
 from turnnode.errors import ProbeFailedError
-from turnnode.probe.call import IcePolicy, Load, TurnAccess
-from turnnode.probe.diagnosis import server_of
+from turnnode.probe.access import IcePolicy, Load, TurnAccess, server_of
 from turnnode.probe.results import CallResult
-from turnnode.probe.sides import be_called, call, call_oneself
-from turnnode.probe.signalling import open_standard_wire
 from turnnode.relay.credentials import password_of
 
 EXIT_FAILED = 1
@@ -100,6 +97,9 @@ def read_access(url: str, username: str, password: str, secret_file: Path | None
 
 async def _play(role: Role, access: TurnAccess, policy: IcePolicy, load: Load) -> CallResult | None:
     """Be one side or both; the callee has no result of its own, the caller's has all."""
+    from turnnode.probe.sides import be_called, call, call_oneself  # noqa: PLC0415 - aiortc: only who calls waits
+    from turnnode.probe.signalling import open_standard_wire  # noqa: PLC0415 - goes with it
+
     if role is Role.BOTH:
         return await call_oneself(access, policy, load)
     wire = await open_standard_wire()
