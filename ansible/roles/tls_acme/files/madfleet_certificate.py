@@ -85,7 +85,7 @@ def explain(output: str, settings: Settings) -> str:
             " correct tls_acme_directory_url."
         )
     unexpected = UNEXPECTED.search(output)
-    lines = [unexpected[1]] if unexpected else output.strip().splitlines() or ["it said nothing"]
+    lines = [unexpected[1]] if unexpected else output.strip().splitlines() or ["certbot broke off"]
     return f"No certificate could be obtained: {_shorten(lines[-1])}."
 
 
