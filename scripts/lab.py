@@ -25,7 +25,7 @@ from lab_machines import (
     make_ssh_key,
 )
 from lab_names import Host, write_server_settings, write_zone
-from lab_network import NetworkError, enter_network, make_network, remove_network
+from lab_network import NAMESPACE, NetworkError, enter_network, make_network, remove_network
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = {"control": 10, "mail1": 21, "mail2": 22, "turn1": 31, "turn2": 32, "dns": 53}
@@ -111,7 +111,12 @@ def main() -> None:
             case "halt":
                 halt(options.machines)
             case "run":
-                raise SystemExit(subprocess.run(enter_network(*options.words), check=False).returncode)
+                # Labs side by side have the same addresses; each keeps its own connections.
+                connections = {"ANSIBLE_SSH_CONTROL_PATH_DIR": f"~/.ansible/{NAMESPACE}"}
+                ended = subprocess.run(
+                    enter_network(*options.words), env={**os.environ, **connections}, check=False
+                )
+                raise SystemExit(ended.returncode)
             case _:
                 halt(list(NUMBERS))
                 remove_network()

@@ -132,7 +132,8 @@ def test_a_wrong_inventory_is_refused_in_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "ports"), [("control", [22, 80, 443]), ("mail1", [22, 80, 143, 443, 465, 587, 993]), ("turn1", [22])]
+    ("host", "ports"),
+    [("control", [22, 80, 443]), ("mail1", [22, 80, 143, 443, 465, 587, 993]), ("turn1", [22])],
 )
 def test_only_declared_ports_are_open(host: str, ports: list[int]) -> None:
     assert list_open_ports(host, last=10_000) == ports

@@ -24,7 +24,7 @@ INSTALLED_FILES = (("privkey.pem", "key.pem", 0o640), ("fullchain.pem", "certifi
 
 REFUSAL = re.compile(r"^ +(?:Identifier|Domain): (\S+)\n +Type: +(\S+)\n +Detail: (.*)$", re.MULTILINE)
 UNEXPECTED = re.compile(r"^An unexpected error occurred:\n(.+)$", re.MULTILINE)
-NO_ADDRESS = re.compile(r"NXDOMAIN|no valid A records|no such host|resolving URL", re.IGNORECASE)
+NO_ADDRESS = re.compile(r"NXDOMAIN|no valid A records|(could not resolve|resolving) URL", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,11 +99,13 @@ class PlainHttpServer:
             descriptor = os.open(self._challenges / token, flags)
         except OSError:
             return None
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a path would be looked up a second time
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_CHALLENGE_BYTES:
                 return None
-            return file.read(MAX_CHALLENGE_BYTES)
+            return os.read(descriptor, MAX_CHALLENGE_BYTES)
+        finally:
+            os.close(descriptor)
 
     def _end(self) -> None:
         for connection in list(self._open):
