@@ -18,7 +18,10 @@ Options: TypeAlias = Mapping[str, Mapping[str, object]]
 
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 URL = re.compile(r"https://[^/\s@?#]+")
+EMAIL = re.compile(r"[^\s@<>\"',]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 IPV6_PREFIX = "[IPv6:"
+INSIDE_NAMES = (".test", ".local", ".localhost", ".internal", ".invalid", ".example", ".lan", ".home.arpa")
+"""Ends of names that lead nowhere on the Internet. Source: RFC 6761, 6762, 8375."""
 
 
 def find_inventory_problems(
@@ -39,7 +42,7 @@ def find_inventory_problems(
         *_check_each(groups["mail_nodes"], hosts, _check_mail_node),
         *_check_each(groups["turn_nodes"], hosts, _check_turn_node),
         *_check_domains(groups["mail_nodes"], hosts),
-        *_check_each(sorted(hosts), hosts, _check_certificate),
+        *_check_each([*groups["controlplanes"], *groups["mail_nodes"]], hosts, _check_certificate),
     ]
 
 
@@ -171,8 +174,53 @@ def _check_certificate(host: Host) -> Iterator[str]:
     if mode == "self_signed" and isinstance(domain, str) and not domain.startswith(("[", "_")):
         yield (
             f"Delta Chat takes a self-signed certificate only for an address or a name that begins with"
-            f" an underscore, not for {domain}. Set tls_certificate_mode to file."
+            f" an underscore, not for {domain}. Set tls_certificate_mode to acme or file."
         )
+    if mode == "acme":
+        yield from _check_acme(host)
+
+
+def _check_acme(host: Host) -> Iterator[str]:
+    """Find what an authority would refuse, before it is asked: it lets one ask only so often."""
+    email = host.get("tls_acme_email")
+    if email and not EMAIL.fullmatch(str(email)):
+        yield f"tls_acme_email is {email!r}. Write an e-mail address such as admin@example.org, or nothing."
+    directory = host.get("tls_acme_directory_url")
+    if directory is not None and not (isinstance(directory, str) and directory.startswith("https://")):
+        yield (
+            f"tls_acme_directory_url is {_show(directory)}. Write the address of an ACME directory, which"
+            " begins with https://, or leave it out for Let's Encrypt."
+        )
+    for kind in ("controlplane", "mailnode"):
+        if str(host.get(f"{kind}_http_port", 80)) == "0":
+            yield f"{kind}_http_port is 0, but authorities look at port 80. Write {kind}_http_port: 80."
+    name = _find_certified_name(host)
+    if name.startswith("_"):
+        yield (
+            f"No authority gives a certificate for {name}, because it begins with an underscore. Set"
+            " tls_certificate_mode to self_signed."
+        )
+    elif directory is None and not _is_public(name):
+        yield (
+            f"Let's Encrypt cannot look at {name}, which is not on the Internet. Write tls_acme_directory_url"
+            " of an authority inside, or set tls_certificate_mode to self_signed or file."
+        )
+
+
+def _find_certified_name(host: Host) -> str:
+    """Find what the certificate is for, as the playbook does; "" where another check has found it wrong."""
+    url = host.get("controlplane_public_url")
+    if isinstance(url, str):
+        authority = url.removeprefix("https://")
+        return authority[1:].partition("]")[0] if authority.startswith("[") else authority.partition(":")[0]
+    name = host.get("mailnode_public_host") or host.get("mailnode_mail_domain") or ""
+    return str(name).removeprefix(IPV6_PREFIX).strip("[]")
+
+
+def _is_public(name: str) -> bool:
+    if _is_address(name):
+        return ip_address(name).is_global
+    return not name or ("." in name and not name.endswith(INSIDE_NAMES))
 
 
 def _is_address(text: str) -> bool:

@@ -25,7 +25,7 @@ from controlplane.signing.keyring import SigningKeys, prepare_first_key, read_si
 from controlplane.vault import Vault
 from nodelink.channel.files import make_private_directory
 from nodelink.contract.states import SpkiPin
-from nodelink.daemon.tls import read_spki_pin
+from nodelink.daemon.tls import read_self_signed_pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Plane:
 
     def read_tls_pin(self) -> SpkiPin | None:
         """Read the pin that new nodes are told; `None` where a CA vouches. Raises: CertificateError."""
-        return read_spki_pin(self.settings.tls_certificate) if self.settings.tls_pinned else None
+        return read_self_signed_pin(self.settings.tls_certificate) if self.settings.tls_pinned else None
 
 
 @contextmanager

@@ -50,6 +50,8 @@ from nodelink.daemon.errors import HostError
 from nodelink.daemon.listeners import listen_tcp
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.plain_http import write_origin
+from nodelink.daemon.plain_http_server import PlainHttpServer
 from nodelink.daemon.tls import ServerCertificate
 
 HANDSHAKE_SECONDS = 20
@@ -154,6 +156,7 @@ class MailNode:
             ("submission", settings.smtp_starttls_port, lambda: smtp.build_protocol(is_secure=False), None),
         ):
             await self._listen(chassis, stack, name, port, build, context)
+        await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
 
         admin = LocalAdminServer(
@@ -174,6 +177,15 @@ class MailNode:
             await outbound.start(stack)
         if agent is not None:
             await agent.start(stack)
+
+    async def _serve_plain_http(self, chassis: Chassis, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        if settings.http_port is None:
+            return
+        origin = write_origin(settings.host, settings.https_port)
+        plain = PlainHttpServer(origin, settings.acme_challenge_directory)
+        listeners = listen_tcp(chassis.manager, "http", settings.listen_addresses, settings.http_port)
+        await plain.start(stack, listeners)
 
     def _build_outbound(self, agent: NodeAgent, steering: Steering) -> Outbound:
         return Outbound(

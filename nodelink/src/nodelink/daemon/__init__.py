@@ -9,5 +9,6 @@ What a daemon takes from here, in the order in which it needs it:
     tasks             background work that ends with its owner
     listeners         sockets that outlive a restart
     tls               certificates that are replaced without a restart
+    plain_http        port 80: challenges of certificate authorities, and a redirect to HTTPS
     metrics           Prometheus
 """
