@@ -67,6 +67,14 @@ check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=â€
 wheels: setup ## Build the bundles that hosts install offline, into dist/bundles
 	$(BIN)/python scripts/wheels.py
 
+.PHONY: apt-bundle
+apt-bundle: setup ## Fetch the Debian packages of hosts without a network, into dist/apt; MIRROR=â€¦
+	$(BIN)/python scripts/apt_bundle.py --mirror "$(MIRROR)" --security-mirror "$(SECURITY_MIRROR)" \
+		$(addprefix --package ,$(PACKAGES))
+
+dist/apt/debian13-amd64.tar: scripts/apt_bundle.py ansible/roles/host_setup/defaults/main.yml
+	$(MAKE) --no-print-directory apt-bundle
+
 .venv-ansible/.ready: requirements/ansible.txt scripts/setup_ansible.sh $(VENV)/.ready
 	scripts/setup_ansible.sh $(BIN)/uv .venv-ansible
 	@touch $@
@@ -81,7 +89,7 @@ lint-ansible: .venv-ansible/.ready ## Check playbooks, roles and scenarios
 	.venv-ansible/bin/yamllint --strict ansible inventories molecule .config
 
 .PHONY: molecule
-molecule: .venv-ansible/.ready wheels ## Deploy a fleet on real systemd machines (root)
+molecule: .venv-ansible/.ready wheels dist/apt/debian13-amd64.tar ## Deploy a fleet on real systemd machines (root)
 	scripts/molecule.sh test --all
 
 .PHONY: lab

@@ -27,10 +27,8 @@ from lab_network import (
     PREFIX_IPV6,
 )
 
-BASE_PACKAGES = (
-    "systemd,systemd-sysv,systemd-resolved,dbus,python3,python3-apt,iproute2,ca-certificates,openssl,"
-    "openssh-server,sudo,nftables,procps"
-)
+# No more than what a machine needs to boot and to be reached: the rest is the role host_setup's to install.
+BASE_PACKAGES = "systemd,systemd-sysv,systemd-resolved,dbus,python3,iproute2,openssh-server,sudo"
 NAME_SERVER_PACKAGES = BASE_PACKAGES + ",nsd,pebble"
 NAME_SERVER_IPV4 = f"{PREFIX_IPV4}.53"
 SUITE = "trixie"
