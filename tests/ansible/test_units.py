@@ -64,3 +64,24 @@ def test_unit_keeps_listening_sockets(template: Path) -> None:
 
     assert len(kept) == 1
     assert int(kept[0].partition("=")[2]) >= 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Type=oneshot",
+        "User=madfleet-acme",
+        "CapabilityBoundingSet=",
+        "PrivateUsers=yes",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ReadWritePaths={{ __tls_acme_state_directory }} {{ __tls_acme_target_directory }}",
+        "MemoryDenyWriteExecute=yes",
+        "UMask=0077",
+        "SystemCallFilter=~@privileged @resources",
+    ],
+)
+def test_unit_that_obtains_certificates_has_the_line(line: str) -> None:
+    template = TEMPLATES[0].parents[2] / "tls_acme" / "templates" / "acme.service.j2"
+
+    assert line in template.read_text().splitlines()
