@@ -45,7 +45,7 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible
+	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/bundles
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
@@ -74,6 +74,10 @@ apt-bundle: setup ## Fetch the Debian packages of hosts without a network, into 
 
 dist/apt/debian13-amd64.tar: scripts/apt_bundle.py ansible/roles/host_setup/defaults/main.yml
 	$(MAKE) --no-print-directory apt-bundle
+
+.PHONY: test-bundles
+test-bundles: wheels dist/apt/debian13-amd64.tar ## Check that what hosts install is whole, for every processor
+	$(BIN)/pytest tests/ansible/bundles
 
 .venv-ansible/.ready: requirements/ansible.txt scripts/setup_ansible.sh $(VENV)/.ready
 	scripts/setup_ansible.sh $(BIN)/uv .venv-ansible

@@ -35,7 +35,7 @@ def find_inventory_problems(
         options: What each role takes, by variable, as meta/argument_specs.yml says.
     """
     return [
-        *_check_groups(groups),
+        *_check_groups(groups, hosts),
         *_check_each(sorted(hosts), hosts, lambda host: _check_variables(host, options)),
         *_check_each(sorted(hosts), hosts, _check_ssh_port),
         *_check_each(groups["controlplanes"], hosts, _check_controlplane),
@@ -64,10 +64,16 @@ def _check_each(
             yield f"{name}: {problem}"
 
 
-def _check_groups(groups: Mapping[str, list[str]]) -> Iterator[str]:
+def _check_groups(groups: Mapping[str, list[str]], hosts: Mapping[str, Host]) -> Iterator[str]:
     count = len(groups["controlplanes"])
-    if count != 1:
-        yield f"The group controlplanes has {count} hosts; a fleet has one. Write exactly one host there."
+    nodes = [*groups["mail_nodes"], *groups["turn_nodes"]]
+    # Nodes that join a fleet of somebody else bring a token; their inventory has no control plane.
+    joins = bool(nodes) and all(hosts[node].get("node_enrolment_join_token") for node in nodes)
+    if count > 1 or (count == 0 and not joins):
+        yield (
+            f"The group controlplanes has {count} hosts; a fleet has one. Write exactly one host there, or"
+            " give each node a node_enrolment_join_token of the fleet that it joins."
+        )
     kinds: dict[str, list[str]] = {}
     for group, names in groups.items():
         for name in names:
@@ -75,7 +81,7 @@ def _check_groups(groups: Mapping[str, list[str]]) -> Iterator[str]:
     for name, found in sorted(kinds.items()):
         if len(found) > 1:
             yield f"{name} is in {' and '.join(found)}; a host has one kind. Keep it in one of them."
-    for name in [*groups["mail_nodes"], *groups["turn_nodes"]]:
+    for name in nodes:
         if not NODE_NAME.fullmatch(name):
             yield (
                 f"{name} cannot be the name of a node. Write a short name of small letters, digits and"

@@ -11,7 +11,16 @@ from support.ansible_filters import load_filters
 
 ROOT = Path(__file__).parents[2]
 FILTERS = load_filters()
-ROLES = ["controlplane", "host_firewall", "host_setup", "mailnode", "tls_acme", "tls_certificate", "turnnode"]
+ROLES = [
+    "controlplane",
+    "host_firewall",
+    "host_setup",
+    "mailnode",
+    "node_enrolment",
+    "tls_acme",
+    "tls_certificate",
+    "turnnode",
+]
 OPTIONS = FILTERS["read_role_options"](ROLES, str(ROOT / "ansible" / "roles"))
 
 Inventory = dict[str, dict[str, Any]]
@@ -129,6 +138,17 @@ def test_a_fleet_has_one_control_plane(hosts: list[str]) -> None:
     assert (
         f"has {len(hosts)} hosts"
         in find(inventory, {**GROUPS, "controlplanes": hosts, "mail_nodes": [], "turn_nodes": []})[0]
+    )
+
+
+def test_nodes_with_join_tokens_need_no_control_plane_of_their_own() -> None:
+    token = {"node_enrolment_join_token": "madfleet-join-x"}
+    hosts = {"mail1": GOOD["mail1"] | token, "turn1": GOOD["turn1"] | token}
+    groups = {**GROUPS, "controlplanes": []}
+
+    assert find(hosts, groups) == []
+    assert (
+        "or give each node a node_enrolment_join_token" in find({**hosts, "turn1": GOOD["turn1"]}, groups)[0]
     )
 
 
