@@ -31,9 +31,9 @@ from support.turn_client import (
     send_indication,
     status_of,
 )
-from turnnode.stun.attributes import Address, AttributeType, decode_xor_address, encode_lifetime
+from turnnode.stun.attributes import Address, AttributeType, encode_lifetime
 from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
-from turnnode.stun.message import TRANSACTION_ID_BYTES, Message, MessageClass, Method, decode
+from turnnode.stun.message import TRANSACTION_ID_BYTES, Message, Method, decode
 
 PACKET_SECONDS = 0.02
 NEWCOMER_SECONDS = 0.2
@@ -201,7 +201,7 @@ class MediaStreams:
         self._loop = asyncio.new_event_loop()
         self._is_over = asyncio.Event()
         self._ready: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -253,7 +253,8 @@ class MediaStreams:
             self._ready.set_result(None)
             await self._is_over.wait()
             newcomers.cancel()
-        for end in (*self._legs, *self._peers):
+        ends: list[Leg | Peer] = [*self._legs, *self._peers]
+        for end in ends:
             end.close()
 
     async def _connect(self) -> None:

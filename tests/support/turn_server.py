@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
 
 from turnnode.relay.policy import RelayPolicy, RelayPolicyHolder
+from turnnode.relay.ports import PortRange
 from turnnode.relay.server import TurnServer
-from turnnode.relay.sockets import PortRange, RelayAddress
+from turnnode.relay.sockets import RelayAddress
 from turnnode.stun.attributes import Address
 
 SECRET = "the fleet's secret"

@@ -49,7 +49,7 @@ from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.errors import HostError
 from nodelink.daemon.listeners import listen_tcp
 from nodelink.daemon.log import set_up_log
-from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.plain_http import write_origin
 from nodelink.daemon.plain_http_server import PlainHttpServer
 from nodelink.daemon.tls import ServerCertificate
@@ -171,7 +171,7 @@ class MailNode:
         chassis.on_reload.append(certificate.reload)
         registry = CollectorRegistry()
         registry.register(FigureCollector(steering.read_figures))
-        serve_metrics(chassis.manager, stack, registry, settings.metrics_port)
+        serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
         if outbound is not None:
             await outbound.start(stack)

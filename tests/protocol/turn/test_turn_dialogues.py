@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from support.turn_client import IPV6, UDP, TurnClient, send_indication, status_of
+from support.turn_client import IPV6, TurnClient, send_indication, status_of
 from support.turn_server import LOOPBACK, SECRET, LoopbackServer, bound, running, wait_until
 from turnnode.relay.policy import RelayPolicy
 from turnnode.relay.sockets import MAX_DATAGRAM_BYTES, RelayAddress, bind_datagram

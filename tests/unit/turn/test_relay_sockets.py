@@ -7,9 +7,9 @@ import pytest
 
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.memory import NoKeeper
+from turnnode.relay.ports import PortRange
 from turnnode.relay.sockets import (
     DatagramOutlet,
-    PortRange,
     RelayAddress,
     RelaySocket,
     RelaySockets,

@@ -21,14 +21,15 @@ from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.listeners import bind_udp
 from nodelink.daemon.log import set_up_log
-from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.succession import Succession
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.journal import Journal
 from turnnode.relay.keeping import ManagerKeeper
 from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
+from turnnode.relay.ports import PortRange
 from turnnode.relay.server import TurnServer
-from turnnode.relay.sockets import PortRange, RelayAddress
+from turnnode.relay.sockets import RelayAddress
 from turnnode.settings import TurnNodeSettings
 
 VERSION = version("turnnode")
@@ -102,13 +103,15 @@ class TurnNode:
             keeper=ManagerKeeper(chassis.manager),
         )
         self.counters = server.counters
-        registry = CollectorRegistry()
-        registry.register(RelayCollector(server.counters))
-        serve_metrics(chassis.manager, stack, registry, settings.metrics_port)
+        metrics = open_metrics(chassis.manager, settings.metrics_port)
         chassis.commit()
         await server.start(stack)
         chassis.on_moved.append(server.leave)
         await chassis.settle()
+        # Behind the server: what comes last ends first, and calls go on meanwhile.
+        registry = CollectorRegistry()
+        registry.register(RelayCollector(server.counters))
+        serve_metrics(stack, registry, metrics)
         if agent is not None:
             await agent.start(stack)
 

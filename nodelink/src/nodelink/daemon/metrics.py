@@ -14,17 +14,15 @@ from nodelink.daemon.service_manager import ServiceManager
 LOOPBACK = "127.0.0.1"
 
 
-def serve_metrics(
-    manager: ServiceManager, stack: AsyncExitStack, registry: CollectorRegistry, port: int | None
-) -> None:
-    """Serve `registry` in a thread until the stack unwinds; do nothing where `port` is `None`.
+def open_metrics(manager: ServiceManager, port: int | None) -> socket.socket | None:
+    """Listen for Prometheus; `None` where `port` is `None`. Raises: ListenError."""
+    return None if port is None else listen_tcp(manager, "metrics", [LOOPBACK], port)[0]
 
-    Raises:
-        ListenError: The port is taken.
-    """
-    if port is None:
+
+def serve_metrics(stack: AsyncExitStack, registry: CollectorRegistry, listener: socket.socket | None) -> None:
+    """Serve `registry` in a thread until the stack unwinds; do nothing without a listener."""
+    if listener is None:
         return
-    (listener,) = listen_tcp(manager, "metrics", [LOOPBACK], port)
     server = _MetricsServer(listener, registry)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
 """Follow a process that serves: take its sockets and its place, or leave it alone.
 
     fork ─▶ our settings, our parts ─▶ take_over ─▶ the daemon finds its way ─▶ commit ─▶ settle
-    └─▶ the caller waits, and ends with 0 when we are the service's main process, with 1 when we are gone
+    └─▶ the caller waits, and ends with 0 when we are alone in our place, with 1 when we are gone
 
 For: the command behind ExecReload= of a daemon that hands its work over. systemd starts it with the settings
 of now and from the release of now, and shows its failure.
@@ -41,7 +41,7 @@ class Succession:
 
     Args:
         directory: The daemon's runtime directory.
-        report: Called when this is the service's main process.
+        report: Called when this is the service's main process and the former one has ended.
     """
 
     def __init__(self, directory: Path, report: Callable[[], None]) -> None:
@@ -92,13 +92,13 @@ class Succession:
                 raise HandoverError("The former process has ended before this one was in its place.")
             if self._manager is not None:
                 self._manager.channel.release()
-            self._report()
             try:
                 async with asyncio.timeout(END_SECONDS):
                     while await loop.sock_recv(self._wire, 100):
                         pass
             except TimeoutError:
                 log.warning("former process goes on")
+        self._report()
 
     def _receive(self) -> Systemd:
         inherited: SocketsByName = {}

@@ -26,10 +26,10 @@ from turnnode.relay.machine import TurnMachine
 from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKeeper
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import RelayPolicyHolder
+from turnnode.relay.ports import PortRange
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     DatagramOutlet,
-    PortRange,
     RelayAddress,
     RelaySocket,
     RelaySockets,

@@ -7,10 +7,7 @@ Reading straight from a socket that became readable, many datagrams at a time, c
 datagram transport (7 % of the whole packet when loaded), and needs the time only once.
 """
 
-import os
-import random
 import socket
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +15,7 @@ from typing import Final
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.machine import Send
 from turnnode.relay.memory import SocketKeeper
+from turnnode.relay.ports import PortPool, PortRange
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
 
 MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what fills the buffer may be cut, and is dropped
@@ -36,23 +34,6 @@ class RelayAddress:
 
     bound: str
     published: str
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """The ports to relay from, both ends included."""
-
-    first: int = 49_152
-    last: int = 65_535
-
-    def __post_init__(self) -> None:
-        """Refuse a range that is empty or reaches into the ports of services.
-
-        Raises:
-            ValueError: It does.
-        """
-        if not 1024 <= self.first <= self.last <= 65_535:
-            raise ValueError(f"a range of relay ports goes upwards from 1024 to 65535 at most: {self}")
 
 
 class DatagramOutlet:
@@ -122,16 +103,14 @@ class RelaySockets:
         self._keeper = keeper
         self._opened = opened
         self._closed = closed
-        self._chance = random.SystemRandom()
         self._live: set[RelaySocket] = set()
         self._unclaimed: dict[Address, RelaySocket] = {}
         self._unfit: list[tuple[str, socket.socket]] = []
         self._sort_inherited(ports)
-        self._free: dict[str, list[int]] = {}
+        self._pools: dict[str, PortPool] = {}
         for address in self._addresses:
             taken = {port for host, port in self._unclaimed if host == address.bound}
-            free = [port for port in range(ports.first, ports.last + 1) if port not in taken]
-            self._free[address.bound] = shuffled(free)
+            self._pools[address.bound] = PortPool(ports, taken)
 
     @property
     def live(self) -> frozenset[RelaySocket]:
@@ -200,13 +179,13 @@ class RelaySockets:
 
     def _bind(self, host: str, family: int) -> socket.socket | None:
         """Bind the next free port; one that another program holds is put aside and tried again later."""
-        free = self._free[host]
-        for _ in range(min(len(free), _MAX_BIND_ATTEMPTS)):
-            port = free.pop()
+        pool = self._pools[host]
+        for _ in range(min(len(pool), _MAX_BIND_ATTEMPTS)):
+            port = pool.draw()
             try:
                 return bind_datagram(host, port, _SOCKET_FAMILIES[family])
             except OSError:
-                self._put_back(free, port)
+                pool.put_back(port)
         return None
 
     def _give_back(self, relay: RelaySocket) -> None:
@@ -214,19 +193,7 @@ class RelaySockets:
         self._live.discard(relay)
         if relay.name is not None:
             self._keeper.let_go(relay.name)
-        self._put_back(self._free[relay.bound[0]], relay.bound[1])
-
-    def _put_back(self, free: list[int], port: int) -> None:
-        """Put a port back among those that are drawn last, in a random place of the lower half."""
-        place = self._chance.randrange(len(free) // 2 + 1)
-        free.append(port)
-        free[place], free[-1] = free[-1], free[place]
-
-
-def shuffled(numbers: list[int]) -> list[int]:
-    """Return numbers in an order that nobody can guess; quickly, because calls wait for it."""
-    chance = array("Q", os.urandom(8 * len(numbers)))
-    return [number for _, number in sorted(zip(chance, numbers, strict=True))]
+        self._pools[relay.bound[0]].put_back(relay.bound[1])
 
 
 def bind_datagram(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
