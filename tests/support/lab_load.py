@@ -2,11 +2,14 @@
 
     sender ── 10 messages a second, each until it is acknowledged ──▶ mail1 ──▶ receiver's mailbox
     phone  ── IDLE; connects again whenever it is hung up on ───────▶ mail1
+    call   ── 50 packets a second each way (media_streams.py) ──────▶ turn1
 
 For: lab tests. All of it runs on one client's computer, in threads.
 """
 
 import asyncio
+import base64
+import json
 import secrets
 import smtplib
 import ssl
@@ -18,8 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from support.lab import MAIL, LabFleet
+from lab_network import GATEWAY_IPV4
+from support.deployed_fleet import run_on
+from support.lab import MAIL, TURN, LabFleet
 from support.mail_clients import TIMEOUT_SECONDS, count_message_ids, open_smtp, trusting_context
+from support.media_streams import MediaStreams
 from support.openpgp_messages import armored, encrypted_mail, real_packets
 
 SENDERS = 20
@@ -27,6 +33,7 @@ MESSAGES_PER_SECOND = 200
 PHONES = 500
 PHONE_ACCOUNTS = 25
 RETRY_SECONDS = 0.1
+TURN_PORT = 3478
 START_SECONDS = 60
 
 Account = dict[str, str]
@@ -70,6 +77,14 @@ def open_load(fleet: LabFleet) -> Iterator[Load]:
             load.is_over.set()
         for done in work:
             done.result()
+
+
+def open_calls() -> MediaStreams:
+    """Prepare calls through turn1. Their credentials are made of the secret that its desired state holds."""
+    kept = json.loads(run_on("turn1", "cat /var/lib/turnnode/node/desired-state.json"))
+    payload = kept["document"].split(".")[1]
+    state = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return MediaStreams((TURN, TURN_PORT), str(state["state"]["secrets"][0]), GATEWAY_IPV4)
 
 
 def _wait_until_busy(load: Load) -> None:
