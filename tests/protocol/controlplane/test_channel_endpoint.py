@@ -19,16 +19,7 @@ from controlplane.nodes.models import NodeReport
 from controlplane.nodes.reports import read_report
 from controlplane.operations.service import read_operation
 from controlplane.plane import Plane
-from controlplane.signing.service import announce_next_key, switch_key
-from nodelink.contract.frames import (
-    MAX_KEY_CHANGES,
-    Answer,
-    Desired,
-    Done,
-    Hello,
-    KeyChanges,
-    Query,
-)
+from nodelink.contract.frames import Answer, Desired, Done, Hello, Query
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import MAX_REVISION, NodeKind
 from support.clocks import until
@@ -78,12 +69,6 @@ class Site:
     def is_done(self, operation_id: str) -> bool:
         with self.plane.sessions() as session:
             return read_operation(session, operation_id).acknowledged_at_seconds is not None
-
-    def rotate(self, times: int) -> None:
-        for _ in range(times):
-            with self.plane.sessions.begin() as session:
-                announce_next_key(session, self.plane.vault, self.plane.facts, NOW)
-                switch_key(session, self.plane.facts, NOW)
 
     def revision(self, name: str = "mail1") -> int:
         with self.plane.sessions() as session:
@@ -182,54 +167,6 @@ async def test_revision_that_cannot_be_true_is_not_followed(site: Site) -> None:
     await node.greet(applied_revision=MAX_REVISION)
 
     assert (await node.hear_state()).revision == 1
-
-
-async def test_state_that_a_node_could_not_keep_is_sent_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(channel_module, "REPEAT_SECONDS", 0.3)
-    node = await site.follow()
-    await node.report(make_report(applied_revision=0))  # it may be on its way still
-    with pytest.raises(TimeoutError):
-        await node.hear(within_seconds=0.1)
-    await asyncio.sleep(0.3)
-    await node.report(make_report(applied_revision=0))
-
-    assert (await node.hear_state()).revision == 1
-
-
-async def test_chain_of_keys_comes_in_parts_before_the_state(site: Site) -> None:
-    first = site.plane.keys.trusted
-    site.rotate(MAX_KEY_CHANGES + 1)
-    node = await site.connect()
-    await node.greet(trusted_keys=first)
-
-    sizes = []
-    while not isinstance(frame := await node.hear(), Desired):
-        assert isinstance(frame, KeyChanges)
-        sizes.append(len(frame.documents))
-    assert sizes == [MAX_KEY_CHANGES, 1]
-
-
-async def test_key_changes_that_a_node_does_not_confirm_come_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(channel_module, "REPEAT_SECONDS", 0.3)
-    first = site.plane.keys.trusted
-    site.rotate(1)
-    node = await site.connect()
-    await node.greet(trusted_keys=first)
-
-    frames = [await node.hear() for _ in range(3)]
-    assert [frame.type for frame in frames] == ["key_changes", "desired", "key_changes"]
-
-
-async def test_node_of_an_older_version_is_sent_no_key_changes(site: Site) -> None:
-    site.rotate(1)
-    node = await site.connect()
-    await node.greet()
-
-    assert isinstance(await node.hear(), Desired)
 
 
 async def test_report_is_kept_and_shown(site: Site) -> None:
