@@ -32,10 +32,11 @@ class Site:
         self.now = 1000.0
         self.listeners = [bound(socket.AF_INET, "127.0.0.1"), bound(socket.AF_INET6, "::1")]
         self.peer = bound(socket.AF_INET, "127.0.0.1")
-        self.peer.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
+        self.peer.settimeout(5)
         self._stack = stack
-        for closing in (*self.listeners, self.peer, self.keeper):
-            stack.callback(closing.close)
+        for sock in (*self.listeners, self.peer):
+            stack.callback(sock.close)
+        stack.callback(self.keeper.close)
 
     def server(
         self,
@@ -64,10 +65,8 @@ class Site:
 
     async def exchange(self, client: TurnClient, relay: Address) -> None:
         """Send a packet each way."""
-        loop = asyncio.get_running_loop()
         client.send_channel(CHANNEL, b"there")
-        async with asyncio.timeout(5):
-            assert await loop.sock_recvfrom(self.peer, 100) == (b"there", relay)
+        assert await asyncio.to_thread(self.peer.recvfrom, 100) == (b"there", relay)
         self.peer.sendto(b"back", relay)
         assert await client.receive_data() == (CHANNEL, b"back")
 
@@ -132,12 +131,14 @@ async def test_repeated_allocate_request_gets_the_answer_of_the_former_server(tm
 
 
 async def test_port_of_a_call_is_not_given_to_another_client(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (site, client, (host, port)):
-        async with running(site.server(ports=PortRange(port, port))) as node:
-            other = await site.client(node)
-            assert status_of(await other.ask(Method.ALLOCATE, UDP)) == 508
-            await client.ask(Method.REFRESH, (AttributeType.LIFETIME, encode_lifetime(0)))
-            assert await other.allocate() == (host, port)
+    async with (
+        opened(tmp_path) as (site, client, (host, port)),
+        running(site.server(ports=PortRange(port, port))) as node,
+    ):
+        other = await site.client(node)
+        assert status_of(await other.ask(Method.ALLOCATE, UDP)) == 508
+        await client.ask(Method.REFRESH, (AttributeType.LIFETIME, encode_lifetime(0)))
+        assert await other.allocate() == (host, port)
 
 
 async def test_call_that_ends_is_neither_kept_nor_remembered(tmp_path: Path) -> None:
@@ -167,26 +168,32 @@ async def test_clock_that_went_back_ends_calls_instead_of_keeping_them_for_ever(
 
 @pytest.mark.parametrize("published", ["127.0.0.1", "127.0.0.2"])
 async def test_call_whose_published_address_has_changed_has_ended(tmp_path: Path, published: str) -> None:
-    async with opened(tmp_path) as (site, client, _):
-        async with running(site.server(relay=RelayAddress("127.0.0.1", published))):
-            is_same = published == "127.0.0.1"
-            assert status_of(await client.ask(Method.REFRESH)) == (200 if is_same else 437)
-            assert len(site.keeper.kept) == is_same
+    async with (
+        opened(tmp_path) as (site, client, _),
+        running(site.server(relay=RelayAddress("127.0.0.1", published))),
+    ):
+        is_same = published == "127.0.0.1"
+        assert status_of(await client.ask(Method.REFRESH)) == (200 if is_same else 437)
+        assert len(site.keeper.kept) == is_same
 
 
 async def test_call_whose_relay_port_is_out_of_range_has_ended(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (site, client, (host, port)):
-        async with running(site.server(ports=PortRange(1024, 1030))):
-            assert status_of(await client.ask(Method.REFRESH)) == 437
-            assert site.keeper.kept == {}
-            bind_datagram(host, port, socket.AF_INET).close()
+    async with (
+        opened(tmp_path) as (site, client, (host, port)),
+        running(site.server(ports=PortRange(1024, 1030))),
+    ):
+        assert status_of(await client.ask(Method.REFRESH)) == 437
+        assert site.keeper.kept == {}
+        bind_datagram(host, port, socket.AF_INET).close()
 
 
 async def test_call_whose_listening_address_is_gone_has_ended(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (site, _, (host, port)):
-        async with running(site.server(listeners=site.listeners[1:])):
-            assert site.keeper.kept == {}
-            bind_datagram(host, port, socket.AF_INET).close()
+    async with (
+        opened(tmp_path) as (site, _, (host, port)),
+        running(site.server(listeners=site.listeners[1:])),
+    ):
+        assert site.keeper.kept == {}
+        bind_datagram(host, port, socket.AF_INET).close()
 
 
 async def test_what_is_remembered_without_its_socket_has_ended(tmp_path: Path) -> None:

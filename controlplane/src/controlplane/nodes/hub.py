@@ -66,7 +66,7 @@ class ChannelHub:
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def serve(self, websocket: WebSocket, node: str, public_key: str) -> None:
-        """Speak with a node that was admitted, in place of an older channel to the same address, until it ends."""
+        """Speak with a node that was admitted, instead of by an older channel to the same address."""
         channel = Channel(node, public_key, websocket, self.desk, self.wake, partial(self._hear_done, node))
         address = str((websocket.scope.get("server") or ("",))[0])
         former = self._channels.get(node, {}).pop(address, None)
