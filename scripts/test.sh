@@ -34,6 +34,7 @@ step() {
 
 step "set-up" make --no-print-directory setup
 step "lint" make --no-print-directory lint
+step "lint of playbooks, roles and scenarios" make --no-print-directory lint-ansible
 step "unit, protocol and fuzz tests" make --no-print-directory test-unit
 step "the same units on Python 3.13" scripts/test_python313.sh
 step "browser" make --no-print-directory test-browser

@@ -95,7 +95,7 @@ def test_journal_that_ends_anywhere_tells_what_was_held_at_some_time(
         assert Journal(path).recall() == Recollection(KEY, held_by(node))
         cut = recall(Path(directory, "cut"), content[:kept_bytes])
         assert cut.nonce_key == KEY
-        # An allocation is written in one line with each of its changes, but its permissions end by themselves.
+        # An allocation is written in one line with each of its changes; its permissions end by themselves.
         assert any(strip(cut.allocations) == strip(state) for state in states)
 
 

@@ -112,8 +112,7 @@ class Journal:
         content = HEADER + self._key_line + b"".join(self._lines.values())
         draft = self._path.with_name(self._path.name + ".new")
         try:
-            draft.write_bytes(content)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            descriptor = _write_private(draft, content)
             draft.replace(self._path)
         except OSError as error:
             self._complain(error)
@@ -131,3 +130,16 @@ class Journal:
                 remedy="make room in the runtime directory, then restart",
             )
         self._is_failing = True
+
+
+def _write_private(path: Path, content: bytes) -> int:
+    """Write a file that nobody else can read; return a descriptor that appends to it. Raises: OSError."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
