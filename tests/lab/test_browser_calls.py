@@ -1,5 +1,6 @@
 """Calls between Chromium browsers with the servers that core hands out, also while a TURN node is down."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from support.browser_calls import call, open_browsers
 from support.deltachat import Client
 from support.deployed_fleet import ADDRESSES
-from support.lab import LabFleet
+from support.lab import PROGRAMS, TURN_NAME, LabFleet
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
@@ -54,3 +55,21 @@ def test_next_call_works_while_a_turn_node_is_down(
     show(f"with {one_turn_node_down} down: connected after {connected_after:.2f} s, relays {sorted(relays)}")
 
     assert ADDRESSES[one_turn_node_down] not in relays
+
+
+def test_probe_says_which_address_is_dead(
+    fleet: LabFleet, pair: tuple[Client, Client], one_turn_node_down: str, show: Callable[[str], None]
+) -> None:
+    (server,) = pair[0].ice_servers()
+    credentials = ["--username", server["username"], "--password", server["credential"], "--seconds", "1"]
+    ended = fleet.network.run(
+        "a", str(PROGRAMS / "turnnode"), "probe", f"turn:{TURN_NAME}:3478", *credentials, "--json"
+    )
+    addresses, result = map(json.loads, ended.stdout.splitlines())
+    dead = {each["url"] for each in addresses["addresses"] if each["problem"]}
+    show(f"probe of {TURN_NAME} with {one_turn_node_down} down: dead {sorted(dead)}")
+
+    assert ended.returncode == 1
+    assert dead == {f"turn:{ADDRESSES[one_turn_node_down]}:3478", "turn:[2001:db8::31]:3478"}
+    assert len(addresses["addresses"]) == 4
+    assert result["loss_percent"] == 0

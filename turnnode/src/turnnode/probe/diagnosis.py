@@ -24,6 +24,14 @@ _REMEDIES: Final = {
 
 async def find_fault(access: TurnAccess) -> str:
     """Return a sentence that names what is wrong and the remedy."""
+    return await allocate_or_explain(access) or (
+        f"{access.url} relays, but the two sides did not connect through it. Check that its relay ports are "
+        "open for UDP, and that peer_allow covers peers that are not globally routable."
+    )
+
+
+async def allocate_or_explain(access: TurnAccess) -> str | None:
+    """Ask for an allocation and give it back; return why there is none, and the remedy."""
     server = server_of(access.url)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -41,7 +49,4 @@ async def find_fault(access: TurnAccess) -> str:
     except OSError as error:
         return f"{access.url} cannot be reached: {error}. Check address and routes."
     transport.close()
-    return (
-        f"{access.url} relays, but the two sides did not connect through it. Check that its relay ports are "
-        "open for UDP, and that peer_allow covers peers that are not globally routable."
-    )
+    return None
