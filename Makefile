@@ -45,11 +45,7 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/lab
-
-.PHONY: test-lab
-test-lab: setup ## Run real clients against a fleet in network namespaces (root)
-	$(BIN)/pytest tests/lab --ignore tests/lab/make_up --timeout 600
+	$(BIN)/pytest tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/bundles
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
@@ -64,12 +60,24 @@ bench-turn: setup ## Measure the TURN node's CPU per packet
 	@$(BIN)/python bench/turn/relay.py
 
 .PHONY: check-full
-check-full: setup ## Run tier B: what takes long
-	scripts/check_full.sh
+check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=… are those of scripts/check_full.sh
+	scripts/check_full.sh $(PARTS)
 
 .PHONY: wheels
 wheels: setup ## Build the bundles that hosts install offline, into dist/bundles
 	$(BIN)/python scripts/wheels.py
+
+.PHONY: apt-bundle
+apt-bundle: setup ## Fetch the Debian packages of hosts without a network, into dist/apt; MIRROR=…
+	$(BIN)/python scripts/apt_bundle.py --mirror "$(MIRROR)" --security-mirror "$(SECURITY_MIRROR)" \
+		$(addprefix --package ,$(PACKAGES))
+
+dist/apt/debian13-amd64.tar: scripts/apt_bundle.py ansible/roles/host_setup/defaults/main.yml
+	$(MAKE) --no-print-directory apt-bundle
+
+.PHONY: test-bundles
+test-bundles: wheels dist/apt/debian13-amd64.tar ## Check that what hosts install is whole, for every processor
+	$(BIN)/pytest tests/ansible/bundles
 
 .venv-ansible/.ready: requirements/ansible.txt scripts/setup_ansible.sh $(VENV)/.ready
 	scripts/setup_ansible.sh $(BIN)/uv .venv-ansible
@@ -85,12 +93,20 @@ lint-ansible: .venv-ansible/.ready ## Check playbooks, roles and scenarios
 	.venv-ansible/bin/yamllint --strict ansible inventories molecule .config
 
 .PHONY: molecule
-molecule: .venv-ansible/.ready wheels ## Deploy a fleet on real systemd machines (root)
+molecule: .venv-ansible/.ready wheels dist/apt/debian13-amd64.tar ## Deploy a fleet on real systemd machines (root)
 	scripts/molecule.sh test --all
 
+.PHONY: lab
+lab: ## Boot machines on this one, and deploy a fleet on them (root)
+	@$(PYTHON) scripts/lab_up.py
+
 .PHONY: lab-test
-lab-test: .venv-ansible/.ready wheels ## Upgrade, restart, drift and firewall on real systemd machines (root)
-	scripts/lab_test.sh
+lab-test: setup ## Try everything on the lab that `make lab` started (root); ARGUMENTS=… are pytest's
+	scripts/lab_test.sh $(ARGUMENTS)
+
+.PHONY: lab-down
+lab-down: setup ## End the lab
+	@$(BIN)/python scripts/lab.py down
 
 .PHONY: lock
 lock: setup ## Resolve every dependency anew (UPGRADE=1 takes newer ones)

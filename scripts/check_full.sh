@@ -1,31 +1,64 @@
 #!/bin/bash
-# Tier B, at most three hours: what takes too long for every change. Its last result is committed in docs/measured/.
+# Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
+#   check_full.sh fuzz kills benches molecule lab
+# The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-record=docs/measured/check-full.md
+records=docs/measured/check-full
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-measure() {
-    echo "== $*" | tee -a "$output"
-    timeout 3600 "$@" 2>&1 | tee -a "$output"
+fuzz() {
+    HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
+}
+kills() {
+    make --no-print-directory lab
+    KILL_ROUNDS=100 scripts/lab_test.sh -q tests/lab/test_kill.py --timeout 3000
+    make --no-print-directory lab-down
+}
+benches() {
+    make --no-print-directory bench-mail ARGUMENTS="--seconds 60"
+    make --no-print-directory bench-turn
+}
+molecule() {
+    make --no-print-directory molecule
+}
+lab() {
+    for _ in 1 2 3; do
+        make --no-print-directory lab
+        make --no-print-directory lab-test ARGUMENTS=-q
+        make --no-print-directory lab-down
+    done
 }
 
-measure env HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
-measure env KILL_ROUNDS=100 .venv/bin/pytest -q tests/lab/test_kill.py --timeout 3000
-measure make --no-print-directory bench-mail
-measure make --no-print-directory bench-turn
-measure make --no-print-directory lint-ansible
-measure make --no-print-directory molecule
-measure make --no-print-directory lab-test
+measure() {
+    local part=$1 began=$SECONDS verdict=passed
+    echo "== $part"
+    timeout 3600 "$BASH" -c "set -euo pipefail; $(declare -f "$part"); $part" 2>&1 | tee "$output" || verdict=FAILED
+    {
+        echo "# $part: $verdict"
+        echo
+        echo "$(date --utc +%F), commit $(git rev-parse --short HEAD), $((SECONDS - began)) s, $(nproc) cores," \
+            "Linux $(uname -r | cut -d- -f1)."
+        echo
+        echo '```'
+        # Summaries, figures and measured lines; progress and tables of pytest stay out.
+        sed -n -e '/^=* measured/,/^=* [0-9a-z]* .*in /p' -e '/^{/p' -e '/ passed\| failed/p' -e '/^ .* \(ms\|ns\|s\|x\)$/p' \
+            "$output" | awk '!seen[$0]++'
+        echo '```'
+    } >"$records/$part.md"
+    echo "Written to $records/$part.md"
+    [[ $verdict == passed ]]
+}
 
-{
-    echo "# The last full check"
-    echo
-    echo "$(date --utc +%F), commit $(git rev-parse --short HEAD), $(nproc) cores, Linux $(uname -r | cut -d- -f1)."
-    echo
-    echo '```'
-    grep -E '^(==|\{|[0-9]+ (kills|passed)|[a-z].* (ms|s)$)|passed|failed' "$output"
-    echo '```'
-} >"$record"
-echo "Written to $record"
+mkdir -p "$records"
+parts=("$@")
+((${#parts[@]})) || parts=(fuzz kills benches molecule lab)
+failed=()
+for part in "${parts[@]}"; do
+    measure "$part" || failed+=("$part")
+done
+if ((${#failed[@]})); then
+    echo "Failed: ${failed[*]}" >&2
+    exit 1
+fi

@@ -1,14 +1,13 @@
 """Plan a fleet of one control plane, one mail node and one TURN node, and make what it needs.
 
-For: `make up` (fleet.py) and the lab tests. The programs and their settings are those of real hosts.
-Not for: running the programs; a process runner does (fleet.py), or the lab.
+For: `make up` (fleet.py). The programs and their settings are those of real hosts.
+Not for: running the programs; a process runner does (fleet.py).
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -32,11 +31,6 @@ class Ports:
     turn: int = 3478
 
 
-STANDARD_PORTS = Ports(
-    control=443, https=443, imap_tls=993, imap_starttls=143, smtp_tls=465, smtp_starttls=587
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPlan:
     """A fleet on one machine. `turn_peers` are networks that calls may go to although they are not public."""
@@ -49,7 +43,6 @@ class FleetPlan:
     turn_address: str
     turn_peers: tuple[str, ...] = ()
     ports: Ports = field(default_factory=Ports)
-    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def control_url(self) -> str:
@@ -97,7 +90,6 @@ class FleetPlan:
             "TURNNODE_PORT": str(self.ports.turn),
             "TURNNODE_PUBLIC_NAME": self.turn_address,
             "TURNNODE_PEER_ALLOW": ",".join(self.turn_peers),
-            **self.extra,
         }
 
     @property

@@ -16,8 +16,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab_machines import Machine, MachineError, make_base_tree, make_ssh_key
-from lab_network import NetworkError, enter_network, make_network, remove_network
+from lab_authority import make_certificates
+from lab_machines import (
+    NAME_SERVER_PACKAGES,
+    Machine,
+    MachineError,
+    make_base_tree,
+    make_ssh_key,
+)
+from lab_names import Host, write_server_settings, write_zone
+from lab_network import NAMESPACE, NetworkError, enter_network, make_network, remove_network
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = {"control": 10, "mail1": 21, "mail2": 22, "turn1": 31, "turn2": 32, "dns": 53}
@@ -54,17 +62,27 @@ def prepare() -> None:
         raise MachineError(f"Install what the lab needs: apt-get install {' '.join(missing)}")
     find_home().mkdir(mode=0o700, parents=True, exist_ok=True)
     make_base_tree(find_cache())
+    make_base_tree(find_cache(), NAME_SERVER_PACKAGES)
     make_ssh_key(find_home())
+    make_certificates(find_home() / "certificates", [f"_{name}.test" for name in NUMBERS])
     make_network()
 
 
 def boot(names: list[str]) -> None:
-    """Start machines."""
+    """Start machines, and with them the one that knows their names."""
     prepare()
     base, public_key = make_base_tree(find_cache()), make_ssh_key(find_home())
-    neighbours = {machine.name: machine.ipv4 for machine in list_machines(list(NUMBERS))}
-    for machine in list_machines(names):
-        machine.boot(base, public_key, neighbours)
+    name_server_base = make_base_tree(find_cache(), NAME_SERVER_PACKAGES)
+    hosts = [Host(machine.name, machine.ipv4, machine.ipv6) for machine in list_machines(list(NUMBERS))]
+    files = {
+        "etc/nsd/nsd.conf": write_server_settings(hosts[-1]),
+        "etc/nsd/lab.zone": write_zone(hosts, ["mail1", "mail2"], ["turn1", "turn2"]),
+    }
+    for machine in list_machines(["dns", *names]):
+        if machine.name == "dns":
+            machine.boot(name_server_base, public_key, files)
+        else:
+            machine.boot(base, public_key, {})
 
 
 def halt(names: list[str]) -> None:
@@ -94,7 +112,12 @@ def main() -> None:
             case "halt":
                 halt(options.machines)
             case "run":
-                raise SystemExit(subprocess.run(enter_network(*options.words), check=False).returncode)
+                # Labs side by side have the same addresses; each keeps its own connections.
+                connections = {"ANSIBLE_SSH_CONTROL_PATH_DIR": f"~/.ansible/{NAMESPACE}"}
+                ended = subprocess.run(
+                    enter_network(*options.words), env={**os.environ, **connections}, check=False
+                )
+                raise SystemExit(ended.returncode)
             case _:
                 halt(list(NUMBERS))
                 remove_network()

@@ -17,12 +17,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from lab_network import BRIDGE, GATEWAY_IPV4, GATEWAY_IPV6, NAMESPACE_FILE, PREFIX_IPV4, PREFIX_IPV6
-
-BASE_PACKAGES = (
-    "systemd,systemd-sysv,systemd-resolved,dbus,python3,python3-apt,iproute2,ca-certificates,openssl,"
-    "openssh-server,sudo,nftables,procps"
+from lab_network import (
+    BRIDGE,
+    GATEWAY_IPV4,
+    GATEWAY_IPV6,
+    NAMESPACE,
+    NAMESPACE_FILE,
+    PREFIX_IPV4,
+    PREFIX_IPV6,
 )
+
+# No more than what a machine needs to boot and to be reached: the rest is the role host_setup's to install.
+BASE_PACKAGES = "systemd,systemd-sysv,systemd-resolved,dbus,python3,iproute2,openssh-server,sudo"
+NAME_SERVER_PACKAGES = BASE_PACKAGES + ",nsd,pebble"
+NAME_SERVER_IPV4 = f"{PREFIX_IPV4}.53"
 SUITE = "trixie"
 CAPABILITIES = "CAP_NET_ADMIN,CAP_BPF,CAP_PERFMON,CAP_SYS_ADMIN"
 TREE_SECONDS = 300
@@ -45,6 +53,8 @@ echo $$ > {cgroup}/cgroup.procs
 exec nsenter --net={namespace} unshare --mount sh -ec '
   mount --make-rprivate /
   umount -R /sys/fs/cgroup
+  mkdir -p /run/systemd/nspawn
+  mount -t tmpfs none /run/systemd/nspawn
   mount -t cgroup2 none /sys/fs/cgroup
   mount -t overlay overlay -o lowerdir={base},upperdir={home}/upper,workdir={home}/work {home}/root
   exec systemd-nspawn --quiet --directory={home}/root --machine={name} --boot --register=no --keep-unit \
@@ -71,9 +81,14 @@ class Machine:
         return f"{PREFIX_IPV4}.{self.number}"
 
     @property
+    def ipv6(self) -> str:
+        """Its IPv6 address."""
+        return f"{PREFIX_IPV6}::{self.number}"
+
+    @property
     def _cgroup(self) -> Path:
         unified = CGROUPS / "unified"
-        return (unified if unified.is_dir() else CGROUPS) / f"madfleet-lab-{self.name}"
+        return (unified if unified.is_dir() else CGROUPS) / f"{NAMESPACE}-{self.name}"
 
     @property
     def _process_file(self) -> Path:
@@ -83,11 +98,11 @@ class Machine:
         """Tell whether its first process lives."""
         return self._process_file.exists() and Path("/proc", self._process_file.read_text()).exists()
 
-    def boot(self, base: Path, public_key: str, neighbours: dict[str, str]) -> None:
-        """Start it on an empty overlay of the base tree. It can be reached by SSH seconds later."""
+    def boot(self, base: Path, public_key: str, files: dict[str, str]) -> None:
+        """Start it on an empty overlay of the base tree, with more files. SSH reaches it seconds later."""
         if self.is_running():
             return
-        self._prepare_files(public_key, neighbours)
+        self._prepare_files(public_key, files)
         self._cgroup.mkdir(exist_ok=True)
         script = BOOT_SCRIPT.format(
             cgroup=self._cgroup,
@@ -126,7 +141,7 @@ class Machine:
             return False
         return True
 
-    def _prepare_files(self, public_key: str, neighbours: dict[str, str]) -> None:
+    def _prepare_files(self, public_key: str, files: dict[str, str]) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
         upper = self.home / "upper"
         for directory in ("etc/systemd/network", "etc/systemd/system/multi-user.target.wants", "etc/ssh"):
@@ -141,14 +156,12 @@ class Machine:
         etc = upper / "etc"
         (etc / "machine-id").write_text("")
         (etc / "hostname").write_text(self.name + "\n")
-        (etc / "resolv.conf").write_text("")
-        hosts = ["127.0.0.1 localhost", "::1 localhost"]
-        hosts += [f"{address} {name}" for name, address in neighbours.items()]
-        (etc / "hosts").write_text("\n".join(hosts) + "\n")
+        (etc / "resolv.conf").write_text(f"nameserver {NAME_SERVER_IPV4}\noptions timeout:1\n")
+        (etc / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {self.name}\n")
         (etc / "systemd/network/10-host0.network").write_text(
             NETWORK_FILE.format(
                 ipv4=self.ipv4,
-                ipv6=f"{PREFIX_IPV6}::{self.number}",
+                ipv6=self.ipv6,
                 gateway_ipv4=GATEWAY_IPV4,
                 gateway_ipv6=GATEWAY_IPV6,
             )
@@ -156,17 +169,20 @@ class Machine:
         (etc / "systemd/system/multi-user.target.wants/systemd-networkd.service").symlink_to(
             "/usr/lib/systemd/system/systemd-networkd.service"
         )
+        for path, text in files.items():
+            (upper / path).parent.mkdir(parents=True, exist_ok=True)
+            (upper / path).write_text(text)
         # The tree's keys would be the same on all machines.
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(etc / "ssh/ssh_host_ed25519_key"))
 
 
-def make_base_tree(cache: Path) -> Path:
-    """Make the tree that every machine starts from, once for each list of packages; return it.
+def make_base_tree(cache: Path, packages: str = BASE_PACKAGES) -> Path:
+    """Make the tree that machines start from, once for each list of packages; return it.
 
     Raises:
         MachineError: It cannot be built; without a network, copy the cache of a machine that has one.
     """
-    label = sha256(f"{SUITE}\n{BASE_PACKAGES}".encode()).hexdigest()[:12]
+    label = sha256(f"{SUITE}\n{packages}".encode()).hexdigest()[:12]
     tree = cache / f"{SUITE}-{label}"
     with _locked(cache):
         if not tree.exists():
@@ -174,7 +190,7 @@ def make_base_tree(cache: Path) -> Path:
             shutil.rmtree(draft, ignore_errors=True)
             _run(
                 *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
-                *(f"--include={BASE_PACKAGES}", "--customize-hook=rm -f $1/etc/ssh/ssh_host_*"),
+                *(f"--include={packages}", "--customize-hook=rm -f $1/etc/ssh/ssh_host_*"),
                 *(SUITE, str(draft)),
             )
             draft.rename(tree)

@@ -4,10 +4,11 @@ For: lab.py. Its addresses are documentation addresses (RFC 5737, RFC 3849).
 Not for: machines (lab_machines.py).
 """
 
+import os
 import subprocess
 from pathlib import Path
 
-NAMESPACE = "madfleet-lab"
+NAMESPACE = os.environ.get("LAB_NAME", "madfleet-lab")
 NAMESPACE_FILE = Path("/run/netns") / NAMESPACE
 BRIDGE = "lab0"
 PREFIX_IPV4 = "198.51.100"

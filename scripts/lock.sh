@@ -16,6 +16,9 @@ for package in controlplane mailnode turnnode; do
 done
 "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --no-header --output-file requirements/ansible.txt requirements/ansible.in
+# What obtains certificates on hosts; in a bundle of its own, for the Python of Debian 13.
+"$uv" pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
+    --no-annotate --no-header --output-file requirements/certbot.txt requirements/certbot.in
 # An old Delta Chat core, which has to get on with the newest one through us.
 echo 'deltachat-rpc-server==2.24.0' | "$uv" pip compile --quiet --generate-hashes --no-emit-index-url \
     --no-annotate --no-header --output-file requirements/deltachat-2.24.txt -

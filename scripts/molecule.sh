@@ -1,6 +1,6 @@
 #!/bin/bash
-# Prove the roles on machines of the lab; the arguments are Molecule's. Root, .venv, .venv-ansible and `make wheels`
-# are needed. Whatever it starts is ended, however it ends.
+# Prove the roles on machines of the lab; the arguments are Molecule's. Root, .venv, .venv-ansible, `make wheels` and
+# `make apt-bundle` are needed. Whatever it starts is ended, however it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lab=(.venv/bin/python scripts/lab.py)
@@ -8,6 +8,9 @@ if ((EUID)); then
     echo "The lab starts machines; run it as root." >&2
     exit 1
 fi
-trap '"${lab[@]}" down' EXIT
+# What Molecule remembers of machines ends with them.
+MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
+export MOLECULE_EPHEMERAL_DIRECTORY
+trap '"${lab[@]}" down; rm -r "$MOLECULE_EPHEMERAL_DIRECTORY"' EXIT
 "${lab[@]}" prepare
 PATH=$PWD/.venv-ansible/bin:$PATH "${lab[@]}" run molecule "$@"

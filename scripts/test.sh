@@ -1,11 +1,14 @@
 #!/bin/bash
-# Tier A: install what is needed, then lint, unit, protocol and fuzz tests, the lab with real clients, the browser,
-# and a short bench. Everything it installs by apt stands in this file.
+# Tier A: install what is needed, then lint, unit, protocol and fuzz tests, the browser, a fleet deployed on machines
+# with real clients, and a short bench. Everything it installs by apt stands in this file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CI=${CI:-}
 
-packages=(chromium fonts-noto-core iproute2 gnupg curl procps)
+packages=(
+    chromium fonts-noto-core iproute2 gnupg curl procps
+    systemd-container mmdebstrap nftables openssh-client debian-archive-keyring # the lab
+)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -31,9 +34,14 @@ step() {
 
 step "set-up" make --no-print-directory setup
 step "lint" make --no-print-directory lint
+step "lint of playbooks, roles and scenarios" make --no-print-directory lint-ansible
 step "unit, protocol and fuzz tests" make --no-print-directory test-unit
 step "the same units on Python 3.13" scripts/test_python313.sh
-step "lab: real clients" make --no-print-directory test-lab
 step "browser" make --no-print-directory test-browser
-step "make up, make down" .venv/bin/pytest tests/lab/make_up --timeout 180
+step "make up, make down" .venv/bin/pytest tests/make_up --timeout 180
 step "bench" make --no-print-directory bench-mail
+trap 'make --no-print-directory lab-down' EXIT
+step "lab: a fleet from an empty cache" make --no-print-directory lab
+step "lab: real clients, and what operators do" make --no-print-directory lab-test
+make --no-print-directory lab-down
+step "lab: once more, from a warm cache" make --no-print-directory lab

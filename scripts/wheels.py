@@ -1,6 +1,6 @@
-"""Build what the playbook installs: one bundle per service and architecture, complete and hashed.
+"""Build what the playbook installs: one bundle per program and architecture, complete and hashed.
 
-    requirements/SERVICE.txt ─▶ those of the nodes' platform ─▶ wheelhouse/ARCHITECTURE ─┐
+    requirements/PROGRAM.txt ─▶ those of the nodes' platform ─▶ wheelhouse/ARCHITECTURE ─┐
     our packages ─▶ dist/wheels ─────────────────────────────────────────────────────────┴▶ dist/bundles
 
 A bundle holds `requirements.txt` with a hash for each wheel, `wheels/`, and `uv`, which installs them.
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 PYTHON_VERSION = "3.13"  # Debian 13's
 SERVICES = ("controlplane", "mailnode", "turnnode")
+TOOLS = ("certbot",)
 ARCHITECTURES = ("x86_64", "aarch64")
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 COMMAND_SECONDS = 600
@@ -74,12 +75,18 @@ def choose_wheels(wheels: list[Wheel], requirements: str) -> list[Wheel]:
     return chosen
 
 
+def choose_own_wheels(own: list[Wheel], program: str) -> list[Wheel]:
+    """Choose the wheels of ours that a service is made of; a tool of others has none."""
+    names = {program, "nodelink"} if program in SERVICES else set()
+    return [wheel for wheel in own if wheel.path.name.split("-")[0] in names]
+
+
 def write_archive(path: Path, members: Members) -> None:
     """Write a compressed tar whose bytes depend on nothing but its members."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".new")
     with draft.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:  # noqa: SIM117 - nested lives
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
             for name in sorted(members):
                 content, mode = members[name]
                 entry = tarfile.TarInfo(name)
@@ -94,23 +101,23 @@ def extract_uv(wheel: Wheel) -> bytes:
         return next(archive.read(name) for name in archive.namelist() if name.endswith(".data/scripts/uv"))
 
 
-def make_bundle(service: str, architecture: str, own: list[Wheel]) -> Path:
-    """Fetch what a service needs on an architecture, and pack it; return the bundle.
+def make_bundle(program: str, architecture: str, own: list[Wheel]) -> Path:
+    """Fetch what a program needs on an architecture, and pack it; return the bundle.
 
     Raises:
         BundleError: Something cannot be had as a wheel with the hash that is written down.
     """
     house = ROOT / "wheelhouse" / architecture
     house.mkdir(parents=True, exist_ok=True)
-    needed = house / f"{service}.txt"
-    _resolve(ROOT / "requirements" / f"{service}.txt", needed, architecture)
+    needed = house / f"{program}.txt"
+    _resolve(ROOT / "requirements" / f"{program}.txt", needed, architecture)
     tool = house / "uv.txt"
     tool.write_text(_read_requirement("uv", (ROOT / "requirements/dev.txt").read_text()))
     for requirements in (needed, tool):
         _download(requirements, house, architecture)
 
     wheels = read_wheels(house)
-    ours = [wheel for wheel in own if wheel.path.name.split("-")[0] in {service, "nodelink"}]
+    ours = choose_own_wheels(own, program)
     lines = [wheel.requirement for wheel in choose_wheels(wheels, needed.read_text()) + ours]
     members: Members = {
         f"wheels/{wheel.path.name}": (wheel.path.read_bytes(), 0o644)
@@ -118,7 +125,7 @@ def make_bundle(service: str, architecture: str, own: list[Wheel]) -> Path:
     }
     members["requirements.txt"] = ("\n".join(sorted(lines)) + "\n").encode(), 0o644
     members["uv"] = extract_uv(choose_wheels(wheels, tool.read_text())[0]), 0o755
-    bundle = ROOT / "dist" / "bundles" / f"{service}-{architecture}.tar.gz"
+    bundle = ROOT / "dist" / "bundles" / f"{program}-{architecture}.tar.gz"
     write_archive(bundle, members)
     return bundle
 
@@ -177,15 +184,15 @@ def _run(*command: str) -> None:
 
 
 def main() -> None:
-    """Build the bundles of all services."""
+    """Build the bundles of all services and tools."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help="all, if not given")
     options = parser.parse_args()
     try:
         own = build_own_wheels()
         for architecture in options.architecture or ARCHITECTURES:
-            for service in SERVICES:
-                bundle = make_bundle(service, architecture, own)
+            for program in SERVICES + TOOLS:
+                bundle = make_bundle(program, architecture, own)
                 print(f"{bundle.relative_to(ROOT)}  {bundle.stat().st_size / 1e6:.1f} MB")
     except BundleError as error:
         raise SystemExit(str(error)) from error

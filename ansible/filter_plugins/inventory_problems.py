@@ -18,7 +18,10 @@ Options: TypeAlias = Mapping[str, Mapping[str, object]]
 
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 URL = re.compile(r"https://[^/\s@?#]+")
+EMAIL = re.compile(r"[^\s@<>\"',]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 IPV6_PREFIX = "[IPv6:"
+INSIDE_NAMES = (".test", ".local", ".localhost", ".internal", ".invalid", ".example", ".lan", ".home.arpa")
+"""Ends of names that lead nowhere on the Internet. Source: RFC 6761, 6762, 8375."""
 
 
 def find_inventory_problems(
@@ -32,14 +35,14 @@ def find_inventory_problems(
         options: What each role takes, by variable, as meta/argument_specs.yml says.
     """
     return [
-        *_check_groups(groups),
+        *_check_groups(groups, hosts),
         *_check_each(sorted(hosts), hosts, lambda host: _check_variables(host, options)),
         *_check_each(sorted(hosts), hosts, _check_ssh_port),
         *_check_each(groups["controlplanes"], hosts, _check_controlplane),
         *_check_each(groups["mail_nodes"], hosts, _check_mail_node),
         *_check_each(groups["turn_nodes"], hosts, _check_turn_node),
         *_check_domains(groups["mail_nodes"], hosts),
-        *_check_each(sorted(hosts), hosts, _check_certificate),
+        *_check_each([*groups["controlplanes"], *groups["mail_nodes"]], hosts, _check_certificate),
     ]
 
 
@@ -61,10 +64,16 @@ def _check_each(
             yield f"{name}: {problem}"
 
 
-def _check_groups(groups: Mapping[str, list[str]]) -> Iterator[str]:
+def _check_groups(groups: Mapping[str, list[str]], hosts: Mapping[str, Host]) -> Iterator[str]:
     count = len(groups["controlplanes"])
-    if count != 1:
-        yield f"The group controlplanes has {count} hosts; a fleet has one. Write exactly one host there."
+    nodes = [*groups["mail_nodes"], *groups["turn_nodes"]]
+    # Nodes that join a fleet of somebody else bring a token; their inventory has no control plane.
+    joins = bool(nodes) and all(hosts[node].get("node_enrolment_join_token") for node in nodes)
+    if count > 1 or (count == 0 and not joins):
+        yield (
+            f"The group controlplanes has {count} hosts; a fleet has one. Write exactly one host there, or"
+            " give each node a node_enrolment_join_token of the fleet that it joins."
+        )
     kinds: dict[str, list[str]] = {}
     for group, names in groups.items():
         for name in names:
@@ -72,7 +81,7 @@ def _check_groups(groups: Mapping[str, list[str]]) -> Iterator[str]:
     for name, found in sorted(kinds.items()):
         if len(found) > 1:
             yield f"{name} is in {' and '.join(found)}; a host has one kind. Keep it in one of them."
-    for name in [*groups["mail_nodes"], *groups["turn_nodes"]]:
+    for name in nodes:
         if not NODE_NAME.fullmatch(name):
             yield (
                 f"{name} cannot be the name of a node. Write a short name of small letters, digits and"
@@ -171,8 +180,53 @@ def _check_certificate(host: Host) -> Iterator[str]:
     if mode == "self_signed" and isinstance(domain, str) and not domain.startswith(("[", "_")):
         yield (
             f"Delta Chat takes a self-signed certificate only for an address or a name that begins with"
-            f" an underscore, not for {domain}. Set tls_certificate_mode to file."
+            f" an underscore, not for {domain}. Set tls_certificate_mode to acme or file."
         )
+    if mode == "acme":
+        yield from _check_acme(host)
+
+
+def _check_acme(host: Host) -> Iterator[str]:
+    """Find what an authority would refuse, before it is asked: it lets one ask only so often."""
+    email = host.get("tls_acme_email")
+    if email and not EMAIL.fullmatch(str(email)):
+        yield f"tls_acme_email is {email!r}. Write an e-mail address such as admin@example.org, or nothing."
+    directory = host.get("tls_acme_directory_url")
+    if directory is not None and not (isinstance(directory, str) and directory.startswith("https://")):
+        yield (
+            f"tls_acme_directory_url is {_show(directory)}. Write the address of an ACME directory, which"
+            " begins with https://, or leave it out for Let's Encrypt."
+        )
+    for kind in ("controlplane", "mailnode"):
+        if str(host.get(f"{kind}_http_port", 80)) == "0":
+            yield f"{kind}_http_port is 0, but authorities look at port 80. Write {kind}_http_port: 80."
+    name = _find_certified_name(host)
+    if name.startswith("_"):
+        yield (
+            f"No authority gives a certificate for {name}, because it begins with an underscore. Set"
+            " tls_certificate_mode to self_signed."
+        )
+    elif directory is None and not _is_public(name):
+        yield (
+            f"Let's Encrypt cannot look at {name}, which is not on the Internet. Write tls_acme_directory_url"
+            " of an authority inside, or set tls_certificate_mode to self_signed or file."
+        )
+
+
+def _find_certified_name(host: Host) -> str:
+    """Find what the certificate is for, as the playbook does; "" where another check has found it wrong."""
+    url = host.get("controlplane_public_url")
+    if isinstance(url, str):
+        authority = url.removeprefix("https://")
+        return authority[1:].partition("]")[0] if authority.startswith("[") else authority.partition(":")[0]
+    name = host.get("mailnode_public_host") or host.get("mailnode_mail_domain") or ""
+    return str(name).removeprefix(IPV6_PREFIX).strip("[]")
+
+
+def _is_public(name: str) -> bool:
+    if _is_address(name):
+        return ip_address(name).is_global
+    return not name or ("." in name and not name.endswith(INSIDE_NAMES))
 
 
 def _is_address(text: str) -> bool:

@@ -11,7 +11,16 @@ from support.ansible_filters import load_filters
 
 ROOT = Path(__file__).parents[2]
 FILTERS = load_filters()
-ROLES = ["controlplane", "host_firewall", "host_setup", "mailnode", "tls_certificate", "turnnode"]
+ROLES = [
+    "controlplane",
+    "host_firewall",
+    "host_setup",
+    "mailnode",
+    "node_enrolment",
+    "tls_acme",
+    "tls_certificate",
+    "turnnode",
+]
 OPTIONS = FILTERS["read_role_options"](ROLES, str(ROOT / "ansible" / "roles"))
 
 Inventory = dict[str, dict[str, Any]]
@@ -50,7 +59,7 @@ def test_a_good_inventory_has_no_problem() -> None:
         ("mail1", "mailnode_mail_domain", "", "Write what follows the @"),
         ("mail1", "mailnode_mail_domain", "192.0.2.21", "'[192.0.2.21]'"),
         ("mail1", "mailnode_mail_domain", "[192.0.2.999]", "which is no address"),
-        ("mail1", "mailnode_mail_domain", "chat.example.org", "Set tls_certificate_mode to file"),
+        ("mail1", "mailnode_mail_domain", "chat.example.org", "Set tls_certificate_mode to acme or file"),
         ("mail1", "mailnode_support_contact", None, "Write where users find help"),
         ("mail1", "tls_certificate_mode", "file", "Write where the file lies"),
         ("turn1", "turnnode_listen_addresses", ["::"], "no address of a host"),
@@ -73,6 +82,55 @@ def test_a_self_signed_certificate_is_good_where_apps_take_it(domain: str) -> No
     assert find(change("mail1", mailnode_mail_domain=domain)) == []
 
 
+def with_acme(host: str, **variables: object) -> Inventory:
+    return change(host, tls_certificate_mode="acme", **variables)
+
+
+@pytest.mark.parametrize(
+    ("host", "variables"),
+    [
+        ("control", {"controlplane_public_url": "https://control.example.org"}),
+        ("control", {"controlplane_public_url": "https://[2606:4700::1]"}),
+        ("mail1", {"mailnode_mail_domain": "chat.example.org"}),
+        ("mail1", {"mailnode_mail_domain": "[9.9.9.9]", "tls_acme_email": "admin@example.org"}),
+        ("mail1", {"mailnode_mail_domain": "[IPv6:2606:4700::1]", "tls_acme_email": ""}),
+        ("mail1", {"mailnode_mail_domain": "[192.0.2.21]", "mailnode_public_host": "chat.example.org"}),
+        ("mail1", {"mailnode_mail_domain": "mail1.test", "tls_acme_directory_url": "https://ca.test/dir"}),
+        ("mail1", {"tls_acme_directory_url": "https://192.0.2.53:14000/dir"}),
+    ],
+)
+def test_what_an_authority_can_look_at_is_good(host: str, variables: dict[str, object]) -> None:
+    assert find(with_acme(host, **variables)) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "variables", "sentence"),
+    [
+        ("mail1", {"mailnode_mail_domain": "_chat.example.org"}, "begins with an underscore"),
+        ("control", {"controlplane_public_url": "https://_control.test"}, "begins with an underscore"),
+        ("mail1", {"mailnode_mail_domain": "[192.168.0.21]"}, "which is not on the Internet"),
+        ("mail1", {"mailnode_mail_domain": "[IPv6:fd00::21]"}, "which is not on the Internet"),
+        ("mail1", {"mailnode_mail_domain": "mail1.test"}, "which is not on the Internet"),
+        ("control", {"controlplane_public_url": "https://control"}, "which is not on the Internet"),
+        ("mail1", {"tls_acme_email": "admin"}, "Write an e-mail address"),
+        ("mail1", {"tls_acme_email": "a@b@example.org"}, "Write an e-mail address"),
+        ("mail1", {"tls_acme_email": "admin@example"}, "Write an e-mail address"),
+        ("mail1", {"tls_acme_directory_url": "http://ca.test/dir"}, "begins with https://"),
+        ("mail1", {"tls_acme_directory_url": ""}, "begins with https://"),
+        ("mail1", {"mailnode_http_port": 0}, "Write mailnode_http_port: 80."),
+        ("control", {"controlplane_http_port": "0"}, "Write controlplane_http_port: 80."),
+    ],
+)
+def test_what_an_authority_would_refuse_is_told_before_it_is_asked(
+    host: str, variables: dict[str, object], sentence: str
+) -> None:
+    problems = find(with_acme(host, **variables))
+
+    assert len(problems) > 0
+    assert problems[0].startswith(f"{host}: ")
+    assert sentence in problems[0]
+
+
 @pytest.mark.parametrize("hosts", [[], ["control", "other"]])
 def test_a_fleet_has_one_control_plane(hosts: list[str]) -> None:
     inventory = dict.fromkeys(hosts, GOOD["control"])
@@ -80,6 +138,17 @@ def test_a_fleet_has_one_control_plane(hosts: list[str]) -> None:
     assert (
         f"has {len(hosts)} hosts"
         in find(inventory, {**GROUPS, "controlplanes": hosts, "mail_nodes": [], "turn_nodes": []})[0]
+    )
+
+
+def test_nodes_with_join_tokens_need_no_control_plane_of_their_own() -> None:
+    token = {"node_enrolment_join_token": "madfleet-join-x"}
+    hosts = {"mail1": GOOD["mail1"] | token, "turn1": GOOD["turn1"] | token}
+    groups = {**GROUPS, "controlplanes": []}
+
+    assert find(hosts, groups) == []
+    assert (
+        "or give each node a node_enrolment_join_token" in find({**hosts, "turn1": GOOD["turn1"]}, groups)[0]
     )
 
 

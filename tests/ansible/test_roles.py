@@ -56,11 +56,24 @@ def test_no_role_knows_a_group(role: Path) -> None:
     assert re.findall(r"groups\[|hostvars|group_names", text) == []
 
 
+def test_daemons_look_for_challenges_where_the_acme_client_puts_them() -> None:
+    variables = yaml.safe_load((ROOT / "ansible/roles/tls_acme/vars/main.yml").read_text())
+    webroot = variables["__tls_acme_webroot"].replace(
+        "{{ __tls_acme_state_directory }}", variables["__tls_acme_state_directory"]
+    )
+
+    for role in ("controlplane", "mailnode"):
+        options = read_options(ROOT / "ansible/roles" / role)
+        assert options[f"{role}_acme_challenge_directory"]["default"] == (
+            f"{webroot}/.well-known/acme-challenge"
+        )
+
+
 def test_example_inventory_names_every_variable_that_an_operator_sets() -> None:
     text = (ROOT / "inventories/example/fleet.yml").read_text()
-    roles = ("controlplane", "mailnode", "turnnode", "tls_certificate", "host_firewall")
+    roles = ("controlplane", "mailnode", "turnnode", "tls_certificate", "tls_acme", "host_firewall")
     not_for_operators = re.compile(
-        r".*_(bundle|tls_certificate|tls_key|openings|names|pinned|is_self_signed|enabled|release)$"
+        r".*_(acme_challenge_directory|bundle|tls_certificate|tls_key|openings|names|pinned|is_self_signed|enabled|release)$"
     )
     wanted = [
         name

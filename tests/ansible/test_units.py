@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "ansible" / "roles").glob("*/templates/unit.service.j2"))
+BACKUP_UNIT = Path(__file__).parents[2] / "ansible/roles/controlplane/templates/backup.service.j2"
 every_unit = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.parents[1].name)
 
 
@@ -40,9 +41,47 @@ def test_hardening_that_is_left_out_has_its_reason(template: Path, option: str) 
     assert any(line.startswith((option, f"# No {name}")) or f"no {name}, because" in line for line in lines)
 
 
+def test_backup_is_taken_by_a_unit_without_network_or_capability() -> None:
+    lines = BACKUP_UNIT.read_text().splitlines()
+
+    for line in (
+        "Type=oneshot",
+        "PrivateNetwork=yes",
+        "CapabilityBoundingSet=",
+        "RestrictAddressFamilies=AF_UNIX",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "MemoryDenyWriteExecute=yes",
+        "UMask=0077",
+        "SystemCallFilter=~@privileged @resources",
+    ):
+        assert line in lines
+
+
 @every_unit
 def test_unit_keeps_listening_sockets(template: Path) -> None:
     kept = [line for line in template.read_text().splitlines() if line.startswith("FileDescriptorStoreMax=")]
 
     assert len(kept) == 1
     assert int(kept[0].partition("=")[2]) >= 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Type=oneshot",
+        "User=madfleet-acme",
+        "CapabilityBoundingSet=",
+        "PrivateUsers=yes",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ReadWritePaths={{ __tls_acme_state_directory }} {{ __tls_acme_target_directory }}",
+        "MemoryDenyWriteExecute=yes",
+        "UMask=0077",
+        "SystemCallFilter=~@privileged @resources",
+    ],
+)
+def test_unit_that_obtains_certificates_has_the_line(line: str) -> None:
+    template = TEMPLATES[0].parents[2] / "tls_acme" / "templates" / "acme.service.j2"
+
+    assert line in template.read_text().splitlines()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheels import BundleError, Wheel, choose_wheels, read_wheels, write_archive
+from wheels import BundleError, Wheel, choose_own_wheels, choose_wheels, read_wheels, write_archive
 
 
 def make_wheel(directory: Path, name: str, content: bytes) -> Wheel:
@@ -34,6 +34,25 @@ def test_a_name_is_found_however_it_is_spelt(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "some_Package-1.0-py3-none-any.whl", b"content")
 
     assert choose_wheels([wheel], f"some.package==1.0 --hash=sha256:{wheel.digest}\n") == [wheel]
+
+
+def test_a_service_is_made_of_its_own_wheel_and_the_shared_one_and_a_tool_of_none(tmp_path: Path) -> None:
+    own = [
+        make_wheel(tmp_path, f"{name}-0.1.0-py3-none-any.whl", name.encode())
+        for name in ("controlplane", "mailnode", "nodelink")
+    ]
+
+    assert choose_own_wheels(own, "mailnode") == own[1:]
+    assert choose_own_wheels(own, "certbot") == []
+
+
+def test_a_name_that_is_long_can_be_packed(tmp_path: Path) -> None:
+    name = f"wheels/{'x' * 200}.whl"
+
+    write_archive(tmp_path / "a.tar.gz", {name: (b"content", 0o644)})
+
+    with tarfile.open(tmp_path / "a.tar.gz") as archive:
+        assert archive.getnames() == [name]
 
 
 def test_a_requirement_pins_version_and_hash(tmp_path: Path) -> None:

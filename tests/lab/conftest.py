@@ -1,7 +1,6 @@
-"""One fleet for all lab tests, and real clients in namespaces of their own."""
+"""The deployed fleet, and real clients on computers of their own. `scripts/lab_test.sh` runs these tests."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from support.deltachat import Client, Core, open_core
-from support.lab import NEWEST_CORE, LabFleet, OpenCore, open_lab
+from support.lab import NEWEST_CORE, LabFleet, OpenCore
+from support.namespaces import open_network
 
 CLIENTS = ["a", "b"]
 
 
 @pytest.fixture(scope="session")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFleet]:
-    if os.geteuid() != 0:
-        pytest.fail("The lab needs root for its network namespaces. Run: sudo make test-lab")
-    with open_lab(tmp_path_factory.mktemp("fleet"), CLIENTS) as lab:
-        yield lab
+def fleet() -> Iterator[LabFleet]:
+    with open_network(CLIENTS) as network:
+        fleet = LabFleet(network)
+        fleet.wait_until_ready()
+        yield fleet
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import re
 import subprocess
 from typing import Any
 
-from support.lab import LabFleet
+from support.lab import PROGRAMS, LabFleet
 from support.mail_clients import open_imap
 
-TURN_ENTRY = re.compile(rb"([0-9.]+):([0-9]+):([0-9]+):([A-Za-z0-9+/=]+)")
+TURN_ENTRY = re.compile(rb"([a-z0-9.]+):([0-9]+):([0-9]{9,}):([A-Za-z0-9+/=]+)")
 SURPLUS_SECONDS = 60
 
 
@@ -40,7 +40,7 @@ def call_between(
     packets_per_second: int,
 ) -> dict[str, Any]:
     """Let namespace a call namespace b, each with credentials of its own; return what the caller measured."""
-    program = fleet.plan.processes["turnnode"][0]
+    program = str(PROGRAMS / "turnnode")
     load = ["--seconds", str(seconds), "--packets-per-second", str(packets_per_second), "--policy", policy]
 
     def command(namespace: str, role: str, credentials: list[str]) -> list[str]:

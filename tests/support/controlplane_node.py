@@ -41,8 +41,10 @@ class FakeNode:
     async def say(self, frame: BaseModel) -> None:
         await self.channel.send(frame.model_dump_json())
 
-    async def greet(self, applied_revision: int = 0) -> None:
-        await self.say(Hello(applied_revision=applied_revision, software_version="0.1.0"))
+    async def greet(self, applied_revision: int = 0, trusted_keys: tuple[str, ...] = ()) -> None:
+        """Say hello; without keys as a node of an older version does."""
+        hello = Hello(applied_revision=applied_revision, software_version="0.1.0", trusted_keys=trusted_keys)
+        await self.say(hello)
 
     async def report(self, report: Report) -> None:
         await self.say(ReportFrame(report=report))
@@ -69,7 +71,7 @@ class FakeNode:
     async def hear_operation(self) -> Operation:
         frame = await self.hear()
         assert isinstance(frame, OperationFrame), frame
-        return open_operation(frame.document, self.trusted, self.name)
+        return open_operation(frame.document, self.trusted, self.name, int(time.time()))
 
     async def hear_query(self) -> Query:
         frame = await self.hear()

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +42,22 @@ class Installation:
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=SOON_SECONDS)
 
     @contextmanager
-    def start(self) -> Iterator[subprocess.Popen[str]]:
-        """Run `controlplane` until it is ready; it is told to end with the block."""
+    def start(self, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+        """Run `controlplane` until it is ready; it is told to end with the block.
+
+        What it logs goes to the end of the file `log`, or else into a pipe.
+        """
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             address = f"\0madfleet-test-{os.getpid()}-{self.port}"
             manager.settimeout(SOON_SECONDS)
             manager.bind(address)
             environment = os.environ | {"NOTIFY_SOCKET": f"@{address[1:]}"}
             command = [sys.executable, "-m", "controlplane.main", "--settings", str(self.settings)]
-            with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            with ExitStack() as stack:
+                output = stack.enter_context(log.open("ab")) if log else subprocess.PIPE
+                process = stack.enter_context(
+                    subprocess.Popen(command, env=environment, stdout=output, text=True)
+                )
                 try:
                     while manager.recv(4096) != b"READY=1":
                         continue

@@ -1,6 +1,7 @@
 """A control plane on a database of its own, in this process: opened, over HTTP, or served on loopback."""
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -94,15 +95,15 @@ def open_client(plane: Plane, app: FastAPI | None = None, role: Role = Role.OWNE
 
 
 @asynccontextmanager
-async def serve_plane(plane: Plane) -> AsyncIterator[int]:
-    """Serve over loopback as the daemon does, only without TLS; yields the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serve_plane(plane: Plane, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve over loopback as the daemon does, without TLS if a test has no use for it; yields the port."""
+    listener = socket.create_server(("127.0.0.1", port))
     listener.setblocking(False)  # noqa: FBT003 - the library's signature
-    port: int = listener.getsockname()[1]
+    bound_port: int = listener.getsockname()[1]
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
-        await serve_application(stack, create_app(plane), [listener], None)
-        yield port
+        await serve_application(stack, create_app(plane), [listener], tls)
+        yield bound_port
 
 
 def make_report(kind: NodeKind = NodeKind.MAIL, **changes: object) -> Report:

@@ -8,13 +8,25 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
-ADDRESSES = {"control": "198.51.100.10", "mail1": "198.51.100.21", "turn1": "198.51.100.31"}
+ADDRESSES = {
+    "control": "198.51.100.10",
+    "mail1": "198.51.100.21",
+    "mail2": "198.51.100.22",
+    "turn1": "198.51.100.31",
+    "turn2": "198.51.100.32",
+}
+UNITS = {
+    "control": "controlplane",
+    "mail1": "mailnode",
+    "mail2": "mailnode",
+    "turn1": "turnnode",
+    "turn2": "turnnode",
+}
 PLAYBOOK_SECONDS = 400
 COMMAND_SECONDS = 60
 KNOCK_SECONDS = 10
@@ -57,44 +69,6 @@ def run_on(host: str, command: str) -> str:
     ).stdout.strip()
 
 
-def wait_for_machines() -> None:
-    """Wait until every machine lets people in. Raises: TimeoutError."""
-    deadline = time.monotonic() + COMMAND_SECONDS
-    for address in ADDRESSES.values():
-        while not _answers(address):
-            if time.monotonic() > deadline:
-                raise TimeoutError(address)
-            time.sleep(0.2)
-
-
-def list_open_ports(host: str, last: int) -> list[int]:
-    """List the TCP ports up to `last` at which somebody answers, or which say that nobody is there."""
-    found = []
-    lock = threading.Lock()
-
-    def knock(ports: range) -> None:
-        for port in ports:
-            with socket.socket() as client:
-                client.settimeout(0.3)
-                is_silent = False
-                try:
-                    client.connect((ADDRESSES[host], port))
-                except TimeoutError:
-                    is_silent = True  # the firewall drops
-                except OSError:
-                    pass  # it lets through to where nobody listens: an opening all the same
-            if not is_silent:
-                with lock:
-                    found.append(port)
-
-    threads = [threading.Thread(target=knock, args=(range(1 + part, last + 1, 100),)) for part in range(100)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(found)
-
-
 class Knocking:
     """A client that connects by TLS again and again, and waits for the greeting each time."""
 
@@ -127,11 +101,3 @@ class Knocking:
                 self.outcomes["refused"] += 1
             except OSError:
                 self.outcomes["broken off"] += 1
-
-
-def _answers(address: str) -> bool:
-    try:
-        with socket.create_connection((address, 22), 1):
-            return True
-    except OSError:
-        return False

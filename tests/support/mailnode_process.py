@@ -27,8 +27,8 @@ class RunningNode:
 
 
 @contextmanager
-def running_node(directory: Path) -> Iterator[RunningNode]:
-    """Run a node with open registration; killed with the block, should it still run."""
+def running_node(directory: Path, **changes: object) -> Iterator[RunningNode]:
+    """Run a node with open registration and further settings; killed with the block, should it still run."""
     certificate, key = make_certificate(directory, HOST)
     ports = _find_ports()
     settings = {
@@ -40,6 +40,7 @@ def running_node(directory: Path) -> Iterator[RunningNode]:
         "TLS_KEY": key,
         "SUPPORT_CONTACT": "mailto:admin@example.org",
         **ports,
+        **changes,
     }
     environment = os.environ | {f"MAILNODE_{name}": str(value) for name, value in settings.items()}
     with subprocess.Popen([PROGRAM, "serve"], env=environment, stdout=subprocess.DEVNULL) as process:

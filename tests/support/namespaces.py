@@ -1,74 +1,93 @@
-"""A small network of its own for a lab test run: the hosts of the fleet, and clients apart from each other.
+"""Clients' computers around the lab: a network namespace each, on the machines' bridge, apart from others.
 
-    client a ── veth ──┐
-    client b ── veth ──┤ hub: all addresses of the fleet, real ports, forwards nothing
-    client c ── veth ──┘
+    client a ── veth ──┐ bridge of the lab ── control, mail1, mail2, turn1, turn2, dns
+    client b ── veth ──┘ (clients' ports are isolated: they reach the machines, and not each other)
 
-No namespace has a way out, so a client that tries a public server is refused at once. Needs root.
+No namespace has a way out, so a client that tries a public server is refused at once. Needs root, and a
+process inside the lab's network.
 """
 
 import ctypes
-import os
 import shutil
-import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-FLEET_NETWORK = "192.0.2.0/24"  # RFC 5737
-END_SECONDS = 20
+from lab_machines import NAME_SERVER_IPV4
+from lab_network import BRIDGE, NAMESPACE, PREFIX_IPV4, PREFIX_IPV6
+
 CLONE_NEWNET = 0x40000000
+FIRST_CLIENT = 101
+RESOLVER = f"nameserver {NAME_SERVER_IPV4}\noptions timeout:1 attempts:2\n"
 
 ResultT = TypeVar("ResultT")
 
 
-def ip(*arguments: str) -> None:
-    """Run ip(8)."""
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Network:
-    """The namespaces of one test run; `names` are host names with the address that each has."""
+    """The namespaces of one test run."""
 
-    prefix: str
-    names: Mapping[str, str]
     clients: Sequence[str]
-    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def command(self, namespace: str, *command: str) -> list[str]:
-        """Build the command line that runs something inside a namespace."""
-        return ["ip", "netns", "exec", f"{self.prefix}-{namespace}", *command]
+    def address(self, client: str) -> str:
+        """Tell a client's IPv4 address."""
+        return f"{PREFIX_IPV4}.{FIRST_CLIENT + self.clients.index(client)}"
 
-    def spawn(
-        self, namespace: str, command: Sequence[str], environment: Mapping[str, str], log: Path
-    ) -> "subprocess.Popen[bytes]":
-        """Start a program that is ended with the network, if not before."""
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                self.command(namespace, *command),
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        self.processes.append(process)
-        return process
+    def command(self, client: str, *command: str) -> list[str]:
+        """Build the command line that runs something on a client's computer."""
+        return ["ip", "netns", "exec", f"{NAMESPACE}-{client}", *command]
 
-    def run(self, namespace: str, *command: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+    def run(self, client: str, *command: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """Run a program to its end."""
         return subprocess.run(
-            self.command(namespace, *command), capture_output=True, text=True, check=False, timeout=timeout
+            self.command(client, *command), capture_output=True, text=True, check=False, timeout=timeout
         )
 
-    def call(self, namespace: str, function: Callable[[], ResultT]) -> ResultT:
-        """Call a function with the namespace's network: the sockets that it opens are inside."""
-        with ThreadPoolExecutor(1, initializer=_enter, initargs=(f"{self.prefix}-{namespace}",)) as executor:
+    def call(self, client: str, function: Callable[[], ResultT]) -> ResultT:
+        """Call a function with a client's network: the sockets that it opens are there."""
+        with ThreadPoolExecutor(1, initializer=_enter, initargs=(f"{NAMESPACE}-{client}",)) as executor:
             return executor.submit(function).result()
+
+
+@contextmanager
+def open_network(clients: Sequence[str]) -> Iterator[Network]:
+    """Make the namespaces, and remove them afterwards."""
+    network = Network(clients)
+    try:
+        for number, client in enumerate(clients, start=FIRST_CLIENT):
+            _remove(client)  # a run that was killed leaves them behind
+            _connect(client, number)
+        yield network
+    finally:
+        for client in clients:
+            _remove(client)
+
+
+def _connect(client: str, number: int) -> None:
+    """Lay a cable from a client to the bridge."""
+    own = f"{NAMESPACE}-{client}"
+    configuration = Path("/etc/netns") / own
+    configuration.mkdir(parents=True)
+    (configuration / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    (configuration / "resolv.conf").write_text(RESOLVER)
+    _ip("netns", "add", own)
+    _ip("link", "add", f"to-{client}", "type", "veth", "peer", "name", "uplink", "netns", own)
+    _ip("link", "set", f"to-{client}", "master", BRIDGE, "up")
+    _ip("link", "set", f"to-{client}", "type", "bridge_slave", "isolated", "on")
+    _ip("-n", own, "link", "set", "lo", "up")
+    _ip("-n", own, "addr", "add", f"{PREFIX_IPV4}.{number}/24", "dev", "uplink")
+    _ip("-n", own, "addr", "add", f"{PREFIX_IPV6}::{number}/64", "dev", "uplink", "nodad")
+    _ip("-n", own, "link", "set", "uplink", "up")
+
+
+def _remove(client: str) -> None:
+    own = f"{NAMESPACE}-{client}"
+    subprocess.run(["ip", "netns", "del", own], check=False, capture_output=True)
+    shutil.rmtree(Path("/etc/netns") / own, ignore_errors=True)
 
 
 def _enter(name: str) -> None:
@@ -78,49 +97,5 @@ def _enter(name: str) -> None:
             raise OSError(ctypes.get_errno(), f"cannot enter {name}")
 
 
-@contextmanager
-def open_network(prefix: str, names: Mapping[str, str], clients: Sequence[str]) -> Iterator[Network]:
-    """Make the namespaces; end what runs in them and remove them afterwards."""
-    network = Network(prefix, names, clients)
-    hosts = "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in names.items())
-    try:
-        for namespace in ("hub", *clients):
-            configuration = Path("/etc/netns") / f"{prefix}-{namespace}"
-            configuration.mkdir(parents=True)
-            (configuration / "hosts").write_text(hosts)
-            (configuration / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-            ip("netns", "add", configuration.name)
-            ip("-n", configuration.name, "link", "set", "lo", "up")
-        for address in sorted(set(names.values())):
-            ip("-n", f"{prefix}-hub", "addr", "add", f"{address}/32", "dev", "lo")
-        for number, client in enumerate(clients, start=1):
-            _connect(prefix, client, number)
-        yield network
-    finally:
-        for process in network.processes:
-            end_process(process)
-        for namespace in ("hub", *clients):
-            subprocess.run(["ip", "netns", "del", f"{prefix}-{namespace}"], check=False, capture_output=True)
-            shutil.rmtree(Path("/etc/netns") / f"{prefix}-{namespace}", ignore_errors=True)
-
-
-def end_process(process: "subprocess.Popen[bytes]") -> None:
-    """End a program, orderly if it can."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _connect(prefix: str, client: str, number: int) -> None:
-    """Lay a cable from a client to the hub; the client knows no way but to the fleet."""
-    hub, own = f"{prefix}-hub", f"{prefix}-{client}"
-    ip("-n", hub, "link", "add", f"to-{client}", "type", "veth", "peer", "name", "uplink", "netns", own)
-    ip("-n", hub, "addr", "add", f"198.51.100.{4 * number + 1}/30", "dev", f"to-{client}")
-    ip("-n", own, "addr", "add", f"198.51.100.{4 * number + 2}/30", "dev", "uplink")
-    ip("-n", hub, "link", "set", f"to-{client}", "up")
-    ip("-n", own, "link", "set", "uplink", "up")
-    ip("-n", own, "route", "add", FLEET_NETWORK, "via", f"198.51.100.{4 * number + 1}")
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)

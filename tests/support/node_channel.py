@@ -18,6 +18,7 @@ from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.frames import FromNode, ReportFrame, read_frame_from_node
 from nodelink.contract.keys import PrivateKey
+from nodelink.contract.operations import VALID_FOR_SECONDS, Operation
 from nodelink.contract.reports import Report
 from nodelink.contract.states import DesiredState, MailNodeState, NodeKind, NodeState
 from nodelink.daemon.tls import ServerCertificate, read_spki_pin
@@ -36,6 +37,21 @@ def desired(revision: int, *, jit_enabled: bool = True, key: PrivateKey = CONTRO
         node="mail1", revision=revision, issued_at_seconds=0, trusted_keys=trusted, state=state
     )
     return sign_document(key, DocumentType.DESIRED_STATE, content)
+
+
+def operation(
+    identifier: str, arguments: dict[str, JsonValue], *, node: str = "mail1", age_seconds: int = 0
+) -> str:
+    issued_at_seconds = int(time.time()) - age_seconds
+    content: BaseModel = Operation(
+        id=identifier,
+        node=node,
+        name="remove",
+        arguments=arguments,
+        issued_at_seconds=issued_at_seconds,
+        expires_at_seconds=issued_at_seconds + VALID_FOR_SECONDS,
+    )
+    return sign_document(CONTROL_KEY, DocumentType.OPERATION, content)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from turnnode.relay.allocation import Side
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import Flow
 from turnnode.relay.machine import Send, TurnMachine
+from turnnode.relay.memory import AllocationMemory, NoMemory
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address
@@ -98,10 +99,18 @@ class Node:
     The calendar moves along; `calendar_step` is by how much it has been set forward or back.
     """
 
-    def __init__(self, *, ports: FakePorts | None = None, allow: str | None = None, **quotas: int) -> None:
+    def __init__(
+        self,
+        *,
+        ports: FakePorts | None = None,
+        allow: str | None = None,
+        memory: AllocationMemory | None = None,
+        **quotas: int,
+    ) -> None:
         self.now = NOON
         self.calendar_step = 0.0
         self.counters = RelayCounters()
+        self.memory = memory or NoMemory()
         self.ports = ports or FakePorts()
         self.data_path = RecordingDataPath()
         networks = (ip_network(allow),) if allow else ()
@@ -113,6 +122,7 @@ class Node:
             data_path=self.data_path,
             nonce_key=b"k" * 32,
             counters=self.counters,
+            memory=self.memory,
             calendar=lambda: self.now + self.calendar_step,
         )
         self.policy.watch(self.machine.apply_policy)

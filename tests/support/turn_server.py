@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
 
+from turnnode.relay.memory import AllocationMemory, SocketKeeper
 from turnnode.relay.policy import RelayPolicy, RelayPolicyHolder
+from turnnode.relay.ports import PortRange
 from turnnode.relay.server import TurnServer
-from turnnode.relay.sockets import PortRange, RelayAddress
+from turnnode.relay.sockets import RelayAddress
 from turnnode.stun.attributes import Address
 
 SECRET = "the fleet's secret"
@@ -27,20 +29,23 @@ class LoopbackServer:
         ports: PortRange | None = None,
         relay: RelayAddress | None = None,
         policy: RelayPolicy | None = None,
+        memory: AllocationMemory | None = None,
+        keeper: SocketKeeper | None = None,
+        listeners: list[socket.socket] | None = None,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self.policy = RelayPolicyHolder(
             policy or RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(LOOPBACK,))
         )
-        self.listeners = [
-            bound(socket.AF_INET, "127.0.0.1"),
-            bound(socket.AF_INET6, "::1"),
-        ]
+        self.listeners = listeners or [bound(socket.AF_INET, "127.0.0.1"), bound(socket.AF_INET6, "::1")]
         self.server = TurnServer(
             listeners=self.listeners,
             relay_addresses=[relay or RelayAddress("127.0.0.1", "127.0.0.1"), RelayAddress("::1", "::1")],
             policy=self.policy,
             ports=ports,
-            clock=clock or time.monotonic,
+            memory=memory,
+            keeper=keeper,
+            clock=monotonic or clock or time.monotonic,
             calendar=clock or time.time,
             sweep_seconds=0.01,
         )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from prometheus_client import CollectorRegistry
@@ -32,11 +33,14 @@ from controlplane.rest.documentation import complete_document
 from controlplane.rest.upkeep import Upkeep
 from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
+from nodelink.daemon.complaints import Complaints
 
 WRONG_TOKENS_PER_MINUTE = 10
 WRONG_TOKEN_BURST = 20
 NEW_ACCOUNTS_BURST = 5
 """So many minutes' worth at one instant: whole networks share an address."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 API_ROUTERS = (
@@ -85,6 +89,7 @@ def create_app(
     app.state.plane = plane
     app.state.hub = hub
     app.state.clock = clock
+    app.state.complaints = Complaints(log)
     app.state.door = Door(plane.settings.public_url, clock)
     app.state.tokens = TokenBook(plane.vault, read_static_token(plane.settings, plane.vault))
     app.state.wrong_tokens = RateLimit(

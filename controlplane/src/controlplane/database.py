@@ -36,7 +36,7 @@ def open_sqlite(path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECOND
             "PRAGMA synchronous = FULL"
         )  # WAL's usual NORMAL may lose the last commits in a power cut
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA secure_delete = ON")  # what is to be forgotten must not linger in the file
+        cursor.execute("PRAGMA secure_delete = ON")  # a key that was deleted shall not stay in a free page
         cursor.close()
 
     return engine

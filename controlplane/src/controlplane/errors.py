@@ -43,6 +43,7 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     └── NodeSilentError         504
 
     BadInstallationError        ends the process: a file of the control plane is damaged or not private
+    BackupError                 ends the command: a backup cannot be written, or not be used
 """
 
 from collections.abc import Mapping
@@ -53,13 +54,22 @@ class BadInstallationError(Exception):
     """The host is not as the control plane needs it; the text names the file and the remedy."""
 
 
+class BackupError(Exception):
+    """A backup cannot be written or used; the text says what is wrong and what to do, in one sentence."""
+
+
 class ControlPlaneError(Exception):
-    """A refusal: what the client is told stands on the class, what the log needs comes with the occasion."""
+    """A refusal: what the client is told stands on the class, what the log needs comes with the occasion.
+
+    `event` is what the log calls it; `is_warning` says that an operator may have to act.
+    """
 
     status: ClassVar[int]
     code: ClassVar[str]
     public_text: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
+    event: ClassVar[str] = "request refused"
+    is_warning: ClassVar[bool] = False
 
     def __init__(self, **private: object) -> None:
         super().__init__(self.public_text)
@@ -130,9 +140,11 @@ class ForgedFormError(NotPermittedError):
 
 
 class JoinRefusedError(NotPermittedError):
-    """A join token is unknown, used, expired, or for another kind of node; which of them is not told."""
+    """A join token is unknown, used, expired, or for another kind of node; only the log tells which."""
 
     code = "join_refused"
+    event = "join refused"
+    is_warning = True
     public_text = "The join token does not hold: it is unknown, used, expired or for another kind of node."
 
 

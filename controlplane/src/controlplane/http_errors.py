@@ -6,7 +6,6 @@ Not for: deciding what is refused.
 
 from http import HTTPStatus
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -16,15 +15,14 @@ from starlette.routing import Match
 
 from controlplane.errors import ControlPlaneError
 from controlplane.rest.replay import AnsweredBeforeError
+from nodelink.daemon.complaints import Complaints
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_FIELDS = 10
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error of an application with a problem document."""
+    """Answer every error of an application with a problem document; it has its `complaints` in its state."""
     app.add_exception_handler(ControlPlaneError, _answer_refusal)
     app.add_exception_handler(AnsweredBeforeError, _answer_again)
     app.add_exception_handler(RequestValidationError, _answer_malformed)
@@ -38,10 +36,12 @@ def build_problem(error: ControlPlaneError) -> JSONResponse:
     return JSONResponse(problem, error.status, error.headers, media_type=PROBLEM_TYPE)
 
 
-async def _answer_refusal(_: Request, error: Exception) -> Response:
+async def _answer_refusal(request: Request, error: Exception) -> Response:
     if not isinstance(error, ControlPlaneError):  # never; but the framework's signature promises no more
         raise error
-    log.info("request refused", code=error.code, **error.private)
+    complaints: Complaints = request.app.state.complaints
+    complain = complaints.warning if error.is_warning else complaints.info
+    complain(error.event, code=error.code, **error.private)
     return build_problem(error)
 
 

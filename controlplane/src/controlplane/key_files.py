@@ -1,14 +1,13 @@
-"""The control plane's own keys, as files in its state directory that only their owner reads.
+"""The control plane's master key, as a file in its state directory that only its owner reads.
 
-    signing-key.pem        signs desired states and operations
-    next-signing-key.pem   the key that will sign next, where a rotation has been prepared; nodes trust both
-    master-key             encrypts and hashes what stands in the database (vault.py)
+    master-key         encrypts and hashes what stands in the database (vault.py), signing keys included
+    signing-key.pem    where earlier versions kept the signing key; it is moved into the database
 
-For: making them at the first start, and reading them ever after. Back them up with the database.
-Not for: secrets that are shared with nodes; those are in the database, as ciphertext.
+For: making the master key at the first start, and reading it ever after. Without it the database is of no
+use, so `madfleet backup` keeps both.
+Not for: secrets that are shared with nodes, nor signing keys; those are in the database, as ciphertext.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
 
@@ -18,31 +17,8 @@ from nodelink.channel.files import read_if_there, write_durably
 from nodelink.contract.errors import MalformedError
 from nodelink.contract.keys import PrivateKey
 
-
-@dataclass(frozen=True, slots=True)
-class SigningKeys:
-    """The key that signs, and every public key that nodes are to trust from now on, that one first."""
-
-    current: PrivateKey
-    trusted: tuple[str, ...]
-
-
-def load_signing_keys(directory: Path) -> SigningKeys:
-    """Read the signing keys; make the first one, if there is none yet.
-
-    Raises:
-        BadInstallationError: A file holds something else, or others can read it.
-    """
-    path = directory / "signing-key.pem"
-    pem = _read_private(path)
-    if pem is None:
-        pem = PrivateKey.generate().to_pem()
-        write_durably(path, pem)
-    current = _parse_key(path, pem)
-    next_path = directory / "next-signing-key.pem"
-    next_pem = _read_private(next_path)
-    announced = () if next_pem is None else (_parse_key(next_path, next_pem).public.x,)
-    return SigningKeys(current, (current.public.x, *announced))
+MASTER_KEY = "master-key"
+FORMER_SIGNING_KEY = "signing-key.pem"
 
 
 def load_vault(directory: Path) -> Vault:
@@ -51,7 +27,7 @@ def load_vault(directory: Path) -> Vault:
     Raises:
         BadInstallationError: The file holds something else, or others can read it.
     """
-    path = directory / "master-key"
+    path = directory / MASTER_KEY
     key = _read_private(path)
     if key is None:
         key = token_bytes(KEY_BYTES)
@@ -61,15 +37,29 @@ def load_vault(directory: Path) -> Vault:
     return Vault(key)
 
 
+def read_former_signing_key(directory: Path) -> PrivateKey | None:
+    """Read the signing key of an earlier version; `None` where there is no such file.
+
+    Raises:
+        BadInstallationError: The file holds something else, or others can read it.
+    """
+    path = directory / FORMER_SIGNING_KEY
+    pem = _read_private(path)
+    if pem is None:
+        return None
+    try:
+        return PrivateKey.from_pem(pem)
+    except MalformedError as error:
+        raise BadInstallationError(f"{path} is damaged: {error}. Restore it from the backup.") from error
+
+
+def forget_former_signing_key(directory: Path) -> None:
+    """Remove the file of an earlier version, after the database has the key. Raises: OSError."""
+    (directory / FORMER_SIGNING_KEY).unlink(missing_ok=True)
+
+
 def _read_private(path: Path) -> bytes | None:
     content = read_if_there(path)
     if content is not None and path.stat().st_mode & 0o077:
         raise BadInstallationError(f"{path} can be read by others. Run `chmod 600 {path}`.")
     return content
-
-
-def _parse_key(path: Path, pem: bytes) -> PrivateKey:
-    try:
-        return PrivateKey.from_pem(pem)
-    except MalformedError as error:
-        raise BadInstallationError(f"{path} is damaged: {error}. Restore it from the backup.") from error

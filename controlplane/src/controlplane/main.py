@@ -19,7 +19,8 @@ from controlplane.settings import ControlPlaneSettings
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.listeners import listen_tcp
 from nodelink.daemon.log import set_up_log
-from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.metrics import open_metrics, serve_metrics
+from nodelink.daemon.plain_http_server import PlainHttpServer
 from nodelink.daemon.settings import read_settings_or_exit, refuse_configuration
 from nodelink.daemon.tls import ServerCertificate
 
@@ -30,8 +31,12 @@ async def serve(plane: Plane, chassis: Chassis, stack: AsyncExitStack) -> None:
     certificate = ServerCertificate(settings.tls_certificate, settings.tls_key)
     tls = certificate.build_context(["http/1.1"])
     sockets = listen_tcp(chassis.manager, "https", settings.listen_addresses, settings.port)
+    if settings.http_port is not None:
+        plain = PlainHttpServer(settings.public_url, settings.acme_challenge_directory)
+        listeners = listen_tcp(chassis.manager, "http", settings.listen_addresses, settings.http_port)
+        await plain.start(stack, listeners)
     registry = CollectorRegistry()
-    serve_metrics(stack, registry, settings.metrics_port)
+    serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
     # Up to here the configuration can be refused; a task group would wrap that refusal.
     await certificate.start(stack)
     chassis.on_reload.append(certificate.reload)

@@ -1,30 +1,31 @@
 """What a process of the control plane opens at its start, be it the daemon or a command.
 
-    state directory ─▶ keys ─▶ database, upgraded ─▶ secrets of the fleet
+    state directory ─▶ master key ─▶ database, upgraded ─▶ secrets of the fleet, signing key
 
 For: handing down one value instead of globals.
 Not for: serving (application.py), nor for rules.
 """
 
-import fcntl
-import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Engine
 
+from controlplane.backup.placing import complete_restore
 from controlplane.database import Sessions, open_sessions, open_sqlite, upgrade_database
 from controlplane.errors import BadInstallationError
-from controlplane.key_files import SigningKeys, load_signing_keys, load_vault
+from controlplane.key_files import forget_former_signing_key, load_vault
+from controlplane.locks import IN_USE, hold_lock
 from controlplane.nodes.fleet import load_turn_secret
 from controlplane.nodes.states import FleetFacts
 from controlplane.settings import ControlPlaneSettings
+from controlplane.signing.keyring import SigningKeys, prepare_first_key, read_signing_keys
 from controlplane.vault import Vault
 from nodelink.channel.files import make_private_directory
 from nodelink.contract.states import SpkiPin
-from nodelink.daemon.tls import read_spki_pin
+from nodelink.daemon.tls import read_self_signed_pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,17 @@ class Plane:
     engine: Engine
     sessions: Sessions
     vault: Vault
-    keys: SigningKeys
     facts: FleetFacts
+
+    @property
+    def keys(self) -> SigningKeys:
+        """The keys as the database has them now: another process may rotate them at any time."""
+        with self.sessions() as session:
+            return read_signing_keys(session, self.vault)
 
     def read_tls_pin(self) -> SpkiPin | None:
         """Read the pin that new nodes are told; `None` where a CA vouches. Raises: CertificateError."""
-        return read_spki_pin(self.settings.tls_certificate) if self.settings.tls_pinned else None
+        return read_self_signed_pin(self.settings.tls_certificate) if self.settings.tls_pinned else None
 
 
 @contextmanager
@@ -51,37 +57,28 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
         BadInstallationError: The state directory cannot be used, or a file in it is damaged.
     """
     directory = settings.state_directory
-    try:
-        make_private_directory(directory)
-        with _lock(directory / "start.lock"):
-            vault = load_vault(directory)
-            keys = load_signing_keys(directory)
-            engine = open_sqlite(directory / "controlplane.sqlite")
-            upgrade_database(engine)
-            sessions = open_sessions(engine)
-            with sessions.begin() as session:
-                turn_secret = load_turn_secret(session, vault)
-    except OSError as error:
-        raise BadInstallationError(
-            f"The state directory {directory} cannot be used: {error.strerror}. Look at its owner."
-        ) from error
-    facts = FleetFacts(
-        turn_name=settings.turn_name,
-        turn_port=settings.turn_port,
-        turn_secrets=(turn_secret,),
-    )
-    try:
-        yield Plane(settings, engine, sessions, vault, keys, facts)
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel releases when the process ends, however it ends."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    with ExitStack() as in_use:
+        try:
+            make_private_directory(directory)
+            in_use.enter_context(hold_lock(directory / IN_USE, shared=True))
+            with hold_lock(directory / "start.lock"):
+                complete_restore(directory)
+                vault = load_vault(directory)
+                engine = open_sqlite(directory / "controlplane.sqlite")
+                upgrade_database(engine)
+                sessions = open_sessions(engine)
+                with sessions.begin() as session:
+                    turn_secret = load_turn_secret(session, vault)
+                    prepare_first_key(session, vault, directory, int(time.time()))
+                forget_former_signing_key(directory)
+        except OSError as error:
+            raise BadInstallationError(
+                f"The state directory {directory} cannot be used: {error.strerror}. Look at its owner."
+            ) from error
+        in_use.callback(engine.dispose)
+        facts = FleetFacts(
+            turn_name=settings.turn_name,
+            turn_port=settings.turn_port,
+            turn_secrets=(turn_secret,),
+        )
+        yield Plane(settings, engine, sessions, vault, facts)

@@ -40,6 +40,15 @@ class ControlPlaneSettings(DaemonSettings):
         description="Addresses to listen on.",
     )
     port: int = Field(default=8443, ge=1, le=65535, description="HTTPS port to listen on.")
+    http_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of ACME challenges and of the redirect to HTTPS; none where it is not set.",
+    )
+    acme_challenge_directory: Path | None = Field(
+        default=None, description="Directory that an ACME client fills with files named by their tokens."
+    )
     public_url: str = Field(
         pattern=URL_PATTERN,
         description="Address that nodes and admins use, such as https://control.example.org:8443.",
@@ -48,7 +57,7 @@ class ControlPlaneSettings(DaemonSettings):
     tls_key: Path = Field(description="Its private key in PEM form.")
     tls_pinned: bool = Field(
         default=False,
-        description="Whether nodes are told to trust the certificate's key itself, as no CA vouches for it.",
+        description="Whether nodes trust the certificate's key itself, for as long as it is self-signed.",
     )
     fleet_name: str = Field(
         default="madfleet",

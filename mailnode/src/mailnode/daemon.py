@@ -49,7 +49,9 @@ from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.errors import HostError
 from nodelink.daemon.listeners import listen_tcp
 from nodelink.daemon.log import set_up_log
-from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.metrics import open_metrics, serve_metrics
+from nodelink.daemon.plain_http import write_origin
+from nodelink.daemon.plain_http_server import PlainHttpServer
 from nodelink.daemon.tls import ServerCertificate
 
 HANDSHAKE_SECONDS = 20
@@ -155,6 +157,7 @@ class MailNode:
             ("submission", settings.smtp_starttls_port, lambda: smtp.build_protocol(is_secure=False), None),
         ):
             await self._listen(chassis, stack, name, port, build, context)
+        await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
 
         admin = LocalAdminServer(
@@ -169,12 +172,21 @@ class MailNode:
         chassis.on_reload.append(certificate.reload)
         registry = CollectorRegistry()
         registry.register(FigureCollector(steering.read_figures))
-        serve_metrics(stack, registry, settings.metrics_port)
+        serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
         if outbound is not None:
             await outbound.start(stack)
         if agent is not None:
             await agent.start(stack)
+
+    async def _serve_plain_http(self, chassis: Chassis, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        if settings.http_port is None:
+            return
+        origin = write_origin(settings.host, settings.https_port)
+        plain = PlainHttpServer(origin, settings.acme_challenge_directory)
+        listeners = listen_tcp(chassis.manager, "http", settings.listen_addresses, settings.http_port)
+        await plain.start(stack, listeners)
 
     def _build_outbound(self, agent: NodeAgent, steering: Steering) -> Outbound:
         return Outbound(

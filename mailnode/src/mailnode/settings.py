@@ -37,6 +37,15 @@ class MailNodeSettings(NodeSettings):
     imap_tls_port: int = Field(default=993, ge=1, le=65535)
     imap_starttls_port: int = Field(default=143, ge=1, le=65535)
     https_port: int = Field(default=443, ge=1, le=65535, description="HTTPS, and IMAP and SMTP by ALPN.")
+    http_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of ACME challenges and of the redirect to HTTPS; none where it is not set.",
+    )
+    acme_challenge_directory: Path | None = Field(
+        default=None, description="Directory that an ACME client fills with files named by their tokens."
+    )
     tls_certificate: Path = Field(description="Certificate chain in PEM form.")
     tls_key: Path = Field(description="Its private key in PEM form.")
     certificate_is_self_signed: bool = Field(

@@ -1,7 +1,9 @@
 """The daemon as its service manager and its nodes meet it: a process with TLS, signals and exit codes."""
 
 import asyncio
+import http.client
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lab_authority import make_certificates
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.joining import join_fleet
@@ -95,6 +98,36 @@ async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path:
             nodes = json.loads((await asyncio.to_thread(installation.run, "nodes", "--json")).stdout)
 
     assert (nodes[0]["health"], nodes[0]["applied_revision"], nodes[0]["revision"]) == ("ok", 3, 3)
+
+
+def test_port_80_serves_challenges_and_leads_to_the_public_address(tmp_path: Path) -> None:
+    (tmp_path / "a-token").write_text("content")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    installation = install(tmp_path, http_port=port, acme_challenge_directory=tmp_path)
+
+    with installation.start():
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        client.request("GET", "/.well-known/acme-challenge/a-token")
+        challenge = client.getresponse().read()
+        client.request("GET", "/join", headers={"Host": "other.example.org"})
+        answer = client.getresponse()
+        client.close()
+
+    assert challenge == b"content"
+    assert (answer.status, answer.headers["Location"]) == (301, f"{installation.url}/join")
+
+
+def test_nodes_are_told_a_pin_only_while_nobody_else_vouches(tmp_path: Path) -> None:
+    installation = install(tmp_path)
+    pinned = read_join_token(installation.run("join-token", "mail1", "--kind", "mail").stdout)
+    make_certificates(tmp_path / "authority", ["control.test"])
+    (tmp_path / "authority" / "control.test.chain.pem").replace(tmp_path / "tls.crt")
+
+    vouched = read_join_token(installation.run("join-token", "mail2", "--kind", "mail").stdout)
+
+    assert pinned.tls_pin is not None
+    assert vouched.tls_pin is None
 
 
 def start_and_fail(installation: Installation) -> str:

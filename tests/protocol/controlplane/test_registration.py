@@ -1,6 +1,7 @@
 """Registration at the control plane: nodes on loopback that make accounts, or do not."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from http.client import HTTPConnection
@@ -54,7 +55,7 @@ class Site:
         async for text in node.channel:
             frame = read_frame_from_control_plane(text)
             if isinstance(frame, OperationFrame):
-                operation = open_operation(frame.document, node.trusted, node.name)
+                operation = open_operation(frame.document, node.trusted, node.name, int(time.time()))
                 self.made[node.name].append(operation)
                 if problem != "silent":
                     await node.say(Done(operation=operation.id, problem=problem))

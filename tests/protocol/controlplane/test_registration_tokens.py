@@ -1,6 +1,7 @@
 """Registration tokens: made by operators, redeemed at the control plane, counted exactly."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 
@@ -40,7 +41,7 @@ class Site:
             async for text in node.channel:
                 frame = read_frame_from_control_plane(text)
                 if isinstance(frame, OperationFrame):
-                    operation = open_operation(frame.document, node.trusted, "mail1")
+                    operation = open_operation(frame.document, node.trusted, "mail1", int(time.time()))
                     self.made.append(operation.name)
                     if not self.is_silent:
                         await node.say(Done(operation=operation.id, problem=self.problem))

@@ -7,19 +7,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.node_files import NodeFiles
-from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.frames import Answer, Desired, Done, OperationFrame, Query, ReportFrame
 from nodelink.contract.keys import PrivateKey
-from nodelink.contract.operations import Operation
 from nodelink.contract.states import MailNodeState
 from nodelink.daemon.tls import ServerCertificate, read_spki_pin
 from self_signed import make_certificate
 from support.clocks import until
-from support.node_channel import CONTROL_KEY, NEXT_KEY, ControlPlane, connected, desired, make_node, reported
+from support.node_channel import NEXT_KEY, ControlPlane, connected, desired, make_node, operation, reported
 
 pytestmark = pytest.mark.anyio
 
@@ -105,19 +102,14 @@ async def test_question_is_answered_and_an_unknown_one_refused(
 async def test_operation_is_carried_out_once_however_often_it_comes(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    def operation(identifier: str, arguments: dict[str, JsonValue]) -> OperationFrame:
-        content = Operation(
-            id=identifier, node="mail1", name="remove", arguments=arguments, issued_at_seconds=0
-        )
-        return OperationFrame(document=sign_document(CONTROL_KEY, DocumentType.OPERATION, content))
-
     async with connected(control_plane, tmp_path) as (node, _):
         done = Done(operation="operation-1")
         for _ in range(3):
             control_plane.heard.clear()
-            await control_plane.send(operation("operation-1", {"address": "a@example.org"}))
+            document = operation("operation-1", {"address": "a@example.org"})
+            await control_plane.send(OperationFrame(document=document))
             await until(lambda: done in control_plane.heard)
-        await control_plane.send(operation("operation-2", {}))
+        await control_plane.send(OperationFrame(document=operation("operation-2", {})))
         refusal = Done(operation="operation-2", problem="There is no address.")
         await until(lambda: control_plane.last(Done) == refusal)
 

@@ -13,14 +13,12 @@ from nodelink.channel.agent import LONGEST_PAUSE_SECONDS, NodeAgent, longest_pau
 from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.connection import MAX_AT_ONCE, RefusedError
 from nodelink.channel.node_files import REMEMBERED_OPERATIONS, NodeFiles
-from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.frames import MAX_FRAME_BYTES, Answer, Desired, Done, OperationFrame, Query
 from nodelink.contract.keys import PublicKey
-from nodelink.contract.operations import Operation
 from nodelink.daemon.tls import read_spki_pin
 from self_signed import make_certificate
 from support.clocks import until
-from support.node_channel import CONTROL_KEY, ControlPlane, connected, desired, make_node, reported
+from support.node_channel import ControlPlane, connected, desired, make_node, operation, reported
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +29,8 @@ def control_plane(tmp_path: Path) -> ControlPlane:
     return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
 
 
-def operation(identifier: str, name: str = "remove") -> str:
-    content = Operation(
-        id=identifier, node="mail1", name=name, arguments={"address": identifier}, issued_at_seconds=0
-    )
-    return sign_document(CONTROL_KEY, DocumentType.OPERATION, content)
+def removal(identifier: str) -> str:
+    return operation(identifier, {"address": identifier})
 
 
 class SlowFiles(NodeFiles):
@@ -104,7 +99,7 @@ async def test_operation_that_hangs_holds_no_desired_state_up(
             await asyncio.Event().wait()
 
         node.agent.operations = {"remove": hang}
-        await control_plane.send(OperationFrame(document=operation("operation-1")))
+        await control_plane.send(OperationFrame(document=removal("operation-1")))
         await until(hangs.is_set)
         await control_plane.send(Desired(document=desired(3)))
         await until(lambda: reported(control_plane) == 3)
@@ -121,7 +116,7 @@ async def test_node_comes_back_although_an_operation_hangs(
             await asyncio.Event().wait()
 
         node.agent.operations = {"remove": hang}
-        await control_plane.send(OperationFrame(document=operation("operation-1")))
+        await control_plane.send(OperationFrame(document=removal("operation-1")))
         await until(hangs.is_set)
         await control_plane.channels[-1].close()
         await until(lambda: len(control_plane.channels) == 2, within_seconds=10)
@@ -140,7 +135,7 @@ async def test_operation_that_comes_again_while_it_is_at_work_begins_once(
 
         node.agent.operations = {"remove": remove}
         for _ in range(MAX_AT_ONCE * 2):
-            await control_plane.send(OperationFrame(document=operation("operation-1")))
+            await control_plane.send(OperationFrame(document=removal("operation-1")))
         await control_plane.send(Query(id="1", name="count"))
         await until(lambda: control_plane.last(Answer) == Answer(id="1", result={"accounts": 7}))
         may_end.set()
@@ -180,7 +175,7 @@ async def test_long_problem_is_cut_and_told(control_plane: ControlPlane, tmp_pat
 
         node.agent.operations = {"remove": refuse}
         node.agent.queries = {"ask": refuse}
-        await control_plane.send(OperationFrame(document=operation("operation-1")))
+        await control_plane.send(OperationFrame(document=removal("operation-1")))
         await control_plane.send(Query(id="1", name="ask"))
         await until(lambda: control_plane.last(Done) == Done(operation="operation-1", problem="x" * 1000))
         await until(lambda: control_plane.last(Answer) == Answer(id="1", problem="x" * 1000))
@@ -237,8 +232,8 @@ async def test_only_so_many_operations_are_remembered(tmp_path: Path) -> None:
     files.keep_operations({f"operation-{number}": None for number in range(REMEMBERED_OPERATIONS)})
     node = make_node(files, "https://localhost:1", "0" * 64)
     node.agent.restore()
-    await node.agent.carry_out(operation("operation-new"))
-    await node.agent.carry_out(operation("operation-0"))  # forgotten, so it is done again
+    await node.agent.carry_out(removal("operation-new"))
+    await node.agent.carry_out(removal("operation-0"))  # forgotten, so it is done again
 
     assert node.removed == ["operation-new", "operation-0"]
     assert len(files.read_operations()) == REMEMBERED_OPERATIONS

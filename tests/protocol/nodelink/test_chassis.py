@@ -60,7 +60,7 @@ def ask(port: int) -> bytes:
 def test_daemon_is_ready_serves_and_ends_orderly(tmp_path: Path) -> None:
     with running(tmp_path) as (process, manager, port):
         message, kept = receive_socket(manager)
-        assert message == f"FDSTORE=1\nFDNAME=echo-{port}".encode()
+        assert message == f"FDSTORE=1\nFDPOLL=0\nFDNAME=echo-{port}".encode()
         assert manager.recv(100) == b"READY=1"
         assert ask(port) == b"hello\n"
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -13,6 +14,8 @@ import pytest
 
 from support.turn_client import TurnCredential
 from support.turn_server import SECRET, LoopbackServer, running, wait_until
+from turnnode.errors import ProbeFailedError
+from turnnode.probe.addresses import list_urls, try_addresses
 from turnnode.relay.policy import Quotas, RelayPolicy
 
 pytestmark = pytest.mark.anyio
@@ -132,3 +135,34 @@ async def test_callee_that_hears_no_offer_says_so(line: bytes) -> None:
     assert (await process.wait(), out) == (1, b"")
     assert b"The other side" in err
     assert b"Traceback" not in err
+
+
+async def test_each_address_says_whether_it_works() -> None:
+    made = TurnCredential.made(SECRET, time.time() + 3600)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        dead = f"turn:127.0.0.1:{silent.getsockname()[1]}"
+        async with running(LoopbackServer()) as node:
+            url = node.url
+            good, bad = await try_addresses([url, dead], made.username, made.password)
+
+    assert (good.url, good.problem) == (url, None)
+    assert good.as_text().startswith(f"working  {url} allocates after ")
+    assert bad.allocated_ms is None
+    assert bad.as_text().startswith(f"dead     {dead} does not answer. Check that it runs")
+
+
+@pytest.mark.parametrize(
+    ("url", "urls"),
+    [
+        ("turn:192.0.2.1", ["turn:192.0.2.1:3478"]),
+        ("turn:[2001:db8::1]:443", ["turn:[2001:db8::1]:443"]),
+    ],
+)
+def test_address_stands_for_itself(url: str, urls: list[str]) -> None:
+    assert list_urls(url) == urls
+
+
+def test_name_without_an_address_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ProbeFailedError, match=r"nobody\.invalid has no address: .* Check the name"):
+        list_urls("turn:nobody.invalid:3478")

@@ -64,16 +64,21 @@ def fill_audit(connection: Connection) -> None:
     connection.execute(text("INSERT INTO kept_answer VALUES ('p', 'k', 'h', 201, '{}', 's', 9)"))
 
 
+def fill_signing_keys(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO signing_key VALUES (1, 'x', 'sealed', NULL, 1, 1)"))
+
+
 FILLERS: dict[str, Callable[[Connection], None]] = {
     "0001": fill_nodes,
     "0002": fill_policy,
     "0003": fill_admins,
     "0004": lambda _: None,
     "0005": lambda _: None,
-    "0006": lambda _: None,
-    "0007": fill_groups,
-    "0008": fill_audit,
-    "0009": lambda _: None,
+    "0006": fill_signing_keys,
+    "0007": lambda _: None,
+    "0008": fill_groups,
+    "0009": fill_audit,
+    "0010": lambda _: None,
 }
 
 
@@ -182,3 +187,18 @@ def test_database_survives_a_power_cut(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+
+
+def test_what_was_deleted_does_not_stay_in_the_file(engine: Engine, tmp_path: Path) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE key (number INTEGER PRIMARY KEY, sealed TEXT)")
+        secret = "0123456789abcdef" * 16
+        connection.exec_driver_sql("INSERT INTO key VALUES (1, ?), (2, 'x')", (secret,))
+        connection.commit()
+        connection.exec_driver_sql("UPDATE key SET sealed = NULL WHERE number = 1")
+        connection.commit()
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    content = (tmp_path / "controlplane.sqlite").read_bytes()
+    assert b"CREATE TABLE key" in content
+    assert secret[:32].encode() not in content

@@ -1,5 +1,6 @@
 """The control plane's own keys: made once, kept private, never shown."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import BadInstallationError
-from controlplane.key_files import load_signing_keys, load_vault
+from controlplane.key_files import load_vault, read_former_signing_key
 from controlplane.vault import Vault
-from nodelink.contract.keys import PrivateKey
 
 VAULT = Vault(bytes(32))
 OTHER = Vault(bytes([1]) * 32)
+
+Load = Callable[[Path], object]
 
 
 @given(st.text())
@@ -50,38 +52,31 @@ def test_vault_does_not_show_its_key() -> None:
     assert "x00" not in repr(VAULT)
 
 
-def test_keys_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
-    keys, vault = load_signing_keys(tmp_path), load_vault(tmp_path)
+def test_master_key_is_made_once_and_only_for_its_owner(tmp_path: Path) -> None:
+    vault = load_vault(tmp_path)
 
-    assert load_signing_keys(tmp_path).trusted == keys.trusted
     assert load_vault(tmp_path).hash("a", "b") == vault.hash("a", "b")
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
-def test_key_that_will_sign_next_is_trusted_already(tmp_path: Path) -> None:
-    keys, following = load_signing_keys(tmp_path), PrivateKey.generate()
-    path = tmp_path / "next-signing-key.pem"
-    path.write_bytes(following.to_pem())
-    path.chmod(0o600)
-
-    assert load_signing_keys(tmp_path).trusted == (keys.current.public.x, following.public.x)
-
-
-@pytest.mark.parametrize("name", ["signing-key.pem", "next-signing-key.pem", "master-key"])
-def test_damaged_key_is_named_with_the_remedy(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "load"), [("signing-key.pem", read_former_signing_key), ("master-key", load_vault)]
+)
+def test_damaged_key_is_named_with_the_remedy(tmp_path: Path, name: str, load: Load) -> None:
     path = tmp_path / name
     path.write_bytes(b"garbage")
     path.chmod(0o600)
 
     with pytest.raises(BadInstallationError, match=f"{name} is damaged.*Restore it"):
-        (load_vault if name == "master-key" else load_signing_keys)(tmp_path)
+        load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["signing-key.pem", "master-key"])
-def test_key_that_others_can_read_is_refused(tmp_path: Path, name: str) -> None:
-    load_signing_keys(tmp_path)
-    load_vault(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "load"), [("signing-key.pem", read_former_signing_key), ("master-key", load_vault)]
+)
+def test_key_that_others_can_read_is_refused(tmp_path: Path, name: str, load: Load) -> None:
+    (tmp_path / name).write_bytes(bytes(32))
     (tmp_path / name).chmod(0o640)
 
     with pytest.raises(BadInstallationError, match="chmod 600"):
-        (load_vault if name == "master-key" else load_signing_keys)(tmp_path)
+        load(tmp_path)

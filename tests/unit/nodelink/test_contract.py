@@ -19,6 +19,7 @@ from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.enrolment import JoinToken, read_join_token, write_join_token
 from nodelink.contract.errors import ContractError, MalformedError, MisaddressedError, UnsignedError
 from nodelink.contract.keys import ALGORITHM, PrivateKey, PublicKey
+from nodelink.contract.operations import VALID_FOR_SECONDS as OPERATION_SECONDS
 from nodelink.contract.operations import Operation, open_operation
 from nodelink.contract.reports import Report
 from nodelink.contract.states import DesiredState, MailNodeState, TurnAccess, open_desired_state
@@ -33,6 +34,15 @@ STATE = MailNodeState(
 )
 DESIRED = DesiredState(
     node="mail1", revision=1, issued_at_seconds=NOW, trusted_keys=(CONTROL_KEY.public.x,), state=STATE
+)
+
+OPERATION = Operation(
+    id="o" * 10,
+    node="mail1",
+    name="remove",
+    arguments={"a": 1},
+    issued_at_seconds=NOW,
+    expires_at_seconds=NOW + OPERATION_SECONDS,
 )
 
 
@@ -133,12 +143,40 @@ def test_operation_never_passes_for_a_desired_state() -> None:
 
 
 def test_operation_is_read_back_by_its_node_only() -> None:
-    operation = Operation(id="o" * 10, node="mail1", name="remove", arguments={"a": 1}, issued_at_seconds=NOW)
-    document = sign_document(CONTROL_KEY, DocumentType.OPERATION, operation)
+    document = sign_document(CONTROL_KEY, DocumentType.OPERATION, OPERATION)
 
-    assert open_operation(document, (CONTROL_KEY.public,), "mail1") == operation
-    with pytest.raises(MisaddressedError):
-        open_operation(document, (CONTROL_KEY.public,), "mail2")
+    assert open_operation(document, (CONTROL_KEY.public,), "mail1", NOW) == OPERATION
+    with pytest.raises(MisaddressedError, match="is for mail1"):
+        open_operation(document, (CONTROL_KEY.public,), "mail2", NOW)
+
+
+@pytest.mark.parametrize(
+    ("after_seconds", "is_valid"),
+    [
+        (-CLOCK_SKEW_SECONDS - 1, False),
+        (-CLOCK_SKEW_SECONDS, True),
+        (OPERATION_SECONDS + CLOCK_SKEW_SECONDS - 1, True),
+        (OPERATION_SECONDS + CLOCK_SKEW_SECONDS, False),
+    ],
+)
+def test_operation_holds_for_its_time_and_the_skew_of_clocks(after_seconds: int, is_valid: bool) -> None:
+    document = sign_document(CONTROL_KEY, DocumentType.OPERATION, OPERATION)
+    if is_valid:
+        open_operation(document, (CONTROL_KEY.public,), "mail1", NOW + after_seconds)
+    else:
+        with pytest.raises(MisaddressedError, match="an old one"):
+            open_operation(document, (CONTROL_KEY.public,), "mail1", NOW + after_seconds)
+
+
+@pytest.mark.parametrize(("surplus", "is_valid"), [(-1, True), (0, True), (1, False)])
+def test_operation_may_not_be_valid_for_longer_than_the_contract_says(surplus: int, is_valid: bool) -> None:
+    longer = OPERATION.model_copy(update={"expires_at_seconds": NOW + OPERATION_SECONDS + surplus})
+    document = sign_document(CONTROL_KEY, DocumentType.OPERATION, longer)
+    if is_valid:
+        open_operation(document, (CONTROL_KEY.public,), "mail1", NOW)
+    else:
+        with pytest.raises(MisaddressedError, match="too long"):
+            open_operation(document, (CONTROL_KEY.public,), "mail1", NOW)
 
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=3))

@@ -40,7 +40,8 @@ def test_readme_names_the_two_commands_and_no_page_that_is_missing(readme: str) 
 
 def test_each_page_of_the_documentation_is_there_in_both_languages() -> None:
     english, persian = (
-        {path.name for path in (ROOT / "docs" / language).iterdir()} for language in ("en", "fa")
+        {path.relative_to(ROOT / "docs" / language) for path in (ROOT / "docs" / language).rglob("*.*")}
+        for language in ("en", "fa")
     )
 
     assert english == persian != set()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnnode.errors import ProbeFailedError
-from turnnode.probe.diagnosis import server_of
+from turnnode.probe.access import server_of
 from turnnode.probe.results import CallResult, Tally, Way, percentiles
 from turnnode.probe.signalling import read_message, text_of
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from turnnode.relay.counters import RelayCounters
+from turnnode.relay.memory import NoKeeper
+from turnnode.relay.ports import PortRange
 from turnnode.relay.sockets import (
     DatagramOutlet,
-    PortRange,
     RelayAddress,
     RelaySocket,
     RelaySockets,
@@ -28,6 +29,7 @@ class Ports:
             addresses=addresses,
             ports=ports,
             counters=RelayCounters(),
+            keeper=NoKeeper(),
             opened=self.watched.append,
             closed=self.watched.remove,
         )

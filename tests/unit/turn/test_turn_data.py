@@ -276,15 +276,6 @@ def test_sweep_ends_channels_and_permissions_that_are_over() -> None:
     assert client.node.counters.allocations == 1
 
 
-def test_closing_ends_everything() -> None:
-    client = bound()
-    client.node.machine.close()
-
-    assert client.node.counters.allocations == 0
-    assert client.node.ports.opened[0].is_closed
-    assert not client.node.data_path.live
-
-
 def test_data_too_large_for_an_indication_is_dropped() -> None:
     client = permitted()
 

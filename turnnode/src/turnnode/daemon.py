@@ -1,7 +1,7 @@
 """The TURN node as a daemon: read what the host says, build the parts, follow the control plane.
 
     settings ──▶ sockets ──▶ TurnServer ◀── RelayPolicy ◀── desired state ◀── NodeAgent
-                                 └── counters ──▶ report, metrics
+       calls of a former process ──┘ └── counters ──▶ report, metrics
 
 Not for: TURN itself (relay/).
 """
@@ -21,11 +21,15 @@ from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.listeners import bind_udp
 from nodelink.daemon.log import set_up_log
-from nodelink.daemon.metrics import serve_metrics
+from nodelink.daemon.metrics import open_metrics, serve_metrics
+from nodelink.daemon.succession import Succession
 from turnnode.relay.counters import RelayCounters
+from turnnode.relay.journal import Journal
+from turnnode.relay.keeping import ManagerKeeper
 from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
+from turnnode.relay.ports import PortRange
 from turnnode.relay.server import TurnServer
-from turnnode.relay.sockets import PortRange, RelayAddress
+from turnnode.relay.sockets import RelayAddress
 from turnnode.settings import TurnNodeSettings
 
 VERSION = version("turnnode")
@@ -82,9 +86,11 @@ class TurnNode:
         """Serve until the stack unwinds."""
         settings = self.settings
         agent = open_agent(settings, software_version=VERSION, apply=self.apply, read_report=self.read_report)
+        chassis.take_over()  # from here to `commit`, nobody relays
         listeners = bind_udp(chassis.manager, "turn", settings.listen_addresses, settings.port)
         for listener in listeners:
             stack.callback(listener.close)
+        directory = chassis.manager.runtime_directory
         server = TurnServer(
             listeners=listeners,
             relay_addresses=[
@@ -93,12 +99,19 @@ class TurnNode:
             ],
             policy=self.policy,
             ports=PortRange(first=settings.relay_port_min, last=settings.relay_port_max),
+            memory=None if directory is None else Journal(directory / "allocations"),
+            keeper=ManagerKeeper(chassis.manager),
         )
         self.counters = server.counters
+        metrics = open_metrics(chassis.manager, settings.metrics_port)
+        chassis.commit()
         await server.start(stack)
+        chassis.on_moved.append(server.leave)
+        await chassis.settle()
+        # Behind the server: what comes last ends first, and calls go on meanwhile.
         registry = CollectorRegistry()
         registry.register(RelayCollector(server.counters))
-        serve_metrics(stack, registry, settings.metrics_port)
+        serve_metrics(stack, registry, metrics)
         if agent is not None:
             await agent.start(stack)
 
@@ -134,7 +147,7 @@ def read_figures(counters: RelayCounters) -> dict[str, float]:
     }
 
 
-def run(settings: TurnNodeSettings) -> None:
-    """Run the daemon until it is told to stop."""
+def run(settings: TurnNodeSettings, succession: Succession | None = None) -> None:
+    """Run the daemon until it is told to stop, as the successor of one that runs if there is a succession."""
     set_up_log(settings.log_level)
-    run_daemon(TurnNode(settings).start)
+    run_daemon(TurnNode(settings).start, succession)

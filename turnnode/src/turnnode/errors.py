@@ -2,6 +2,7 @@
 
     TurnnodeError
     ├── StunFormatError     bytes are no STUN message, no ChannelData, or no value of their attribute
+    ├── JournalFormatError  a file is no journal of allocations
     ├── RequestRefusedError a request was understood and is answered with an error response
     └── ProbeFailedError    a probe's call did not come about, or was worse than asked for
 
@@ -22,6 +23,12 @@ class StunFormatError(TurnnodeError):
     """Bytes are not what RFC 8489 or RFC 8656 say; the text names no byte of them."""
 
     code: ClassVar[str] = "stun_format"
+
+
+class JournalFormatError(TurnnodeError):
+    """A file is not what the relay remembers its allocations by."""
+
+    code: ClassVar[str] = "journal_format"
 
 
 class RequestRefusedError(TurnnodeError):

@@ -4,4 +4,5 @@ It opens the same database with the same settings as the daemon, and uses the sa
 notices a change within half a second and tells the nodes. So it works while the daemon does not run, too.
 
     main ──▶ node_commands, policy_commands, admin_commands ──▶ opening, output
+        └──▶ key_commands, backup_commands ──────────────────┘
 """

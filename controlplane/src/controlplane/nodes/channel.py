@@ -1,14 +1,14 @@
 """One node's channel, from hello to its end.
 
-    hello ──▶ listen ◀─▶ reports, answers, done         until the node leaves,
-          └─▶ follow  ──▶ desired state, operations     or is told to (`end`)
+    hello ──▶ listen ◀─▶ reports, answers, done                       until the node leaves,
+          └─▶ follow  ──▶ key changes, desired state, operations      or is told to (`end`)
 
 For: one WebSocket that was admitted (door.py).
 Not for: knowing all channels (hub.py), nor for what is owed to a node (desk.py).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from secrets import token_urlsafe
@@ -24,11 +24,13 @@ from controlplane.nodes.desk import Desk
 from controlplane.rate_limit import RateLimit
 from nodelink.contract.errors import MalformedError
 from nodelink.contract.frames import (
+    MAX_KEY_CHANGES,
     Answer,
     Desired,
     Done,
     FromNode,
     Hello,
+    KeyChanges,
     OperationFrame,
     Query,
     ReportFrame,
@@ -79,6 +81,9 @@ class Channel:
     on_news: Callable[[], None]
     on_done: Callable[[Done], None]
     _sent_revision: int = field(init=False, default=0)
+    _sent_at: float = field(init=False, default=0.0)
+    _trusted: tuple[str, ...] = field(init=False, default=())
+    _sent_changes: dict[str, float] = field(init=False, default_factory=dict)
     _sent_operations: dict[str, float] = field(init=False, default_factory=dict)
     _queries: "dict[str, asyncio.Future[Answer]]" = field(init=False, default_factory=dict)
     _kicked: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -109,8 +114,10 @@ class Channel:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._await_end())
                 hello = await self._read_hello()
-                await asyncio.to_thread(self.desk.note_hello, self.node, hello.applied_revision)
-                self._sent_revision = hello.applied_revision
+                await asyncio.to_thread(
+                    self.desk.note_hello, self.node, hello.applied_revision, hello.trusted_keys
+                )
+                self._sent_revision, self._trusted = hello.applied_revision, hello.trusted_keys
                 log.info("node connected", node=self.node, software_version=hello.software_version)
                 group.create_task(self._follow())
                 await self._listen()
@@ -196,8 +203,19 @@ class Channel:
             if self._complaints.admit(self.node):
                 log.warning("node reports too often", node=self.node)
             return
+        self._compare(report)
         if await asyncio.to_thread(self.desk.note_report, self.node, report):
             self.on_news()
+
+    def _compare(self, report: Report) -> None:
+        """Send again what a node was sent some time ago and does not have, as when its disk was full."""
+        now = asyncio.get_running_loop().time()
+        if report.applied_revision != self._sent_revision and now - self._sent_at >= REPEAT_SECONDS:
+            self._sent_revision = report.applied_revision
+            self.kick()
+        if report.trusted_keys != self._trusted:
+            self._trusted = report.trusted_keys
+            self.kick()
 
     async def _receive(self) -> FromNode | None:
         """Receive a frame; `None` for one that the contract does not know, as of a newer node."""
@@ -233,21 +251,34 @@ class Channel:
 
     async def _send_errand(self) -> None:
         errand = await asyncio.to_thread(
-            self.desk.read_errand, self.node, self.public_key, self._sent_revision
+            self.desk.read_errand, self.node, self.public_key, self._sent_revision, self._trusted
         )
         if errand is None:
             raise ChannelEndedError(Ending.RETIRED)
+        now = asyncio.get_running_loop().time()
+        await self._send_key_changes(errand.key_changes, now)  # first: what comes next may need them
         if errand.document is not None:
             await self._send(Desired(document=errand.document))
-            self._sent_revision = errand.revision
+            self._sent_revision, self._sent_at = errand.revision, now
             log.info("desired state sent", node=self.node, revision=errand.revision)
-        now = asyncio.get_running_loop().time()
         sent_at = {id_: at for id_, at in self._sent_operations.items() if id_ in errand.operations}
         for id_, document in errand.operations.items():
             if now - sent_at.get(id_, -REPEAT_SECONDS) >= REPEAT_SECONDS:
                 await self._send(OperationFrame(document=document))
                 sent_at[id_] = now
         self._sent_operations = sent_at
+
+    async def _send_key_changes(self, documents: Sequence[str], now: float) -> None:
+        """Send the key changes that were not sent lately; what the node says meanwhile may be older."""
+        sent_at = {document: at for document, at in self._sent_changes.items() if document in documents}
+        due = [
+            document
+            for document in documents
+            if now - sent_at.get(document, -REPEAT_SECONDS) >= REPEAT_SECONDS
+        ]
+        for start in range(0, len(due), MAX_KEY_CHANGES):
+            await self._send(KeyChanges(documents=tuple(due[start : start + MAX_KEY_CHANGES])))
+        self._sent_changes = sent_at | dict.fromkeys(due, now)
 
     async def _send(self, frame: BaseModel) -> None:
         try:

@@ -28,6 +28,7 @@ from controlplane.policy.models import (
     Overrides,
     PolicyValues,
 )
+from controlplane.signing.keyring import read_key_rows
 from nodelink.contract.states import NodeKind, NodeState, SiblingNode
 
 
@@ -65,10 +66,11 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
     group_names = read_group_names(session)
     siblings = choose_siblings(find_mail_candidates(session))
+    trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
         gathered = _gather(node, fleet, fleet_policy, layers, siblings)
-        digest = digest_state(decide_state(gathered, facts))
+        digest = digest_state(decide_state(gathered, facts), trusted_keys)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1

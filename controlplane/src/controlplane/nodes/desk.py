@@ -5,12 +5,13 @@ Not for: frames or signatures; documents are signed here because both keys and r
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from controlplane.nodes.desired import (
+    Wanted,
     raise_revision,
     read_wanted,
     renew_revisions,
@@ -22,6 +23,8 @@ from controlplane.nodes.models import Node, NodeReport
 from controlplane.nodes.reports import keep_report, read_report
 from controlplane.operations.service import acknowledge, list_waiting, write_contract
 from controlplane.plane import Plane
+from controlplane.signing.keyring import SigningKeys, is_any_known, read_key_changes, read_signing_keys
+from controlplane.signing.service import catch_up, switch_if_acknowledged
 from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.reports import Report
 from nodelink.contract.states import MAX_REVISION, DesiredState, NodeKind
@@ -33,10 +36,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Errand:
     """What a node is owed. `document` is `None` if it has the present desired state already.
 
-    `operations` are signed documents by id.
+    `key_changes` are signed documents in their order, `operations` are signed documents by id.
     """
 
     revision: int
+    key_changes: list[str]
     document: str | None
     operations: dict[str, str]
 
@@ -54,39 +58,46 @@ class Desk:
             row = None if "\0" in node else session.get(Node, node)
             return None if row is None else row.public_key
 
-    def read_errand(self, node: str, public_key: str, sent_revision: int) -> Errand | None:
-        """Find what a node is owed that was sent `sent_revision`; `None` for no node with this key any more.
+    def read_errand(
+        self, node: str, public_key: str, sent_revision: int, trusted: Sequence[str]
+    ) -> Errand | None:
+        """Find what a node is owed that was sent `sent_revision`; `None` if no node has this key any more.
 
         The row is read before what its state is made of: so the state is at least as new as its revision, and
-        whatever is newer has a revision to come.
+        whatever is newer has a revision to come. The key changes are read last, so that they lead from the
+        keys that the node trusts to the one that has signed.
         """
-        keys = self.plane.keys
+        now_seconds = int(self.clock())
         with self.plane.sessions() as session:
             row = session.get(Node, node)
             if row is None or row.public_key != public_key:
                 return None
-            document = None
-            if row.revision != sent_revision:
-                wanted = read_wanted(session, self.plane.facts, row)
-                desired = DesiredState(
-                    node=node,
-                    revision=wanted.revision,
-                    issued_at_seconds=int(self.clock()),
-                    trusted_keys=keys.trusted,
-                    state=wanted.state,
-                )
-                document = sign_document(keys.current, DocumentType.DESIRED_STATE, desired)
-            operations = {
-                waiting.id: sign_document(keys.current, DocumentType.OPERATION, write_contract(waiting))
-                for waiting in list_waiting(session, node)
-            }
-            return Errand(row.revision, document, operations)
+            waiting = list_waiting(session, node)
+            document, operations = None, {}
+            if row.revision != sent_revision or waiting:
+                keys = read_signing_keys(session, self.plane.vault)
+                if row.revision != sent_revision:
+                    wanted = read_wanted(session, self.plane.facts, row)
+                    document = sign_state(keys, node, wanted, now_seconds)
+                operations = {
+                    each.id: sign_document(
+                        keys.current, DocumentType.OPERATION, write_contract(each, now_seconds)
+                    )
+                    for each in waiting
+                }
+            return Errand(row.revision, read_key_changes(session, trusted), document, operations)
 
-    def note_hello(self, node: str, applied_revision: int) -> None:
+    def note_hello(self, node: str, applied_revision: int, trusted: tuple[str, ...]) -> None:
         """Get ahead of a node that is ahead of the database, as after a restored backup."""
         with self.plane.sessions.begin() as session:
             row = session.get(Node, node)
-            if row is None or applied_revision <= row.revision:
+            if row is None:
+                return
+            if catch_up(session, self.plane.facts, trusted, int(self.clock())):
+                log.warning("signing key switched, because a node has seen the next one sign", node=node)
+            elif trusted and not is_any_known(session, trusted):
+                log.warning("node trusts none of our keys", node=node, remedy="enrol it anew")
+            if applied_revision <= row.revision:
                 return
             if applied_revision >= MAX_REVISION:
                 log.warning("revision of node not credible", node=node)
@@ -127,12 +138,29 @@ class Desk:
         with self.plane.sessions.begin() as session:
             return renew_turn_service(session, self.plane.facts, int(self.clock()))
 
+    def tend_signing_key(self) -> bool:
+        """See whether a rotation of the signing key can be completed; tell whether it was."""
+        with self.plane.sessions.begin() as session:
+            return switch_if_acknowledged(session, self.plane.facts, int(self.clock()))
+
     def adopt_settings(self) -> None:
         """Put settings in force that have changed since the last start, as far as they concern nodes."""
         with self.plane.sessions.begin() as session:
             begin_change(session)
             renew_turn_service(session, self.plane.facts, int(self.clock()))
             renew_revisions(session, self.plane.facts)
+
+
+def sign_state(keys: SigningKeys, node: str, wanted: Wanted, now_seconds: int) -> str:
+    """Sign what is wanted of a node, with the keys that it is to trust from then on."""
+    desired = DesiredState(
+        node=node,
+        revision=wanted.revision,
+        issued_at_seconds=now_seconds,
+        trusted_keys=keys.trusted,
+        state=wanted.state,
+    )
+    return sign_document(keys.current, DocumentType.DESIRED_STATE, desired)
 
 
 def _tell_place(report: Report) -> tuple[object, ...]:

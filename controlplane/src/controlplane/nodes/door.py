@@ -38,7 +38,7 @@ class Door:
         """
         scheme, _, assertion = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise NotSignedInError
+            raise NotSignedInError(problem="no assertion was shown")
         try:
             return assertion, read_claimed_node(assertion)
         except ContractError as error:
@@ -67,7 +67,7 @@ class Door:
         }
         self._used[checked.node] = live
         if checked.id in live:
-            raise NotSignedInError(node=checked.node, problem="the assertion was used before")
+            raise NotSignedInError(problem="the assertion was used before")
         if len(live) >= MAX_LIVE_IDS_PER_NODE:
-            raise NotSignedInError(node=checked.node, problem="the node connects too often")
+            raise NotSignedInError(problem="the node connects too often")
         live[checked.id] = checked.expires_at_seconds

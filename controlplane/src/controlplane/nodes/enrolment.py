@@ -46,6 +46,8 @@ from nodelink.contract.enrolment import JoinRequest
 from nodelink.contract.states import NodeKind
 
 SECONDS_PER_HOUR = 3600
+REMEMBERED_HOURS = 30 * 24
+"""So long after its end the log can still say of a join token whose it was."""
 PURPOSE = "join token"
 BY_JOIN_TOKEN = "join token"  # noqa: S105 - how somebody has shown who he is
 
@@ -84,7 +86,8 @@ def create_ticket(
             "used_at_seconds": None,
         }
     )
-    session.exec(delete(JoinTicket).where(col(JoinTicket.expires_at_seconds) <= author.now_seconds))
+    forgotten = author.now_seconds - REMEMBERED_HOURS * SECONDS_PER_HOUR
+    session.exec(delete(JoinTicket).where(col(JoinTicket.expires_at_seconds) <= forgotten))
     session.add(ticket)
     invited = {"kind": request.kind.value, "replace_key": request.replace_key}
     record(session, author, Action.JOIN_TOKEN_CREATE, request.name, after=invited)
@@ -105,7 +108,9 @@ def redeem_ticket(
     secret_hash = vault.hash(PURPOSE, request.join_secret)
     by_secret = select(JoinTicket).where(col(JoinTicket.secret_hash) == secret_hash)
     if session.exec(by_secret).one_or_none() is None:
-        raise JoinRefusedError(kind=request.kind)  # strangers, who guess, must not hold off changes
+        raise JoinRefusedError(
+            problem="the join token is unknown"
+        )  # strangers, who guess, must not hold off changes
     begin_change(session)
     # One statement compares and sets, so that of many who try at once exactly one gets in.
     taken = session.exec(
@@ -118,9 +123,10 @@ def redeem_ticket(
         )
         .values(used_at_seconds=now_seconds)
     )
-    if taken.rowcount != 1:
-        raise JoinRefusedError(kind=request.kind)
     ticket = session.exec(by_secret).one()
+    if taken.rowcount != 1:
+        problem = _find_fault(ticket, request.kind, now_seconds)
+        raise JoinRefusedError(node=ticket.node_name, problem=problem)
     new = NewNode(ticket.node_name, request.kind, request.public_key, ticket.key_is_replaced)
     return enrol_node(session, facts, new, Author(ticket.node_name, BY_JOIN_TOKEN, now_seconds))
 
@@ -196,6 +202,17 @@ def read_node(session: Session, name: str) -> Node:
     if node is None:
         raise UnknownNodeError(node=name)
     return node
+
+
+def _find_fault(ticket: JoinTicket, kind: NodeKind, now_seconds: int) -> str:
+    """Say why a ticket that is known does not hold."""
+    if ticket.kind != kind:
+        return f"the join token is for a {ticket.kind} node"
+    if ticket.used_at_seconds is not None:
+        return "the join token was used before, or withdrawn"
+    if ticket.expires_at_seconds <= now_seconds:
+        return "the join token has expired"
+    raise AssertionError(ticket)  # it would have been taken
 
 
 def _add_node(session: Session, facts: FleetFacts, fleet: Fleet, new: NewNode, now_seconds: int) -> Node:

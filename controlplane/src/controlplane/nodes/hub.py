@@ -36,11 +36,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class ChannelHub:
-    """The channels, by the name of their node."""
+    """The channels, by the name of their node and the address of ours that it has dialled.
+
+    A node keeps a channel to each address of the control plane's name; two of them may lead to this replica.
+    """
 
     desk: Desk
     registry: CollectorRegistry
-    _channels: dict[str, Channel] = field(init=False, default_factory=dict)
+    _channels: dict[str, dict[str, Channel]] = field(init=False, default_factory=dict)
     _expected: "dict[tuple[str, str], asyncio.Future[Done]]" = field(init=False, default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -63,17 +66,21 @@ class ChannelHub:
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def serve(self, websocket: WebSocket, node: str, public_key: str) -> None:
-        """Speak with a node that was admitted, in place of an older channel of it, until either side ends."""
+        """Speak with a node that was admitted, instead of by an older channel to the same address."""
         channel = Channel(node, public_key, websocket, self.desk, self.wake, partial(self._hear_done, node))
-        former = self._channels.get(node)
+        address = str((websocket.scope.get("server") or ("",))[0])
+        former = self._channels.get(node, {}).pop(address, None)
         if former is not None:
             former.end(Ending.REPLACED)
-        self._channels[node] = channel
+        self._channels.setdefault(node, {})[address] = channel
         try:
             await channel.run()
         finally:
-            if self._channels.get(node) is channel:
-                del self._channels[node]
+            channels = self._channels.get(node, {})
+            if channels.get(address) is channel:
+                del channels[address]
+            if not channels:
+                self._channels.pop(node, None)
 
     async def ask_node(
         self,
@@ -89,10 +96,10 @@ class ChannelHub:
             NodeRefusedError: It cannot answer that.
             NodeSilentError: It did not answer in time.
         """
-        channel = self._channels.get(node)
-        if channel is None:
+        channels = self._channels.get(node)
+        if not channels:
             raise NodeNotConnectedError(node=node)
-        return await channel.ask(name, arguments or {}, timeout_seconds)
+        return await next(reversed(channels.values())).ask(name, arguments or {}, timeout_seconds)
 
     def list_connected(self) -> frozenset[str]:
         """List the nodes that have a channel to this replica."""
@@ -123,8 +130,9 @@ class ChannelHub:
             else:
                 if count != seen:
                     seen = count
-                    for channel in self._channels.values():
-                        channel.kick()
+                    for channels in self._channels.values():
+                        for channel in channels.values():
+                            channel.kick()
             try:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
@@ -133,11 +141,12 @@ class ChannelHub:
             self._woken.clear()
 
     async def _tend(self) -> None:
-        """See from time to time whether a TURN node has gone whose address is handed out."""
+        """See from time to time whether a TURN node has gone, or whether every node has the next key."""
         while True:
             await asyncio.sleep(TEND_SECONDS)
             try:
-                if await asyncio.to_thread(self.desk.tend_turn_service):
+                is_turn_replaced = await asyncio.to_thread(self.desk.tend_turn_service)
+                if await asyncio.to_thread(self.desk.tend_signing_key) or is_turn_replaced:
                     self.wake()
             except OperationalError as error:
                 log.warning("database busy", cause=str(error.orig))

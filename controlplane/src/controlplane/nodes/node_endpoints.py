@@ -4,7 +4,6 @@ For: addresses that are part of the contract with nodes, wherever the Admin API 
 Not for: rules (enrolment.py, door.py), nor for admins (endpoints.py).
 """
 
-import structlog
 from fastapi import APIRouter, Request, WebSocket
 from fastapi.concurrency import run_in_threadpool
 
@@ -27,10 +26,12 @@ from controlplane.nodes.invitation import describe_enrolment
 from controlplane.rest.refusals import refuses
 from controlplane.settings import API_PATH
 from nodelink.contract.enrolment import Enrolment, JoinRequest
+from nodelink.daemon.complaints import Complaints
 
 router = APIRouter(prefix=API_PATH, tags=["enrolment"])
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+MAX_NAME_CHARACTERS = 63
+"""More of what somebody claims to be called is not logged."""
 
 
 @router.post("/enrolments", status_code=201)
@@ -49,14 +50,17 @@ async def open_channel(websocket: WebSocket) -> None:
     """Speak with a node, which shows who it is by an assertion; no token of an admin opens a channel."""
     door: Door = websocket.app.state.door
     hub: ChannelHub = websocket.app.state.hub
+    complaints: Complaints = websocket.app.state.complaints
+    claim: dict[str, object] = {}
     try:
         assertion, node = door.read_claim(websocket.headers.get("authorization", ""))
+        claim = {"node": node[:MAX_NAME_CHARACTERS]}
         public_key = await run_in_threadpool(hub.desk.find_key, node)
         if public_key is None:
-            raise NotSignedInError(node=node, problem="no such node")
+            raise NotSignedInError(problem="no node of this name is enrolled; it never was, or it is retired")
         door.admit(assertion, public_key)
     except ControlPlaneError as refusal:
-        log.info("channel refused", **refusal.private)
+        complaints.warning("channel refused", **claim | refusal.private)
         await websocket.send_denial_response(build_problem(refusal))
         return
     await websocket.accept()

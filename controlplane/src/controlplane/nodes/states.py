@@ -4,6 +4,7 @@ For: the one place where policy, TURN and secrets become a desired state of the 
 Not for: gathering what is known (desired.py), signing or sending (channel.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import assert_never
@@ -75,9 +76,12 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
             assert_never(node.kind)
 
 
-def digest_state(state: NodeState) -> str:
-    """Compute what tells two states apart. It reveals nothing: the secret within cannot be guessed."""
-    return sha256(state.model_dump_json().encode()).hexdigest()
+def digest_state(state: NodeState, trusted_keys: Sequence[str]) -> str:
+    """Compute what tells two states apart, and the keys that go with them.
+
+    It reveals nothing: the secret within cannot be guessed.
+    """
+    return sha256(" ".join((state.model_dump_json(), *trusted_keys)).encode()).hexdigest()
 
 
 def _decide_turn_access(node: NodeFacts, fleet: FleetFacts) -> TurnAccess | None:

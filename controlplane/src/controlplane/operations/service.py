@@ -23,7 +23,7 @@ from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.fleet import begin_change
 from controlplane.operations.models import NodeOperation, OperationName, OperationPublic, OperationState
 from controlplane.registration.tokens import give_use_back, take_use
-from nodelink.contract.operations import Operation
+from nodelink.contract.operations import VALID_FOR_SECONDS, Operation
 from nodelink.contract.states import NodeKind
 
 _ADDRESS = re.compile(r"[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]{1,255}", re.ASCII)
@@ -178,14 +178,15 @@ def describe_operation(row: NodeOperation) -> OperationPublic:
     return OperationPublic.model_validate(row, update={"state": state})
 
 
-def write_contract(row: NodeOperation) -> Operation:
-    """Put an operation that is waiting into the contract's form."""
+def write_contract(row: NodeOperation, now_seconds: int) -> Operation:
+    """Put an operation that is waiting into the contract's form, for handing it over now."""
     return Operation(
         id=row.id,
         node=row.node_name,
         name=row.name,
         arguments=json.loads(row.arguments or "{}"),
-        issued_at_seconds=row.created_at_seconds,
+        issued_at_seconds=now_seconds,
+        expires_at_seconds=now_seconds + VALID_FOR_SECONDS,
     )
 
 

@@ -12,7 +12,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,10 +27,12 @@ from nodelink.channel.node_files import REMEMBERED_OPERATIONS, NodeFileError, No
 from nodelink.channel.node_settings import NodeSettings
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import ContractError, MisaddressedError
+from nodelink.contract.key_changes import follow_key_change
 from nodelink.contract.keys import PrivateKey, PublicKey
 from nodelink.contract.operations import Operation, open_operation
 from nodelink.contract.reports import Report
 from nodelink.contract.states import DesiredState, NodeState, open_desired_state
+from nodelink.daemon.complaints import Complaints
 from nodelink.daemon.tasks import Spawn, open_task_group
 
 RESOLVE_SECONDS = 30
@@ -92,7 +94,8 @@ class NodeAgent:
     """The node's follower of the control plane.
 
     `apply` puts a state in force at once and must not fail for a valid one; `read_report` is given the
-    applied revision; `queries` and `operations` are what the node answers and does, by name.
+    applied revision; `queries` and `operations` are what the node answers and does, by name. `clock` tells
+    whether an operation has expired.
     """
 
     files: NodeFiles
@@ -104,6 +107,8 @@ class NodeAgent:
     build_tls: Callable[[], ssl.SSLContext]
     queries: Mapping[str, Answerer] = field(default_factory=dict)
     operations: Mapping[str, Executor] = field(default_factory=dict)
+    clock: Callable[[], float] = time.time
+    complaints: Complaints = field(default_factory=lambda: Complaints(log))
     applied_revision: int = field(init=False, default=0)
     connected: set[str] = field(init=False, default_factory=set)
     _trusted: tuple[PublicKey, ...] = field(init=False, default=())
@@ -122,14 +127,20 @@ class NodeAgent:
             kept = self.files.read_state()
             if kept is None:
                 return False
-            trusted = tuple(PublicKey(x) for x in kept.trusted_keys)
-            desired = open_desired_state(kept.document, trusted, self.enrolment.node)
+            self._trusted = tuple(PublicKey(x) for x in kept.trusted_keys)
+            if kept.document is None:
+                return False
+            document_keys = tuple(PublicKey(x) for x in kept.document_keys or kept.trusted_keys)
+            desired = open_desired_state(kept.document, document_keys, self.enrolment.node)
         except (NodeFileError, ContractError) as error:
             log.error("kept state not usable", problem=str(error))  # noqa: TRY400 - the text says it all
             return False
-        self._trusted = trusted
         self._put_in_force(desired)
         return True
+
+    def tell_trusted_keys(self) -> tuple[str, ...]:
+        """Tell which keys of the control plane are trusted now, the newest last."""
+        return tuple(key.x for key in self._trusted)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Keep a connection to each address of the control plane until the stack unwinds."""
@@ -137,16 +148,22 @@ class NodeAgent:
         spawn(self._follow_addresses(spawn))
 
     async def accept_state(self, document: str) -> None:
-        """Check a desired state, keep it, and put it in force; one that is not newer changes nothing.
+        """Check a desired state, keep it, and put it in force; the one in force changes nothing.
 
         Raises:
-            ContractError: It is not signed, not for this node, or cannot be read.
+            ContractError: It is not signed, not for this node, older than the one in force, or cannot be
+                read.
             OSError: It could not be kept; it is not in force either.
         """
         async with self._changing:
             desired = open_desired_state(document, self._trusted, self.enrolment.node)
-            if desired.revision <= self.applied_revision:
+            if desired.revision == self.applied_revision:
                 return
+            if desired.revision < self.applied_revision:
+                raise MisaddressedError(
+                    f"the desired state is an old one: revision {desired.revision}, "
+                    f"while {self.applied_revision} is in force"
+                )
             if desired.state.kind is not self.enrolment.kind:
                 raise MisaddressedError(f"the desired state is for a {desired.state.kind} node")
             trusted = tuple(PublicKey(x) for x in desired.trusted_keys)
@@ -155,13 +172,31 @@ class NodeAgent:
             self._trusted = trusted
             self._put_in_force(desired)
 
+    async def follow_key_changes(self, documents: Sequence[str]) -> None:
+        """Trust the keys to which a chain of key changes leads, and keep that; what was followed stays so.
+
+        Raises:
+            ContractError: A change is not signed by the newest key that is trusted, or cannot be read.
+            OSError: It could not be kept; the former keys are trusted on.
+        """
+        async with self._changing:
+            trusted = self._trusted
+            try:
+                for document in documents:
+                    trusted = follow_key_change(document, trusted)
+            finally:
+                if trusted != self._trusted:
+                    await _finish_in_thread(self.files.keep_trusted_keys, trusted)
+                    self._trusted = trusted
+                    log.info("key change followed", key_id=trusted[-1].key_id)
+
     async def carry_out(self, document: str) -> tuple[str, str | None]:
         """Carry out an operation, once; return its id and the problem that it had.
 
         Raises:
-            ContractError: It is not signed, not for this node, or cannot be read.
+            ContractError: It is not signed, not for this node, has expired, or cannot be read.
         """
-        operation = open_operation(document, self._trusted, self.enrolment.node)
+        operation = open_operation(document, self._trusted, self.enrolment.node, int(self.clock()))
         async with self._operating:  # not `_changing`: an operation that takes long holds no state up
             if operation.id not in self._done:
                 self._done[operation.id] = await self._execute(operation)
@@ -200,7 +235,9 @@ class NodeAgent:
             try:
                 addresses = await resolve_addresses(self.enrolment.url)
             except (OSError, ValueError) as error:  # the latter for what can be no name at all
-                log.warning("control plane's name not resolved", url=self.enrolment.url, problem=str(error))
+                self.complaints.warning(
+                    "control plane's name not resolved", url=self.enrolment.url, problem=str(error)
+                )
                 await asyncio.sleep(LONGEST_PAUSE_SECONDS)
                 continue
             for address in addresses - tasks.keys():
@@ -219,7 +256,9 @@ class NodeAgent:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - a supervisor: nothing in here may touch the node's work
-                log.warning("control plane not connected", problem=f"{type(error).__name__}: {error}")
+                self.complaints.warning(
+                    "control plane not connected", problem=f"{type(error).__name__}: {error}"
+                )
             failures = 0 if time.monotonic() - began_at > LONGEST_PAUSE_SECONDS else failures + 1
             longest_seconds = longest_pause_seconds(failures)
             await asyncio.sleep(random.uniform(SHORTEST_PAUSE_SECONDS, longest_seconds))  # noqa: S311 - no secret

@@ -7,7 +7,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nodelink.channel.joining import JoinError, join_fleet, read_enrolment_file
 from nodelink.channel.node_files import NodeFileError
 from nodelink.channel.node_settings import NodeSettings
 from nodelink.contract.enrolment import Enrolment, read_join_token
@@ -32,6 +31,8 @@ def add_membership_commands(app: typer.Typer, kind: NodeKind, settings: Callable
         token: Annotated[str, typer.Argument(help="The join token; `-` reads it from standard input.")],
     ) -> None:
         """Become a node of the fleet that has issued a join token. The token can be used once."""
+        from nodelink.channel.joining import JoinError, join_fleet  # noqa: PLC0415 - httpx would slow every start down
+
         read = settings()
         try:
             text = sys.stdin.read() if token == "-" else token  # noqa: S105 - a dash is no secret
@@ -44,12 +45,24 @@ def add_membership_commands(app: typer.Typer, kind: NodeKind, settings: Callable
 
     @app.command()
     def enrol(
-        file: Annotated[Path, typer.Argument(help="What `madfleet enrol` has written for this node.")],
+        file: Annotated[
+            Path, typer.Argument(help="What `madfleet enrol` has written; `-` reads it from standard input.")
+        ],
     ) -> None:
-        """Become a node of the fleet whose admin has recorded this node's key."""
+        """Become a node of the fleet whose admin has recorded this node's key.
+
+        A node that follows this control plane already is left as it is. One that has lost it, because it was
+        restored from a backup older than its key, obeys it again.
+        """
+        from nodelink.channel.joining import JoinError, read_enrolment_file  # noqa: PLC0415 - httpx would slow every start down
+
         try:
             enrolment = read_enrolment_file(file, kind)
-            settings().open_node_files().keep_enrolment(enrolment)
+            files = settings().open_node_files()
+            if files.is_following(enrolment):
+                typer.echo(f"This is node {enrolment.node} of {enrolment.url} already. Nothing has changed.")
+                return
+            files.keep_enrolment(enrolment)
         except (JoinError, NodeFileError) as error:
             _refuse(error)
         _confirm(enrolment)

@@ -7,7 +7,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from nodelink.contract.frames import (
     FromControlPlane,
     FromNode,
     Hello,
+    KeyChanges,
     OperationFrame,
     Query,
     ReportFrame,
@@ -35,6 +36,7 @@ from nodelink.contract.frames import (
 )
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.reports import Report
+from nodelink.daemon.complaints import Complaints
 
 REPORT_SECONDS = 5
 DEADLINE_SECONDS = 10
@@ -58,6 +60,7 @@ class Follower(Protocol):
     software_version: str
     applied_revision: int
     connected: set[str]
+    complaints: Complaints
 
     def build_tls(self) -> ssl.SSLContext:
         """Build the context for one connection."""
@@ -65,8 +68,14 @@ class Follower(Protocol):
     def read_report(self, revision: int, /) -> Report:
         """Tell how the node is."""
 
+    def tell_trusted_keys(self) -> tuple[str, ...]:
+        """Tell which keys of the control plane are trusted now."""
+
     async def accept_state(self, document: str) -> None:
         """Check, keep and apply a desired state."""
+
+    async def follow_key_changes(self, documents: Sequence[str], /) -> None:
+        """Trust the keys to which a chain of key changes leads."""
 
     async def carry_out(self, document: str) -> tuple[str, str | None]:
         """Carry out an operation once."""
@@ -115,7 +124,9 @@ class Connection:
     async def _follow(self, channel: ClientConnection) -> None:
         log.info("control plane connected")
         hello = Hello(
-            applied_revision=self.follower.applied_revision, software_version=self.follower.software_version
+            applied_revision=self.follower.applied_revision,
+            software_version=self.follower.software_version,
+            trusted_keys=self.follower.tell_trusted_keys(),
         )
         await _send(channel, hello)
         async with asyncio.TaskGroup() as group:
@@ -124,7 +135,7 @@ class Connection:
                 try:
                     frame = read_frame_from_control_plane(text)
                 except ContractError as error:
-                    log.warning("frame not understood", problem=str(error))
+                    self.follower.complaints.warning("frame not understood", problem=str(error))
                     continue
                 await self._act(channel, frame, group)
             # Nobody is left to hear an answer, and the next connection must not wait for one.
@@ -139,7 +150,13 @@ class Connection:
                 try:
                     await self.follower.accept_state(frame.document)
                 except (ContractError, OSError) as error:
-                    log.error("desired state refused", problem=str(error))  # noqa: TRY400 - the text says it all
+                    self._refuse("desired state refused", error)
+                await self._send_report(channel)
+            case KeyChanges():
+                try:
+                    await self.follower.follow_key_changes(frame.documents)
+                except (ContractError, OSError) as error:
+                    self._refuse("key change refused", error)
                 await self._send_report(channel)
             case OperationFrame():
                 if frame.document in self._operations:
@@ -151,10 +168,14 @@ class Connection:
             case _:
                 assert_never(frame)
 
+    def _refuse(self, event: str, error: Exception) -> None:
+        """Say in one line what was refused, and why."""
+        self.follower.complaints.error(event, node=self.follower.enrolment.node, problem=str(error))
+
     def _begin(self, group: asyncio.TaskGroup, work: Coroutine[None, None, None]) -> bool:
         if len(self._at_work) > MAX_AT_ONCE:  # the reports are one of them
             work.close()
-            log.warning("control plane asks too much at once", limit=MAX_AT_ONCE)
+            self.follower.complaints.warning("control plane asks too much at once", limit=MAX_AT_ONCE)
             return False
         task = group.create_task(work)
         self._at_work.add(task)
@@ -168,13 +189,14 @@ class Connection:
 
     async def _send_report(self, channel: ClientConnection) -> None:
         report = self.follower.read_report(self.follower.applied_revision)
-        await _send(channel, ReportFrame(report=report))
+        trusted_keys = self.follower.tell_trusted_keys()
+        await _send(channel, ReportFrame(report=report.model_copy(update={"trusted_keys": trusted_keys})))
 
     async def _operate(self, channel: ClientConnection, document: str) -> None:
         try:
             operation, problem = await self.follower.carry_out(document)
         except ContractError as error:
-            log.error("operation refused", problem=str(error))  # noqa: TRY400 - the text says it all
+            self._refuse("operation refused", error)
             return
         except Exception:
             log.exception("operation failed")  # it is not acknowledged, so it will come again

@@ -4,6 +4,7 @@ For: the commands `join` and `enrol` of a node.
 """
 
 import asyncio
+import sys
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from nodelink.contract.enrolment import Enrolment, JoinRequest, JoinToken
 from nodelink.contract.states import NodeKind
 
 DEADLINE_SECONDS = 20
+STANDARD_INPUT = Path("-")
 
 
 class JoinError(Exception):
@@ -34,13 +36,14 @@ def join_fleet(files: NodeFiles, kind: NodeKind, token: JoinToken, ca_file: Path
 
 
 def read_enrolment_file(path: Path, kind: NodeKind) -> Enrolment:
-    """Read an enrolment that the control plane's admin command has written.
+    """Read an enrolment that the control plane's admin command has written; `-` is standard input.
 
     Raises:
         JoinError: The file cannot be read, or is for another kind of node.
     """
     try:
-        enrolment = Enrolment.model_validate_json(path.read_bytes())
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+        enrolment = Enrolment.model_validate_json(content)
     except (OSError, ValidationError) as error:
         raise JoinError(f"{path} holds no enrolment. Write it with `madfleet enrol`.") from error
     if enrolment.kind is not kind:

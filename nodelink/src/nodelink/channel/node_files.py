@@ -2,7 +2,7 @@
 
     node-key.pem         its identity, made here, never sent
     enrolment.json       who it is, and whom it obeys
-    desired-state.json   the last signed desired state, with the keys that are trusted since
+    desired-state.json   the last signed desired state, and the keys of the control plane that are trusted now
     operations.json      the ids of operations that were carried out lately
 
 For: agent and commands of a node. All of it is root's own, and survives a power cut.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nodelink.channel.files import make_private_directory, read_if_there, write_durably
 from nodelink.contract.enrolment import Enrolment
@@ -31,12 +31,17 @@ class NodeFileError(HostError):
 
 
 class KeptState(BaseModel):
-    """The last desired state as it was signed. `trusted_keys` are in force since then."""
+    """The last desired state as it was signed; `document` is `None` before the first.
+
+    `trusted_keys` are those in force now, the newest last. `document_keys` opened the document; they are
+    empty where those are the same, as no key change came after it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    trusted_keys: tuple[str, ...]
-    document: str
+    trusted_keys: tuple[str, ...] = Field(min_length=1)
+    document_keys: tuple[str, ...] = ()
+    document: str | None
 
 
 class KeptOperations(BaseModel):
@@ -84,15 +89,45 @@ class NodeFiles:
         (self.directory / "desired-state.json").unlink(missing_ok=True)
         self._write("enrolment.json", enrolment)
 
+    def is_following(self, offer: Enrolment) -> bool:
+        """Tell whether the node follows the control plane of an offer already, with a key that it still has.
+
+        Raises:
+            NodeFileError: The enrolment that was kept is damaged.
+        """
+        enrolment = self.read_enrolment()
+        if enrolment is None or enrolment.model_copy(update={"trusted_keys": offer.trusted_keys}) != offer:
+            return False
+        try:
+            kept = self.read_state()
+        except NodeFileError:
+            kept = None
+        trusted = enrolment.trusted_keys if kept is None else kept.trusted_keys
+        return not set(trusted).isdisjoint(offer.trusted_keys)
+
     def read_state(self) -> KeptState | None:
         """Read the last desired state; `None` before the first. Raises: NodeFileError."""
         return self._read("desired-state.json", KeptState, "Remove it; the control plane will send it again.")
 
     def keep_state(self, document: str, trusted: tuple[PublicKey, ...]) -> None:
-        """Keep a desired state that was checked."""
+        """Keep a desired state that was checked, and the keys that it trusts."""
         self._write(
             "desired-state.json", KeptState(document=document, trusted_keys=tuple(key.x for key in trusted))
         )
+
+    def keep_trusted_keys(self, trusted: tuple[PublicKey, ...]) -> None:
+        """Keep which keys are trusted from now on, beside the desired state."""
+        try:
+            kept = self.read_state()
+        except NodeFileError:
+            kept = None  # the state is lost anyway, and will be sent again; the keys must not be
+        keys = tuple(key.x for key in trusted)
+        if kept is None:
+            changed = KeptState(document=None, trusted_keys=keys)
+        else:
+            document_keys = kept.document_keys or kept.trusted_keys
+            changed = kept.model_copy(update={"trusted_keys": keys, "document_keys": document_keys})
+        self._write("desired-state.json", changed)
 
     def read_operations(self) -> dict[str, str | None]:
         """Read which operations were carried out. Raises: NodeFileError."""

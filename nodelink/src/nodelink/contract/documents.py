@@ -1,12 +1,14 @@
 """Signed documents: the only thing that a node acts on.
 
-For: signing and opening desired states and operations as JWS (RFC 7515) in the compact form.
+For: signing and opening desired states, operations and key changes as JWS (RFC 7515) in the compact form.
 Not for: what stands in them (states.py), nor for keeping them (channel/files.py).
 
 The header's `typ` says what a document is, so that one can never pass for another.
 """
 
+from base64 import urlsafe_b64decode
 from enum import StrEnum
+from json import loads
 from typing import TypeVar
 
 from joserfc import jws
@@ -26,6 +28,7 @@ class DocumentType(StrEnum):
 
     DESIRED_STATE = "madfleet-desired-state+jws"
     OPERATION = "madfleet-operation+jws"
+    KEY_CHANGE = "madfleet-key-change+jws"
 
 
 def sign_document(key: PrivateKey, document_type: DocumentType, content: BaseModel) -> str:
@@ -40,7 +43,7 @@ def open_document(
     """Check a document's signature and read it.
 
     Raises:
-        UnsignedError: None of the trusted keys has signed it.
+        UnsignedError: None of the trusted keys has signed it, or it was altered since.
         MisaddressedError: It is a document of another type.
         MalformedError: It is signed, but its content is not what the contract says.
     """
@@ -49,7 +52,7 @@ def open_document(
     try:
         opened = jws.deserialize_compact(document, key_set(trusted), algorithms=[ALGORITHM])
     except (JoseError, ValueError, TypeError) as error:
-        raise UnsignedError("the document is not signed by a key of the control plane") from error
+        raise UnsignedError(_explain(document, trusted)) from error
     if opened.headers().get("typ") != document_type.value:
         raise MisaddressedError(f"this is no {document_type.value}")
     try:
@@ -57,3 +60,16 @@ def open_document(
     except ValidationError as error:
         fields = ", ".join(str(problem["loc"][-1]) for problem in error.errors()[:3] if problem["loc"])
         raise MalformedError(f"the document cannot be read: {fields or 'no JSON object'}") from error
+
+
+def _explain(document: str, trusted: tuple[PublicKey, ...]) -> str:
+    """Say why a signature does not hold, by the key that the document names; nothing else rests on that."""
+    header = document.partition(".")[0]
+    try:
+        fields = loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    except (ValueError, RecursionError):
+        return "this is no signed document"
+    key_id = fields.get("kid") if isinstance(fields, dict) else None
+    if key_id in {key.key_id for key in trusted}:
+        return "the document was altered: its signature does not hold"
+    return "the document is signed by a key that is not trusted here"

@@ -2,7 +2,8 @@
 
 How a conversation goes, after the WebSocket was opened with an assertion:
 
-    node ──▶ hello(applied_revision)
+    node ──▶ hello(applied_revision, trusted_keys)
+         ◀── key_changes(documents)     those that lead from the keys of the node to the present one
          ◀── desired(document)          at once if the node is behind, later at each change
          ──▶ report                     after applying, and every few seconds
          ◀── operation(document)        again and again until it is acknowledged
@@ -23,6 +24,10 @@ from nodelink.contract.states import MAX_REVISION
 
 MAX_FRAME_BYTES = 5 << 20
 MAX_PROBLEM_CHARACTERS = 1000
+MAX_KEY_CHANGES = 64
+"""So many travel in one frame; more of them follow in the next one."""
+
+ShortText = Annotated[str, Field(max_length=64)]
 
 
 class Frame(BaseModel):
@@ -32,11 +37,12 @@ class Frame(BaseModel):
 
 
 class Hello(Frame):
-    """The node's first words."""
+    """The node's first words. `trusted_keys` are public keys, the newest last; older nodes name none."""
 
     type: Literal["hello"] = "hello"
     applied_revision: int = Field(ge=0, le=MAX_REVISION)
     software_version: str = Field(max_length=64)
+    trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)
 
 
 class ReportFrame(Frame):
@@ -70,6 +76,13 @@ class Desired(Frame):
     document: str
 
 
+class KeyChanges(Frame):
+    """Signed key changes, in their order."""
+
+    type: Literal["key_changes"] = "key_changes"
+    documents: tuple[str, ...] = Field(min_length=1, max_length=MAX_KEY_CHANGES)
+
+
 class OperationFrame(Frame):
     """A signed operation."""
 
@@ -87,7 +100,7 @@ class Query(Frame):
 
 
 FromNode = Annotated[Hello | ReportFrame | Answer | Done, Field(discriminator="type")]
-FromControlPlane = Annotated[Desired | OperationFrame | Query, Field(discriminator="type")]
+FromControlPlane = Annotated[Desired | KeyChanges | OperationFrame | Query, Field(discriminator="type")]
 
 FrameT = TypeVar("FrameT")
 

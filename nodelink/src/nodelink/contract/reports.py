@@ -30,7 +30,8 @@ class Report(BaseModel):
     `overrides` names the settings that the node's own admin has changed, and that the control plane does not
     rule until they are cleared; `problems` are sentences for an operator, empty for a healthy node; `figures`
     are gauges and counters by name, for example `accounts` or `allocations`. `places` is what mail nodes say,
-    and neither TURN nodes nor mail nodes of an older version.
+    and neither TURN nodes nor mail nodes of an older version. `trusted_keys` are those of the control plane
+    that the node accepts, the newest last; the channel adds them, and those of an older version did not.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -49,3 +50,4 @@ class Report(BaseModel):
     problems: tuple[Sentence, ...] = Field(max_length=64)
     figures: dict[ShortText, float] = Field(max_length=256)
     places: MailPlaces | None = None
+    trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)

@@ -6,6 +6,7 @@ For: `run_daemon`, which ends the process with the sentence and exit code 2.
     ├── BadSettingsError    a setting is wrong               (settings.py)
     ├── ListenError         a port is taken or not permitted (listeners.py)
     ├── CertificateError    a certificate cannot be used     (tls.py)
+    ├── BadOriginError      port 80 cannot lead to our host  (plain_http.py)
     └── NodeFileError       a file of the node is damaged    (channel/node_files.py)
 """
 

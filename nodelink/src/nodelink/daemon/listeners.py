@@ -48,8 +48,11 @@ def _open(
             manager.keep(name, [kept])
         kept.setblocking(False)  # noqa: FBT003 - the library's signature
         opened.append(kept)
-    for unwanted in inherited.values():
-        unwanted.close()
+    if inherited:  # addresses that nobody listens on any more: kept, they would take what nobody serves
+        for unwanted in inherited.values():
+            unwanted.close()
+        manager.let_go(name)
+        manager.keep(name, opened)
     return opened
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificate
 
 from nodelink.daemon.errors import HostError
 from nodelink.daemon.tasks import open_task_group
@@ -98,13 +98,31 @@ def read_spki_pin(certificate: Path) -> str:
     Raises:
         CertificateError: The file holds no certificate.
     """
-    try:
-        return pin_of(load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER))
-    except (OSError, ValueError) as error:
-        raise CertificateError(f"{certificate} holds no certificate in PEM form.") from error
+    return _pin(_read_leaf(certificate))
+
+
+def read_self_signed_pin(certificate: Path) -> str | None:
+    """Compute the pin of a certificate that only its own key vouches for; `None` for that of an authority.
+
+    Raises:
+        CertificateError: The file holds no certificate.
+    """
+    leaf = _read_leaf(certificate)
+    return _pin(leaf) if leaf.issuer == leaf.subject else None
 
 
 def pin_of(certificate_der: bytes) -> str:
     """Compute the SHA-256 of a certificate's public key. Raises: ValueError."""
-    key = load_der_x509_certificate(certificate_der).public_key()
-    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return _pin(load_der_x509_certificate(certificate_der))
+
+
+def _read_leaf(file: Path) -> Certificate:
+    try:
+        return load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"{file} holds no certificate in PEM form.") from error
+
+
+def _pin(leaf: Certificate) -> str:
+    key = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return sha256(key).hexdigest()

@@ -7,7 +7,9 @@ import typer
 
 from nodelink.channel.commands import add_membership_commands
 from nodelink.contract.states import NodeKind
-from nodelink.daemon.settings import read_settings_or_exit
+from nodelink.daemon.handover_wire import HandoverError
+from nodelink.daemon.settings import read_settings_or_exit, refuse_configuration
+from nodelink.daemon.succession import fork_successor
 from turnnode.daemon import run
 from turnnode.probe.command import probe
 from turnnode.settings import TurnNodeSettings
@@ -33,6 +35,18 @@ def serve(
     read = read_settings_or_exit(TurnNodeSettings, settings)
     if not check:
         run(read)
+
+
+@app.command("take-over")
+def take_over(
+    settings: Annotated[Path | None, typer.Option(help="File of NAME=value lines.")] = None,
+) -> None:
+    """Run the TURN node in place of the one that runs, with all its calls. `systemctl reload` does this."""
+    try:
+        succession = fork_successor()
+    except HandoverError as error:
+        refuse_configuration(str(error))
+    run(read_settings_or_exit(TurnNodeSettings, settings), succession)
 
 
 app.command()(probe)

@@ -12,8 +12,6 @@ ICE asks no server but the TURN node that is named: aiortc's own default, a publ
 import asyncio
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
-from enum import StrEnum
 from struct import Struct
 from typing import Final
 
@@ -30,36 +28,12 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 
 from turnnode.errors import ProbeFailedError
+from turnnode.probe.access import IcePolicy, Load, TurnAccess
 from turnnode.probe.results import Tally
 
 DATA_BYTES: Final = 160  # about a voice packet
 SETTLE_SECONDS: Final = 1.0
 _HEAD = Struct("!Qd")
-
-
-class IcePolicy(StrEnum):
-    """Which ways a call may take."""
-
-    ALL = "all"
-    RELAY = "relay"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnAccess:
-    """How to use the TURN node; `url` as apps get it: `turn:HOST:PORT`."""
-
-    url: str
-    username: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What a call carries, and how long it may take to come about."""
-
-    seconds: float = 5
-    packets_per_second: int = 50
-    connect_deadline_seconds: float = 20
 
 
 class CallSide:

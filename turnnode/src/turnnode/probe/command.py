@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import time
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +17,8 @@ from typing import Annotated
 import typer
 
 from turnnode.errors import ProbeFailedError
-from turnnode.probe.call import IcePolicy, Load, TurnAccess
-from turnnode.probe.diagnosis import server_of
+from turnnode.probe.access import IcePolicy, Load, TurnAccess, server_of
 from turnnode.probe.results import CallResult
-from turnnode.probe.sides import be_called, call, call_oneself
-from turnnode.probe.signalling import open_standard_wire
 from turnnode.relay.credentials import password_of
 
 EXIT_FAILED = 1
@@ -55,7 +53,10 @@ def probe(  # noqa: PLR0913, PLR0917 - each is an option of the command
     max_loss_percent: Annotated[float, typer.Option(min=0, max=100, help="More than that fails.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,  # noqa: FBT002 - a switch
 ) -> None:
-    """Make a test call through a TURN node and print connect time, round trips and loss."""
+    """Make a test call through a TURN node and print connect time, round trips and loss.
+
+    A name of several addresses is tried at each of them first: one line says which works and which is dead.
+    """
     load = Load(
         seconds=seconds, packets_per_second=packets_per_second, connect_deadline_seconds=deadline_seconds
     )
@@ -64,6 +65,9 @@ def probe(  # noqa: PLR0913, PLR0917 - each is an option of the command
     try:
         server_of(url)
         access = read_access(url, username, password, secret_file)
+        is_whole = True
+        if role is Role.BOTH:
+            access, is_whole = choose_address(access, as_json=as_json)
         result = asyncio.run(_play(role, access, policy, load))
     except ProbeFailedError as error:
         typer.echo(str(error), err=True)
@@ -78,6 +82,34 @@ def probe(  # noqa: PLR0913, PLR0917 - each is an option of the command
             err=True,
         )
         raise typer.Exit(EXIT_FAILED)
+    if not is_whole:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def choose_address(access: TurnAccess, *, as_json: bool) -> tuple[TurnAccess, bool]:
+    """Try each address of a name that has several, and print what each did.
+
+    Returns:
+        Access by an address that works, for the call, and whether all addresses work.
+
+    Raises:
+        ProbeFailedError: None works over IPv4, by which the call goes.
+    """
+    from turnnode.probe.addresses import list_urls, try_addresses  # noqa: PLC0415 - aioice: only who asks waits
+
+    urls = list_urls(access.url)
+    if len(urls) == 1:
+        return access, True
+    results = asyncio.run(try_addresses(urls, access.username, access.password))
+    if as_json:
+        typer.echo(json.dumps({"type": "addresses", "addresses": [each.as_json() for each in results]}))
+    else:
+        typer.echo("\n".join(each.as_text() for each in results))
+    working = [each.url for each in results if each.problem is None]
+    for_call = [url for url in working if "[" not in url]  # aiortc takes no IPv6 address of a TURN node
+    if not for_call:
+        raise ProbeFailedError(f"No IPv4 address of {access.url} works. Look at its nodes.")
+    return replace(access, url=for_call[0]), len(working) == len(urls)
 
 
 def read_access(url: str, username: str, password: str, secret_file: Path | None) -> TurnAccess:
@@ -100,6 +132,9 @@ def read_access(url: str, username: str, password: str, secret_file: Path | None
 
 async def _play(role: Role, access: TurnAccess, policy: IcePolicy, load: Load) -> CallResult | None:
     """Be one side or both; the callee has no result of its own, the caller's has all."""
+    from turnnode.probe.sides import be_called, call, call_oneself  # noqa: PLC0415 - aiortc: only who calls waits
+    from turnnode.probe.signalling import open_standard_wire  # noqa: PLC0415 - goes with it
+
     if role is Role.BOTH:
         return await call_oneself(access, policy, load)
     wire = await open_standard_wire()

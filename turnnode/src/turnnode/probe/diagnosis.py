@@ -9,10 +9,8 @@ from typing import Final
 
 import aioice
 from aioice.turn import create_turn_endpoint
-from aiortc.rtcicetransport import parse_stun_turn_uri
 
-from turnnode.errors import ProbeFailedError
-from turnnode.probe.call import TurnAccess
+from turnnode.probe.access import TurnAccess, server_of
 
 ANSWER_SECONDS: Final = 5
 
@@ -26,6 +24,14 @@ _REMEDIES: Final = {
 
 async def find_fault(access: TurnAccess) -> str:
     """Return a sentence that names what is wrong and the remedy."""
+    return await allocate_or_explain(access) or (
+        f"{access.url} relays, but the two sides did not connect through it. Check that its relay ports are "
+        "open for UDP, and that peer_allow covers peers that are not globally routable."
+    )
+
+
+async def allocate_or_explain(access: TurnAccess) -> str | None:
+    """Ask for an allocation and give it back; return why there is none, and the remedy."""
     server = server_of(access.url)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -43,22 +49,4 @@ async def find_fault(access: TurnAccess) -> str:
     except OSError as error:
         return f"{access.url} cannot be reached: {error}. Check address and routes."
     transport.close()
-    return (
-        f"{access.url} relays, but the two sides did not connect through it. Check that its relay ports are "
-        "open for UDP, and that peer_allow covers peers that are not globally routable."
-    )
-
-
-def server_of(url: str) -> tuple[str, int]:
-    """Return host and port of a TURN URL.
-
-    Raises:
-        ProbeFailedError: It is no URL of a TURN node over UDP.
-    """
-    try:
-        parsed = parse_stun_turn_uri(url)
-    except ValueError as error:
-        raise ProbeFailedError(f"{url} is no TURN address. Write turn:HOST:PORT.") from error
-    if parsed["scheme"] != "turn" or parsed["transport"] != "udp":
-        raise ProbeFailedError(f"{url} is not TURN over UDP. Write turn:HOST:PORT.")
-    return str(parsed["host"]), int(parsed["port"])
+    return None

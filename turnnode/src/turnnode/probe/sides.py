@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from turnnode.errors import ProbeFailedError
-from turnnode.probe.call import CallSide, IcePolicy, Load, TurnAccess
+from turnnode.probe.access import IcePolicy, Load, TurnAccess
+from turnnode.probe.call import CallSide
 from turnnode.probe.diagnosis import find_fault
 from turnnode.probe.results import CallResult, JsonObject, Tally, Way, percentiles
 from turnnode.probe.signalling import QueueWire, Wire, text_of

@@ -19,6 +19,7 @@ from turnnode.relay.authentication import authenticate, challenge_of
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
 from turnnode.relay.limiter import ReplyLimiter
+from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.nonce import FiveTuple, NonceMint
 from turnnode.relay.peer_policy import OwnAddresses, PeerPolicy
 from turnnode.relay.policy import RelayPolicyHolder
@@ -65,6 +66,7 @@ class TurnMachine:
         data_path: Told of each bound channel.
         nonce_key: Random octets that nobody else knows.
         counters: Counts what happens.
+        memory: Remembers what clients hold, for the next process.
         calendar: Tells Unix seconds. Credentials end by it, and nothing else: whatever the machine times
             itself goes by the `now` of its methods, so that no step of the calendar ends a call.
     """
@@ -78,6 +80,7 @@ class TurnMachine:
         data_path: DataPath,
         nonce_key: bytes,
         counters: RelayCounters,
+        memory: AllocationMemory,
         calendar: Callable[[], float],
     ) -> None:
         self._policy = policy
@@ -87,7 +90,7 @@ class TurnMachine:
         self._counters = counters
         self._calendar = calendar
         self._limiter = ReplyLimiter()
-        self._table = AllocationTable(data_path, counters)
+        self._table = AllocationTable(data_path, counters, memory)
         self._peers = self._peer_policy()
 
     def from_client(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
@@ -122,9 +125,13 @@ class TurnMachine:
         self._peers = self._peer_policy()
         self._table.end_forbidden(self._peers)
 
-    def close(self) -> None:
-        """End all allocations."""
-        self._table.clear()
+    def adopt(self, allocation: Allocation) -> None:
+        """Take over an allocation of a former process. Apply the policy after all of them."""
+        self._table.adopt(allocation)
+
+    def list_allocations(self) -> list[Allocation]:
+        """List what clients hold now."""
+        return list(self._table.by_relay.values())
 
     def _peer_policy(self) -> PeerPolicy:
         policy = self._policy.current
@@ -227,7 +234,7 @@ class TurnMachine:
                 case Method.REFRESH:
                     return refresh(request, self._table)
                 case Method.CREATE_PERMISSION:
-                    return create_permission(request)
+                    return create_permission(request, self._table)
                 case _:
                     return bind_channel(request, self._table)
         except StunFormatError as error:

@@ -128,10 +128,11 @@ def refresh(request: Request, table: AllocationTable) -> Attributes:
     allocation.expires_at = request.now + lifetime_seconds
     for channel in allocation.channels.values():
         table.announce(allocation, channel)
+    table.remember(allocation)
     return ((AttributeType.LIFETIME, encode_lifetime(lifetime_seconds)),)
 
 
-def create_permission(request: Request) -> Attributes:
+def create_permission(request: Request, table: AllocationTable) -> Attributes:
     """Install or refresh the permissions for all hosts that a request names, or for none.
 
     Raises:
@@ -150,6 +151,7 @@ def create_permission(request: Request) -> Attributes:
     _check_permissions(request, allocation, hosts)
     for host in hosts:
         allocation.permit(host, request.now)
+    table.remember(allocation)
     return ()
 
 
@@ -184,6 +186,7 @@ def bind_channel(request: Request, table: AllocationTable) -> Attributes:
     _check_permissions(request, allocation, {peer[0]})
     allocation.permit(peer[0], request.now)
     table.announce(allocation, allocation.bind(number, peer, request.now))
+    table.remember(allocation)
     return ()
 
 

@@ -3,6 +3,8 @@
     listening sockets ──▶ machine ──▶ relay sockets        (and back, and across)
                  clock ──▶    ▲ policy changes, a sweep each second
 
+    built: takes over the calls of a former process ─▶ start: reads ─▶ leave: reads no more, and ends no call
+
 For: the daemon, which binds the listening sockets and hands them in.
 Not for: settings, the channel to the control plane, or deciding anything.
 """
@@ -15,16 +17,19 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from turnnode.relay.adoption import adopt_allocations
 from turnnode.relay.allocation import Side
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath, UserspaceDataPath
+from turnnode.relay.journal_format import NONCE_KEY_BYTES
 from turnnode.relay.machine import TurnMachine
+from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKeeper
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import RelayPolicyHolder
+from turnnode.relay.ports import PortRange
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     DatagramOutlet,
-    PortRange,
     RelayAddress,
     RelaySocket,
     RelaySockets,
@@ -33,7 +38,6 @@ from turnnode.relay.sockets import (
 )
 
 SWEEP_SECONDS = 1
-NONCE_KEY_BYTES = 32
 
 
 class TurnServer:
@@ -46,6 +50,7 @@ class TurnServer:
         policy: What may be decided; replaced, it holds at once.
         ports: The ports to relay from.
         data_path: Told of each bound channel.
+        memory, keeper: Remember calls and keep their sockets for the next process.
         clock: Seconds that only grow: all lifetimes but those of credentials.
         calendar: Unix seconds, which may step: credentials end by them.
         sweep_seconds: How often what is over is swept away.
@@ -59,59 +64,100 @@ class TurnServer:
         policy: RelayPolicyHolder,
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
+        memory: AllocationMemory | None = None,
+        keeper: SocketKeeper | None = None,
         clock: Callable[[], float] = time.monotonic,
         calendar: Callable[[], float] = time.time,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self.counters = RelayCounters()
-        self._listeners = tuple(listeners)
         self._policy = policy
+        self._memory = memory or NoMemory()
         self._clock = clock
         self._sweep_seconds = sweep_seconds
+        self._is_reading = False
+        self._sweep_task: asyncio.Task[None] | None = None
         own_hosts = {host for address in relay_addresses for host in (address.bound, address.published)}
+        self._listeners = tuple(
+            (listener, Side(address_of(listener), DatagramOutlet(listener, self.counters)))
+            for listener in listeners
+        )
+        self._ports = RelaySockets(
+            addresses=relay_addresses,
+            ports=ports or PortRange(),
+            counters=self.counters,
+            keeper=keeper or NoKeeper(),
+            opened=self._watch_relay,
+            closed=self._unwatch,
+        )
+        recollection = self._memory.recall()
+        self._nonce_key = recollection.nonce_key or os.urandom(NONCE_KEY_BYTES)
         self._machine = TurnMachine(
             policy=policy,
-            ports=RelaySockets(
-                addresses=relay_addresses,
-                ports=ports or PortRange(),
-                counters=self.counters,
-                opened=self._watch_relay,
-                closed=self._unwatch,
-            ),
+            ports=self._ports,
             own=OwnAddresses(
-                listeners=frozenset(map(address_of, self._listeners)), relay_hosts=frozenset(own_hosts)
+                listeners=frozenset(side.address for _, side in self._listeners),
+                relay_hosts=frozenset(own_hosts),
             ),
             data_path=data_path or UserspaceDataPath(),
-            nonce_key=os.urandom(NONCE_KEY_BYTES),
+            nonce_key=self._nonce_key,
             counters=self.counters,
+            memory=self._memory,
             calendar=calendar,
+        )
+        adopt_allocations(
+            recollection.allocations.values(),
+            sides={side.address: side for _, side in self._listeners},
+            ports=self._ports,
+            machine=self._machine,
+            now=clock(),
         )
 
     async def start(self, stack: AsyncExitStack) -> None:
-        """Serve until `stack` unwinds; then all allocations end."""
+        """Serve until `stack` unwinds; the allocations are then left to the next process."""
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        stack.callback(self._machine.close)
+        self._memory.begin(self._nonce_key, self._machine.list_allocations())
+        self._machine.apply_policy()
+        stack.callback(self._memory.close)
+        stack.callback(self._ports.leave)
         stack.callback(self._policy.watch(self._machine.apply_policy))
-        loop = asyncio.get_running_loop()
-        for listener in self._listeners:
-            self._watch_listener(listener)
-            stack.callback(loop.remove_reader, listener)
-        sweep = group.create_task(self._sweep())
-        stack.callback(sweep.cancel)
+        self._is_reading = True
+        for listener, side in self._listeners:
+            self._watch_listener(listener, side)
+        for relay in self._ports.live:
+            self._watch_relay(relay)
+        self._sweep_task = group.create_task(self._sweep())
+        stack.callback(self.leave)
 
-    def _watch_listener(self, listener: socket.socket) -> None:
+    def leave(self) -> None:
+        """Read from no socket any more, at once: another process does."""
+        if not self._is_reading:
+            return
+        self._is_reading = False
+        loop = asyncio.get_running_loop()
+        for listener, _ in self._listeners:
+            loop.remove_reader(listener)
+        for relay in self._ports.live:
+            loop.remove_reader(relay.socket)
+        if self._sweep_task is not None:
+            self._sweep_task.cancel()
+
+    def _watch_listener(self, listener: socket.socket, side: Side) -> None:
         listener.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LISTENER_BUFFER_BYTES)
-        side = Side(address_of(listener), DatagramOutlet(listener, self.counters))
         reader = build_reader(listener, partial(self._machine.from_client, side), self._clock)
         asyncio.get_running_loop().add_reader(listener, reader)
 
     def _watch_relay(self, relay: RelaySocket) -> None:
-        reader = build_reader(relay.socket, partial(self._machine.from_peer, relay.published), self._clock)
-        asyncio.get_running_loop().add_reader(relay.socket, reader)
+        if self._is_reading:
+            reader = build_reader(
+                relay.socket, partial(self._machine.from_peer, relay.published), self._clock
+            )
+            asyncio.get_running_loop().add_reader(relay.socket, reader)
 
     def _unwatch(self, relay: RelaySocket) -> None:
-        asyncio.get_running_loop().remove_reader(relay.socket)
+        if self._is_reading:
+            asyncio.get_running_loop().remove_reader(relay.socket)
 
     async def _sweep(self) -> None:
         while True:

@@ -7,7 +7,6 @@ Reading straight from a socket that became readable, many datagrams at a time, c
 datagram transport (7 % of the whole packet when loaded), and needs the time only once.
 """
 
-import random
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Final
 
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.machine import Send
+from turnnode.relay.memory import SocketKeeper
+from turnnode.relay.ports import PortPool, PortRange
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
 
 MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what fills the buffer may be cut, and is dropped
@@ -35,23 +36,6 @@ class RelayAddress:
     published: str
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """The ports to relay from, both ends included."""
-
-    first: int = 49_152
-    last: int = 65_535
-
-    def __post_init__(self) -> None:
-        """Refuse a range that is empty or reaches into the ports of services.
-
-        Raises:
-            ValueError: It does.
-        """
-        if not 1024 <= self.first <= self.last <= 65_535:
-            raise ValueError(f"a range of relay ports goes upwards from 1024 to 65535 at most: {self}")
-
-
 class DatagramOutlet:
     """Sends from one socket; what the system does not take at once is lost, as datagrams are."""
 
@@ -68,7 +52,7 @@ class DatagramOutlet:
 
 
 class RelaySocket(DatagramOutlet):
-    """An open relay port."""
+    """An open relay port; `name` is what the keeper calls it, if it is kept."""
 
     def __init__(
         self,
@@ -76,9 +60,11 @@ class RelaySocket(DatagramOutlet):
         published_host: str,
         counters: RelayCounters,
         closed: Callable[["RelaySocket"], None],
+        name: str | None,
     ) -> None:
         super().__init__(sock, counters)
         self.socket = sock
+        self.name = name
         self.bound: Address = address_of(sock)
         self.published: Address = (published_host, self.bound[1])
         self._closed = closed
@@ -92,32 +78,44 @@ class RelaySocket(DatagramOutlet):
 class RelaySockets:
     """Opens relay ports, on the first address of a family that has one free, in an order nobody can guess.
 
+    Those of a former process are claimed one by one before the first is opened; see adoption.py.
+
     Args:
         addresses: Where to relay from.
         ports: The ports to use.
         counters: Counts what could not be sent.
+        keeper: Keeps the sockets beyond this process.
         opened, closed: Called with each socket after it opens and before it closes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part that a test replaces
         self,
         *,
         addresses: Sequence[RelayAddress],
         ports: PortRange,
         counters: RelayCounters,
+        keeper: SocketKeeper,
         opened: Callable[[RelaySocket], None],
         closed: Callable[[RelaySocket], None],
     ) -> None:
         self._addresses = tuple(addresses)
         self._counters = counters
+        self._keeper = keeper
         self._opened = opened
         self._closed = closed
-        self._chance = random.SystemRandom()
-        self._free: dict[str, list[int]] = {}
+        self._live: set[RelaySocket] = set()
+        self._unclaimed: dict[Address, RelaySocket] = {}
+        self._unfit: list[tuple[str, socket.socket]] = []
+        self._sort_inherited(ports)
+        self._pools: dict[str, PortPool] = {}
         for address in self._addresses:
-            free = list(range(ports.first, ports.last + 1))
-            self._chance.shuffle(free)
-            self._free[address.bound] = free
+            taken = {port for host, port in self._unclaimed if host == address.bound}
+            self._pools[address.bound] = PortPool(ports, taken)
+
+    @property
+    def live(self) -> frozenset[RelaySocket]:
+        """The sockets that are open and in use."""
+        return frozenset(self._live)
 
     def supports(self, family: int) -> bool:
         """Tell whether there is a relay address of this family."""
@@ -130,31 +128,72 @@ class RelaySockets:
                 continue
             sock = self._bind(address.bound, family)
             if sock is not None:
-                relay = RelaySocket(sock, address.published, self._counters, self._give_back)
+                name = self._keeper.keep(sock)
+                relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
+                self._live.add(relay)
                 self._opened(relay)
                 return relay
         return None
 
+    def claim(self, bound: Address, published: Address) -> RelaySocket | None:
+        """Go on with a socket of a former process; `None` if there is none that fits the settings of now."""
+        relay = self._unclaimed.get(bound)
+        if relay is None or relay.published != published:
+            return None
+        del self._unclaimed[bound]
+        self._live.add(relay)
+        self._opened(relay)
+        return relay
+
+    def drop_unclaimed(self) -> int:
+        """Close what a former process has left and nobody has claimed; return how many sockets that were."""
+        dropped = len(self._unclaimed) + len(self._unfit)
+        for relay in list(self._unclaimed.values()):
+            relay.close()
+        for name, sock in self._unfit:
+            sock.close()
+            self._keeper.let_go(name)
+        self._unclaimed.clear()
+        self._unfit.clear()
+        return dropped
+
+    def leave(self) -> None:
+        """Close this process's sockets without giving the ports back: they are the next process's."""
+        for relay in self._live:
+            self._closed(relay)
+            relay.socket.close()
+        self._live.clear()
+
+    def _sort_inherited(self, ports: PortRange) -> None:
+        """Look which sockets of a former process fit."""
+        published_hosts = {address.bound: address.published for address in self._addresses}
+        for name, sock in self._keeper.take_inherited():
+            host, port = address_of(sock)
+            is_fit = host in published_hosts and ports.first <= port <= ports.last
+            if not is_fit or (host, port) in self._unclaimed:
+                self._unfit.append((name, sock))
+                continue
+            sock.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
+            relay = RelaySocket(sock, published_hosts[host], self._counters, self._give_back, name)
+            self._unclaimed[relay.bound] = relay
+
     def _bind(self, host: str, family: int) -> socket.socket | None:
         """Bind the next free port; one that another program holds is put aside and tried again later."""
-        free = self._free[host]
-        for _ in range(min(len(free), _MAX_BIND_ATTEMPTS)):
-            port = free.pop()
+        pool = self._pools[host]
+        for _ in range(min(len(pool), _MAX_BIND_ATTEMPTS)):
+            port = pool.draw()
             try:
                 return bind_datagram(host, port, _SOCKET_FAMILIES[family])
             except OSError:
-                self._put_back(free, port)
+                pool.put_back(port)
         return None
 
     def _give_back(self, relay: RelaySocket) -> None:
         self._closed(relay)
-        self._put_back(self._free[relay.bound[0]], relay.bound[1])
-
-    def _put_back(self, free: list[int], port: int) -> None:
-        """Put a port back among those that are drawn last, in a random place of the lower half."""
-        place = self._chance.randrange(len(free) // 2 + 1)
-        free.append(port)
-        free[place], free[-1] = free[-1], free[place]
+        self._live.discard(relay)
+        if relay.name is not None:
+            self._keeper.let_go(relay.name)
+        self._pools[relay.bound[0]].put_back(relay.bound[1])
 
 
 def bind_datagram(host: str, port: int, family: socket.AddressFamily) -> socket.socket:

@@ -9,20 +9,22 @@ from collections import Counter
 from turnnode.relay.allocation import Allocation, Channel
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
+from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.peer_policy import PeerPolicy, Reach
 from turnnode.stun.attributes import Address
 
 
 class AllocationTable:
-    """Owns the allocations: what leaves it is closed, and the data path knows.
+    """Owns the allocations: what leaves it is closed, and the data path and the memory know.
 
     `by_relay` holds them by the relayed address that peers were told.
     """
 
-    def __init__(self, data_path: DataPath, counters: RelayCounters) -> None:
+    def __init__(self, data_path: DataPath, counters: RelayCounters, memory: AllocationMemory) -> None:
         self.by_relay: dict[Address, Allocation] = {}
         self._data_path = data_path
         self._counters = counters
+        self._memory = memory
         self._held: Counter[str] = Counter()
 
     def held_by(self, username: str) -> int:
@@ -31,11 +33,22 @@ class AllocationTable:
 
     def add(self, allocation: Allocation) -> None:
         """Keep a new allocation."""
+        self.adopt(allocation)
+        self._counters.allocations_made += 1
+        self._memory.remember(allocation)
+
+    def adopt(self, allocation: Allocation) -> None:
+        """Keep an allocation that a former process has made, with its channels."""
         allocation.side.allocations[allocation.client] = allocation
         self.by_relay[allocation.port.published] = allocation
         self._held[allocation.username] += 1
         self._counters.allocations += 1
-        self._counters.allocations_made += 1
+        for channel in allocation.channels.values():
+            self.announce(allocation, channel)
+
+    def remember(self, allocation: Allocation) -> None:
+        """Have a change of an allocation remembered."""
+        self._memory.remember(allocation)
 
     def remove(self, allocation: Allocation) -> None:
         """End an allocation with all that hangs on it."""
@@ -47,6 +60,7 @@ class AllocationTable:
         if not self._held[allocation.username]:
             del self._held[allocation.username]
         self._counters.allocations -= 1
+        self._memory.forget(allocation)
         allocation.port.close()
 
     def announce(self, allocation: Allocation, channel: Channel) -> None:
@@ -72,14 +86,15 @@ class AllocationTable:
     def end_forbidden(self, peers: PeerPolicy) -> None:
         """End the permissions and channels that a changed policy would not grant any more."""
         for allocation in self.by_relay.values():
-            for channel in list(allocation.channels.values()):
-                if not peers.permits(channel.peer, is_live_relay=channel.peer in self.by_relay):
-                    self.unbind(allocation, channel)
-            for host in list(allocation.permissions):
-                if peers.reach_of(host) is Reach.NOTHING:
-                    del allocation.permissions[host]
-
-    def clear(self) -> None:
-        """End everything."""
-        for allocation in list(self.by_relay.values()):
-            self.remove(allocation)
+            forbidden = [
+                channel
+                for channel in allocation.channels.values()
+                if not peers.permits(channel.peer, is_live_relay=channel.peer in self.by_relay)
+            ]
+            hosts = [host for host in allocation.permissions if peers.reach_of(host) is Reach.NOTHING]
+            for channel in forbidden:
+                self.unbind(allocation, channel)
+            for host in hosts:
+                del allocation.permissions[host]
+            if forbidden or hosts:
+                self.remember(allocation)

@@ -1,0 +1,31 @@
+"""What strangers can reach on each machine, from a computer of theirs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from support.deployed_fleet import ADDRESSES
+from support.lab import LabFleet
+from support.port_scan import find_open_tcp_ports, find_open_udp_ports
+
+pytestmark = [pytest.mark.lab, pytest.mark.netns]
+
+MAIL_PORTS = [22, 80, 143, 443, 465, 587, 993]
+OPENINGS = {"control": [22, 80, 443], "mail1": MAIL_PORTS, "mail2": MAIL_PORTS, "turn1": [22], "turn2": [22]}
+RELAY_PORTS = (49_152, 65_535)
+UDP_PROBES = [53, 123, 443, 3477, 3478, 3479, 5349, RELAY_PORTS[0] - 1, RELAY_PORTS[0], RELAY_PORTS[1]]
+
+
+@pytest.mark.parametrize("host", ADDRESSES)
+def test_only_declared_tcp_ports_are_open(fleet: LabFleet, host: str, show: Callable[[str], None]) -> None:
+    found = fleet.network.call("a", lambda: find_open_tcp_ports(ADDRESSES[host]))
+    show(f"TCP ports of {host}, of all 65,535: {found}")
+
+    assert found == OPENINGS[host]
+
+
+@pytest.mark.parametrize("host", ["turn1", "mail1", "control"])
+def test_only_declared_udp_ports_are_open(fleet: LabFleet, host: str) -> None:
+    found = fleet.network.call("a", lambda: find_open_udp_ports(ADDRESSES[host], UDP_PROBES))
+
+    assert found == ([3478, *RELAY_PORTS] if host == "turn1" else [])

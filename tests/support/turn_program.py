@@ -1,0 +1,29 @@
+"""The TURN node's daemon with a policy instead of a control plane: `serve` or `take-over`, as a process."""
+
+import sys
+from ipaddress import ip_network
+
+from nodelink.daemon.chassis import run_daemon
+from nodelink.daemon.log import set_up_log
+from nodelink.daemon.settings import read_settings_or_exit
+from nodelink.daemon.succession import fork_successor
+from turnnode.daemon import TurnNode
+from turnnode.relay.policy import RelayPolicy
+from turnnode.settings import TurnNodeSettings
+
+SECRET = "the fleet's secret"
+
+
+def main() -> None:
+    succession = fork_successor() if sys.argv[1:] == ["take-over"] else None
+    settings = read_settings_or_exit(TurnNodeSettings, None)
+    set_up_log(settings.log_level)
+    node = TurnNode(settings)
+    node.policy.replace(
+        RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(ip_network("127.0.0.0/8"),))
+    )
+    run_daemon(node.start, succession)
+
+
+if __name__ == "__main__":
+    main()
