@@ -11,7 +11,7 @@ settings.register_profile("quick", deadline=None)
 settings.register_profile("thorough", max_examples=3000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-FIGURES: pytest.StashKey[list[str]] = pytest.StashKey()
+FIGURE = "figure"
 
 
 @pytest.fixture
@@ -23,12 +23,19 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 @pytest.fixture
 def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Show a measured figure at the end of the run."""
-    return request.config.stash.setdefault(FIGURES, []).append
+    return lambda figure: request.node.user_properties.append((FIGURE, figure))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    figures = config.stash.get(FIGURES, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    figures = [
+        figure
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "teardown"
+        for name, figure in report.user_properties
+        if name == FIGURE
+    ]
     if figures:
         terminalreporter.section("measured")
         for figure in figures:
-            terminalreporter.write_line(figure)
+            terminalreporter.write_line(str(figure))

@@ -18,6 +18,7 @@ from support.clocks import wait_until
 
 MESSAGE_BYTES = 4096
 MAX_SOCKETS = 253
+LAST_WORDS = "LAST=1"
 CREDENTIALS = struct.Struct("3i")
 # Puts the kept sockets where sd_listen_fds(3) looks for them, and becomes the program.
 LAUNCH = """
@@ -62,8 +63,7 @@ class FakeSystemd:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", str(self._address))
+        self._say("")
         self._listener.join()
         self._notified.close()
         self._log.close()
@@ -107,13 +107,16 @@ class FakeSystemd:
         return ended.returncode
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End the main process by a signal, and wait until it is gone."""
+        """End the main process by a signal, and wait until it is gone, and all that it has said is heard."""
         if not self.main:
             return
-        main, self.main = self.main, 0
-        self.messages.clear()
+        main = self.main
         os.kill(main, number)
         wait_until(lambda: not self._is_there(main))
+        self._say(LAST_WORDS)
+        wait_until(lambda: f"unbelieved {LAST_WORDS}" in self.messages)
+        self.main = 0
+        self.messages.clear()
 
     def wait_for(self, message: str) -> None:
         """Wait until the main process has said something."""
@@ -122,6 +125,10 @@ class FakeSystemd:
     def read_log(self) -> str:
         """Read what all processes have logged."""
         return Path(self._log.name).read_text()
+
+    def _say(self, message: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(message.encode(), str(self._address))
 
     def _is_there(self, number: int) -> bool:
         for process in self._processes:

@@ -35,6 +35,7 @@ def test_secret_is_sealed_differently_each_time() -> None:
         (VAULT, "turn", "no base64!"),
         (VAULT, "turn", VAULT.seal("turn", "secret")[:-8]),
     ],
+    ids=["another vault", "another name", "empty", "no base64", "cut off"],
 )
 def test_what_was_not_sealed_here_is_not_opened(vault: Vault, name: str, sealed: str) -> None:
     with pytest.raises(BadInstallationError, match="one backup"):
