@@ -14,8 +14,9 @@ For: handover.py, which is the old side, and succession.py, the new one.
 Not for: when what is said.
 """
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,11 +73,13 @@ def receive_packet(wire: socket.socket) -> Packet:
     """
     data, descriptors, _, _ = socket.recv_fds(wire, MAX_PACKET_BYTES, SOCKETS_PER_PACKET)
     if not data:
+        _close_all(descriptors)
         raise HandoverError("The other process has ended; its log says why.")
     word, _, text = data.decode("ascii", "replace").partition(" ")
     try:
         return Packet(Word(word), text, tuple(descriptors))
     except ValueError as error:
+        _close_all(descriptors)
         raise HandoverError(f"The other process says {word!r}, which is not understood.") from error
 
 
@@ -88,11 +91,12 @@ def expect(wire: socket.socket, *words: Word) -> Packet:
         OSError: It does not come in time.
     """
     packet = receive_packet(wire)
+    if packet.word in words:
+        return packet
+    _close_all(packet.descriptors)
     if packet.word is Word.NO:
         raise HandoverError(packet.text)
-    if packet.word not in words:
-        raise HandoverError(f"The other process says {packet.word} too early or too late.")
-    return packet
+    raise HandoverError(f"The other process says {packet.word} too early or too late.")
 
 
 def write_service_manager(address: str, watchdog_seconds: float | None) -> Packet:
@@ -121,6 +125,12 @@ def unpack_sockets(packet: Packet, into: SocketsByName) -> None:
     """Add the sockets of a packet to what was received. Raises: HandoverError."""
     names = packet.text.split(":")
     if len(names) != len(packet.descriptors):
+        _close_all(packet.descriptors)
         raise HandoverError("Not every socket came. Raise LimitNOFILE= of the unit.")
     for name, descriptor in zip(names, packet.descriptors, strict=True):
         into.setdefault(name, []).append(socket.socket(fileno=descriptor))
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
