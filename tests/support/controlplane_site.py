@@ -19,6 +19,7 @@ from controlplane.nodes.enrolment import NewNode, enrol_node
 from controlplane.nodes.group_models import GroupRequest
 from controlplane.nodes.groups import create_group
 from controlplane.nodes.models import NodeMove
+from controlplane.nodes.turn_secrets import open_secrets
 from controlplane.plane import Plane, open_plane
 from controlplane.serving import serve_application
 from controlplane.settings import ControlPlaneSettings
@@ -122,3 +123,9 @@ def make_report(kind: NodeKind = NodeKind.MAIL, **changes: object) -> Report:
         else None,
     }
     return Report.model_validate(fields | changes)
+
+
+def read_turn_secrets(plane: Plane) -> tuple[str, ...]:
+    """Read the TURN secrets that are live, the newest first."""
+    with plane.sessions() as session:
+        return open_secrets(session, plane.vault).live

@@ -22,6 +22,7 @@ from controlplane.nodes.endpoints import router as nodes_router
 from controlplane.nodes.group_endpoints import router as groups_router
 from controlplane.nodes.hub import ChannelHub
 from controlplane.nodes.node_endpoints import router as nodes_own_router
+from controlplane.nodes.turn_endpoints import router as turn_router
 from controlplane.operations.endpoints import router as operations_router
 from controlplane.plane import Plane
 from controlplane.policy.endpoints import router as policy_router
@@ -48,6 +49,7 @@ API_ROUTERS = (
     audit_router,
     nodes_router,
     groups_router,
+    turn_router,
     policy_router,
     operations_router,
     registration_tokens_router,

@@ -29,6 +29,7 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     ├── GroupExistsError        409
     ├── GroupInUseError         409
     ├── InvitationExistsError   409
+    ├── TurnSecretsInUseError   409
     ├── TokenInSettingsError    409
     ├── StaleRevisionError      409
     ├── ChangedMeanwhileError   412
@@ -236,6 +237,14 @@ class GroupInUseError(ControlPlaneError):
     status = 409
     code = "group_in_use"
     public_text = "Nodes are in this group. Move them out of it first."
+
+
+class TurnSecretsInUseError(ControlPlaneError):
+    """Two TURN secrets are live already."""
+
+    status = 409
+    code = "turn_secrets_in_use"
+    public_text = "The TURN secret is being replaced already. GET /turn says when the former one ends."
 
 
 class InvitationExistsError(ControlPlaneError):

@@ -18,8 +18,8 @@ from controlplane.database import Sessions, open_sessions, open_sqlite, upgrade_
 from controlplane.errors import BadInstallationError
 from controlplane.key_files import forget_former_signing_key, load_vault
 from controlplane.locks import IN_USE, hold_lock
-from controlplane.nodes.fleet import load_turn_secret
 from controlplane.nodes.states import FleetFacts
+from controlplane.nodes.turn_secrets import prepare_first_secret
 from controlplane.settings import ControlPlaneSettings
 from controlplane.signing.keyring import SigningKeys, prepare_first_key, read_signing_keys
 from controlplane.vault import Vault
@@ -68,7 +68,7 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
                 upgrade_database(engine)
                 sessions = open_sessions(engine)
                 with sessions.begin() as session:
-                    turn_secret = load_turn_secret(session, vault)
+                    prepare_first_secret(session, vault, int(time.time()))
                     prepare_first_key(session, vault, directory, int(time.time()))
                 forget_former_signing_key(directory)
         except OSError as error:
@@ -76,9 +76,5 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
                 f"The state directory {directory} cannot be used: {error.strerror}. Look at its owner."
             ) from error
         in_use.callback(engine.dispose)
-        facts = FleetFacts(
-            turn_name=settings.turn_name,
-            turn_port=settings.turn_port,
-            turn_secrets=(turn_secret,),
-        )
+        facts = FleetFacts(settings.turn_name, settings.turn_port, vault)
         yield Plane(settings, engine, sessions, vault, facts)

@@ -13,7 +13,7 @@ from controlplane.admins.callers import Gate
 from controlplane.admins.tokens import revoke_tokens
 from controlplane.application import WRONG_TOKEN_BURST, create_app
 from controlplane.plane import Plane
-from support.controlplane_site import AUTHOR, add_node, add_token, open_client
+from support.controlplane_site import AUTHOR, add_node, add_token, open_client, read_turn_secrets
 
 PUBLIC = {
     ("GET", "/"),  # says what this is
@@ -130,4 +130,4 @@ def test_secrets_of_tokens_are_not_in_the_database(plane: Plane) -> None:
     content = b"".join(path.read_bytes() for path in plane.settings.state_directory.glob("*.sqlite*"))
     assert token.split("-", 3)[2].encode() in content
     assert token.split("-", 3)[3].encode() not in content
-    assert plane.facts.turn_secrets[0].encode() not in content
+    assert read_turn_secrets(plane)[0].encode() not in content

@@ -18,6 +18,7 @@ from controlplane.plane import open_plane
 from controlplane.settings import ControlPlaneSettings
 from nodelink.daemon.settings import read_settings
 from support.controlplane_process import install
+from support.controlplane_site import read_turn_secrets
 
 LONG = 32
 PROGRAM = Path(sys.executable).with_name("turnnode")
@@ -46,7 +47,7 @@ def test_only_public_halves_pass_the_controller(tmp_path: Path) -> None:
             *spell((state / "node" / "node-key.pem").read_bytes()),
             *spell(plane.keys.current.to_pem()),
             *spell((tmp_path / "tls.key").read_bytes()),
-            *plane.facts.turn_secrets,
+            *read_turn_secrets(plane),
             (tmp_path / "state" / "master-key").read_bytes().hex(),
         ]
     assert all(len(secret) >= LONG for secret in secrets)

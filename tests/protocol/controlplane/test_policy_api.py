@@ -15,7 +15,15 @@ from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.plane import Plane
 from nodelink.contract.states import MailNodeState, NodeKind, TurnNodeState
-from support.controlplane_site import NOW, Clock, add_node, make_report, open_client, open_test_plane
+from support.controlplane_site import (
+    NOW,
+    Clock,
+    add_node,
+    make_report,
+    open_client,
+    open_test_plane,
+    read_turn_secrets,
+)
 
 FLEET = "/api/v1/policy"
 MAIL1 = "/api/v1/nodes/mail1/policy"
@@ -232,7 +240,7 @@ def test_mail_nodes_hear_where_turn_is_when_a_turn_node_says_so(client: TestClie
     assert (first.host, first.port) == ("192.0.2.1", 3478)
     assert (second.host, second.port) == ("turn.example.org", 3479)
     assert (second.residue, other.residue, second.modulus) == (0, 1, 16)
-    assert second.secret == other.secret == plane.facts.turn_secrets[0]
+    assert second.secret == other.secret == read_turn_secrets(plane)[0]
 
 
 def test_turn_node_that_has_gone_is_replaced_by_one_that_is_there(client: TestClient, plane: Plane) -> None:

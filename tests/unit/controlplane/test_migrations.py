@@ -68,6 +68,10 @@ def fill_signing_keys(connection: Connection) -> None:
     connection.execute(text("INSERT INTO signing_key VALUES (1, 'x', 'sealed', NULL, 1, 1)"))
 
 
+def fill_turn_secrets(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO turn_secret VALUES (1, 'sealed', 1, 1, NULL)"))
+
+
 FILLERS: dict[str, Callable[[Connection], None]] = {
     "0001": fill_nodes,
     "0002": fill_policy,
@@ -79,6 +83,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0008": fill_groups,
     "0009": fill_audit,
     "0010": lambda _: None,
+    "0016": fill_turn_secrets,
 }
 
 

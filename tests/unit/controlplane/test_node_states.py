@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
+from controlplane.nodes.states import LiveSecrets, NodeFacts, decide_state, digest_state
 from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import FleetRules, Overrides, PolicyValues
@@ -15,7 +15,7 @@ from nodelink.contract.states import MailNodeState, NodeKind, TurnNodeState
 DAY = 86_400
 SECRET = "secret of the fleet"
 KEYS = ["one", "two"]
-FLEET = FleetFacts(None, 3478, (SECRET,))
+SECRETS = LiveSecrets(SECRET, ("next " + SECRET, SECRET))
 VALUES = PolicyValues(
     registration_open=True,
     jit_enabled=False,
@@ -24,8 +24,8 @@ VALUES = PolicyValues(
     message_bytes=1 << 24,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
-MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16)
-TURN = NodeFacts(NodeKind.TURN, None, VALUES, RULES, None, 16)
+MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)
+TURN = NodeFacts(NodeKind.TURN, None, VALUES, RULES, None, 16, SECRETS)
 
 any_value = st.one_of(st.none(), st.booleans())
 any_quota = st.one_of(st.none(), st.integers(1 << 20, 1 << 50))
@@ -40,7 +40,7 @@ any_overrides = st.builds(
 
 
 def mail_state(facts: NodeFacts) -> MailNodeState:
-    state = decide_state(facts, FLEET)
+    state = decide_state(facts)
     assert isinstance(state, MailNodeState)
     return state
 
@@ -66,10 +66,10 @@ def test_mail_node_without_turn_is_told_so() -> None:
 
 
 def test_turn_node_accepts_whatever_mail_nodes_issue() -> None:
-    state = decide_state(TURN, FLEET)
+    state = decide_state(TURN)
 
     assert isinstance(state, TurnNodeState)
-    assert state.secrets == (SECRET,)
+    assert state.secrets == ("next " + SECRET, SECRET)
     assert state.credential_lifetime_seconds > RULES.turn_lifetime_seconds
     assert (state.allocations_per_credential, state.allocations) == (16, 4096)
 
@@ -78,22 +78,22 @@ def test_turn_node_accepts_whatever_mail_nodes_issue() -> None:
 def test_shortest_and_longest_lifetime_are_within_the_contract(lifetime: int) -> None:
     rules = RULES.model_copy(update={"turn_lifetime_seconds": lifetime})
 
-    assert decide_state(replace(TURN, rules=rules), FLEET).kind is NodeKind.TURN
-    assert decide_state(replace(MAIL, rules=rules), FLEET).kind is NodeKind.MAIL
+    assert decide_state(replace(TURN, rules=rules)).kind is NodeKind.TURN
+    assert decide_state(replace(MAIL, rules=rules)).kind is NodeKind.MAIL
 
 
 def test_secret_does_not_show_when_facts_are_logged() -> None:
-    assert SECRET not in repr(FLEET)
+    assert SECRET not in repr(MAIL)
 
 
 def test_another_secret_is_another_state() -> None:
-    other = replace(FLEET, turn_secrets=("another secret of it",))
+    other = replace(MAIL, secrets=LiveSecrets("another secret of it", SECRETS.live))
 
-    assert digest_state(decide_state(MAIL, FLEET), KEYS) != digest_state(decide_state(MAIL, other), KEYS)
+    assert digest_state(decide_state(MAIL), KEYS) != digest_state(decide_state(other), KEYS)
 
 
 def test_another_key_to_be_trusted_is_another_state() -> None:
-    state = decide_state(MAIL, FLEET)
+    state = decide_state(MAIL)
 
     assert len({digest_state(state, keys) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
 

@@ -33,6 +33,7 @@ class Action(StrEnum):
     REGISTRATION_TOKEN_CREATE = "registration-token.create"  # noqa: S105 - the name of an action
     REGISTRATION_TOKEN_CHANGE = "registration-token.change"  # noqa: S105 - the name of an action
     REGISTRATION_TOKEN_REMOVE = "registration-token.remove"  # noqa: S105 - the name of an action
+    TURN_SECRET_ROTATE = "turn-secret.rotate"  # noqa: S105 - the name of an action
     ACCOUNT_QUOTA = "account.quota"
     ACCOUNT_REMOVE = "account.remove"
 

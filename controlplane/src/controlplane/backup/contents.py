@@ -13,8 +13,8 @@ from sqlmodel import func, select
 from controlplane.backup.archive import DATABASE, MASTER_KEY
 from controlplane.database import open_sessions, open_sqlite, upgrade_database
 from controlplane.errors import BackupError, BadInstallationError
-from controlplane.nodes.fleet import load_turn_secret
 from controlplane.nodes.models import Node
+from controlplane.nodes.turn_secrets import open_secrets, prepare_first_secret
 from controlplane.signing.keyring import read_key_rows, read_signing_keys
 from controlplane.vault import KEY_BYTES, Vault
 
@@ -45,7 +45,8 @@ def check_contents(directory: Path) -> Contents:
         upgrade_database(engine)
         with open_sessions(engine)() as session:
             read_signing_keys(session, vault)
-            load_turn_secret(session, vault)
+            prepare_first_secret(session, vault, 0)
+            open_secrets(session, vault)
             nodes = session.exec(select(func.count()).select_from(Node)).one()
             return Contents(nodes, read_key_rows(session).present.number)
     except BadInstallationError as error:

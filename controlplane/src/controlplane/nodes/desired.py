@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select, update
 
+from controlplane.admins.audit import Author
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
-from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
+from controlplane.nodes.states import FleetFacts, LiveSecrets, NodeFacts, decide_state, digest_state
 from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
+from controlplane.nodes.turn_secrets import announce_next_secret, open_secrets, take_step
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
     FleetPolicy,
@@ -40,18 +42,24 @@ class Wanted:
     state: NodeState
 
 
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What the states of all nodes are made of."""
+
+    fleet: Fleet
+    policy: FleetPolicy
+    siblings: Sequence[SiblingNode]
+    secrets: LiveSecrets
+
+
 def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
     """Decide what a node is to do, by what the database says now."""
-    fleet = read_fleet(session)
-    fleet_policy = session.exec(select(FleetPolicy)).one()
     group_name = find_group_name(session, node.name)
     layers = [
         None if group_name is None else session.get(GroupPolicy, group_name),
         session.get(NodePolicy, node.name),
     ]
-    siblings = choose_siblings(find_mail_candidates(session))
-    gathered = _gather(node, fleet, fleet_policy, layers, siblings)
-    return Wanted(node.revision, decide_state(gathered, facts))
+    return Wanted(node.revision, decide_state(_gather(node, _read_common(session, facts), layers)))
 
 
 def renew_revisions(session: Session, facts: FleetFacts) -> None:
@@ -60,17 +68,14 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     The caller has begun a change.
     """
     session.flush()
-    fleet = read_fleet(session)
-    fleet_policy = session.exec(select(FleetPolicy)).one()
+    common = _read_common(session, facts)
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
     groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
     group_names = read_group_names(session)
-    siblings = choose_siblings(find_mail_candidates(session))
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
-        gathered = _gather(node, fleet, fleet_policy, layers, siblings)
-        digest = digest_state(decide_state(gathered, facts), trusted_keys)
+        digest = digest_state(decide_state(_gather(node, common, layers)), trusted_keys)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1
@@ -90,6 +95,20 @@ def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) ->
     session.add(fleet)
     renew_revisions(session, facts)
     return True
+
+
+def rotate_turn_secret(session: Session, facts: FleetFacts, author: Author) -> None:
+    """Let another TURN secret follow the present one. Raises: TurnSecretsInUseError."""
+    announce_next_secret(session, facts.vault, author)
+    renew_revisions(session, facts)
+
+
+def tend_turn_secrets(session: Session, facts: FleetFacts, now_seconds: int) -> bool:
+    """Bring a rotation of the TURN secret a step further, if one is due; tell whether it was."""
+    is_taken = take_step(session, now_seconds)
+    if is_taken:
+        renew_revisions(session, facts)
+    return is_taken
 
 
 def renew_siblings(session: Session, facts: FleetFacts) -> None:
@@ -123,22 +142,26 @@ def _in_use(fleet: Fleet) -> TurnService | None:
     return TurnService(fleet.turn_host, fleet.turn_port)
 
 
-def _gather(
-    node: Node,
-    fleet: Fleet,
-    fleet_policy: FleetPolicy,
-    layers: Sequence[Overrides | None],
-    siblings: Sequence[SiblingNode],
-) -> NodeFacts:
+def _read_common(session: Session, facts: FleetFacts) -> _Common:
+    return _Common(
+        read_fleet(session),
+        session.exec(select(FleetPolicy)).one(),
+        choose_siblings(find_mail_candidates(session)),
+        open_secrets(session, facts.vault),
+    )
+
+
+def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> NodeFacts:
     return NodeFacts(
         kind=NodeKind(node.kind),
         residue=node.residue,
         policy=inherit(
-            PolicyValues.model_validate(fleet_policy), [layer for layer in layers if layer is not None]
+            PolicyValues.model_validate(common.policy), [layer for layer in layers if layer is not None]
         ),
-        rules=FleetRules.model_validate(fleet_policy),
-        turn=_in_use(fleet),
-        modulus=decide_modulus(fleet.mail_nodes_ever),
-        siblings=leave_out(siblings, node.name),
+        rules=FleetRules.model_validate(common.policy),
+        turn=_in_use(common.fleet),
+        modulus=decide_modulus(common.fleet.mail_nodes_ever),
+        secrets=common.secrets,
+        siblings=leave_out(common.siblings, node.name),
         is_draining=node.is_draining,
     )

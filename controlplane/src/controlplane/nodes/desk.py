@@ -17,6 +17,7 @@ from controlplane.nodes.desired import (
     renew_revisions,
     renew_siblings,
     renew_turn_service,
+    tend_turn_secrets,
 )
 from controlplane.nodes.fleet import begin_change, read_change_count
 from controlplane.nodes.models import Node, NodeReport
@@ -142,6 +143,15 @@ class Desk:
         """See whether a rotation of the signing key can be completed; tell whether it was."""
         with self.plane.sessions.begin() as session:
             return switch_if_acknowledged(session, self.plane.facts, int(self.clock()))
+
+    def tend_turn_secrets(self) -> bool:
+        """See whether a rotation of the TURN secret can be brought a step further; tell whether it was."""
+        with self.plane.sessions.begin() as session:
+            return tend_turn_secrets(session, self.plane.facts, int(self.clock()))
+
+    def tend(self) -> bool:
+        """Do what is due by now; tell whether nodes must hear of it."""
+        return any([self.tend_turn_service(), self.tend_signing_key(), self.tend_turn_secrets()])
 
     def adopt_settings(self) -> None:
         """Put settings in force that have changed since the last start, as far as they concern nodes."""

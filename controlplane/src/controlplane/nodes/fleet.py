@@ -1,17 +1,13 @@
-"""The fleet's own row, which orders all changes, and its secrets.
+"""The fleet's own row, which orders all changes.
 
 For: whoever changes something that nodes must hear of. He begins with `begin_change`.
 Not for: what changes.
 """
 
-from secrets import token_urlsafe
-
 from sqlmodel import Session, col, select, update
 
-from controlplane.nodes.models import Fleet, Secret
-from controlplane.vault import Vault
+from controlplane.nodes.models import Fleet
 
-TURN_SECRET = "turn-shared-secret"  # noqa: S105 - the name of a secret
 IS_CHANGED = "is_changed"
 
 
@@ -35,17 +31,3 @@ def read_fleet(session: Session) -> Fleet:
 def read_change_count(session: Session) -> int:
     """Read how often anything changed that nodes must hear of; one cheap query."""
     return session.exec(select(Fleet.change_count)).one()
-
-
-def load_turn_secret(session: Session, vault: Vault) -> str:
-    """Read the secret that TURN nodes and mail nodes share; make it at the first start.
-
-    Raises:
-        BadInstallationError: It was encrypted with another master key.
-    """
-    kept = session.get(Secret, TURN_SECRET)
-    if kept is not None:
-        return vault.open(TURN_SECRET, kept.sealed)
-    secret = token_urlsafe(32)
-    session.add(Secret.model_validate({"name": TURN_SECRET, "sealed": vault.seal(TURN_SECRET, secret)}))
-    return secret

@@ -145,8 +145,7 @@ class ChannelHub:
         while True:
             await asyncio.sleep(TEND_SECONDS)
             try:
-                is_turn_replaced = await asyncio.to_thread(self.desk.tend_turn_service)
-                if await asyncio.to_thread(self.desk.tend_signing_key) or is_turn_replaced:
+                if await asyncio.to_thread(self.desk.tend):
                     self.wake()
             except OperationalError as error:
                 log.warning("database busy", cause=str(error.orig))

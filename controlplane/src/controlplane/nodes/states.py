@@ -11,6 +11,7 @@ from typing import assert_never
 
 from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.models import FleetRules, PolicyValues
+from controlplane.vault import Vault
 from nodelink.contract.states import (
     MailNodeState,
     NodeKind,
@@ -30,11 +31,19 @@ lowered lifetime reaches TURN nodes before the credentials from before have expi
 
 @dataclass(frozen=True, slots=True)
 class FleetFacts:
-    """What a process knows of its fleet since its start. `turn_secrets` are all live ones, newest first."""
+    """What a process knows of its fleet since its start."""
 
     turn_name: str | None
     turn_port: int
-    turn_secrets: tuple[str, ...] = field(repr=False)
+    vault: Vault = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSecrets:
+    """What credentials for TURN are made with (`present`), and what is taken (`live`, the newest first)."""
+
+    present: str = field(repr=False)
+    live: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,12 @@ class NodeFacts:
     rules: FleetRules
     turn: TurnService | None
     modulus: int
+    secrets: LiveSecrets
     siblings: tuple[SiblingNode, ...] = ()
     is_draining: bool = False
 
 
-def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
+def decide_state(node: NodeFacts) -> NodeState:
     """Decide what a node is to do."""
     match node.kind:
         case NodeKind.MAIL:
@@ -60,14 +70,14 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
                 jit_enabled=node.policy.jit_enabled,
                 quota_bytes=node.policy.quota_bytes,
                 message_bytes=node.policy.message_bytes,
-                turn=_decide_turn_access(node, fleet),
+                turn=_decide_turn_access(node),
                 siblings=node.siblings,
                 registration_token_required=node.policy.registration_token_required,
             )
         case NodeKind.TURN:
             return TurnNodeState(
                 realm=TURN_REALM,
-                secrets=fleet.turn_secrets,
+                secrets=node.secrets.live,
                 credential_lifetime_seconds=node.rules.turn_lifetime_seconds + CREDENTIAL_MARGIN_SECONDS,
                 allocations_per_credential=node.rules.turn_allocations_per_credential,
                 allocations=node.rules.turn_allocations,
@@ -84,13 +94,13 @@ def digest_state(state: NodeState, trusted_keys: Sequence[str]) -> str:
     return sha256(" ".join((state.model_dump_json(), *trusted_keys)).encode()).hexdigest()
 
 
-def _decide_turn_access(node: NodeFacts, fleet: FleetFacts) -> TurnAccess | None:
+def _decide_turn_access(node: NodeFacts) -> TurnAccess | None:
     if node.turn is None or node.residue is None:
         return None
     return TurnAccess(
         host=node.turn.host,
         port=node.turn.port,
-        secret=fleet.turn_secrets[0],
+        secret=node.secrets.present,
         residue=node.residue,
         modulus=node.modulus,
         lifetime_seconds=node.rules.turn_lifetime_seconds,
