@@ -19,6 +19,7 @@ from support.controlplane_site import (
     NOW,
     Clock,
     add_node,
+    add_node_token,
     make_report,
     open_client,
     open_test_plane,
@@ -76,7 +77,21 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
         "turn_allocations": 4096,
+        "missing_nodes": ["mail1", "mail2", "turn1"],
     }
+
+
+def test_answer_names_the_nodes_that_are_not_there(client: TestClient, plane: Plane) -> None:
+    tag = client.get(FLEET).headers["etag"]
+    Desk(plane, Clock()).note_report("mail1", make_report())
+
+    answer = client.patch(FLEET, json={"quota_bytes": 1 << 31}, headers={"if-match": tag})
+
+    assert answer.json()["missing_nodes"] == ["mail2", "turn1"]
+    assert client.get("/api/v1/nodes/mail1/policy").json()["missing_nodes"] == []
+    assert client.get("/api/v1/nodes/mail2/policy").json()["missing_nodes"] == ["mail2"]
+    of_mail1 = {"authorization": f"Bearer {add_node_token(plane, 'mail1')}"}
+    assert client.get(FLEET, headers=of_mail1).json()["missing_nodes"] == []
 
 
 def test_change_of_the_fleet_reaches_every_mail_node_and_no_other(client: TestClient, plane: Plane) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from controlplane.admins.access import WHOLE_FLEET, Scope, ScopeKind
@@ -40,6 +41,19 @@ class NodeFilter:
         """List the groups in all of which a node must be."""
         scope_name = self.scope.name if self.scope.kind is ScopeKind.GROUP else None
         return [name for name in (self.group, scope_name) if name is not None]
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """List what must hold of a row."""
+        conditions: list[ColumnElement[bool]] = [
+            col(Node.name).in_(select(GroupMember.node_name).where(col(GroupMember.group_name) == group))
+            for group in self.groups
+        ]
+        if self.kind is not None:
+            conditions.append(col(Node.kind) == self.kind.value)
+        if self.scope.kind is ScopeKind.NODE:
+            conditions.append(col(Node.name) == self.scope.name)
+        return conditions
 
 
 def keep_report(session: Session, node: Node, report: Report, now_seconds: int) -> bool:
@@ -79,15 +93,18 @@ def page_nodes(
 ) -> list[NodePublic]:
     """List nodes by name as far as a scope reaches: at most so many, those after a name."""
     after, limit = page
-    statement = select(Node).where(col(Node.name) > after).order_by(col(Node.name)).limit(limit)
-    if wanted.kind is not None:
-        statement = statement.where(col(Node.kind) == wanted.kind.value)
-    for group in wanted.groups:
-        members = select(GroupMember.node_name).where(col(GroupMember.group_name) == group)
-        statement = statement.where(col(Node.name).in_(members))
-    if wanted.scope.kind is ScopeKind.NODE:
-        statement = statement.where(col(Node.name) == wanted.scope.name)
-    return _describe_all(session, session.exec(statement).all(), now_seconds)
+    statement = select(Node).where(col(Node.name) > after, *wanted.conditions)
+    found = session.exec(statement.order_by(col(Node.name)).limit(limit)).all()
+    return _describe_all(session, found, now_seconds)
+
+
+def list_missing(session: Session, wanted: NodeFilter, now_seconds: int) -> list[str]:
+    """List the nodes that are not connected, by name: what is changed for them, they follow later."""
+    fresh = select(NodeReport.node_name).where(
+        col(NodeReport.received_at_seconds) >= now_seconds - CONNECTED_SECONDS
+    )
+    statement = select(Node.name).where(col(Node.name).not_in(fresh), *wanted.conditions)
+    return list(session.exec(statement.order_by(col(Node.name))).all())
 
 
 def describe_node(session: Session, node: Node, now_seconds: int) -> NodePublic:

@@ -158,7 +158,15 @@ class FleetPolicyChange(OverridesChange):
         return self
 
 
-class FleetPolicyPublic(FleetRules, PolicyValues):
+class Followed(SQLModel):
+    """Anything that nodes are to follow."""
+
+    missing_nodes: list[str] = Field(
+        default=[], description="Nodes that it is for and that are not connected: they follow when they are."
+    )
+
+
+class FleetPolicyPublic(Followed, FleetRules, PolicyValues):
     """The response."""
 
     revision: int
@@ -174,7 +182,7 @@ class OverridesPublic(SQLModel):
     message_bytes: int | None
 
 
-class NodePolicyPublic(SQLModel):
+class NodePolicyPublic(Followed):
     """The response: what the control plane wants of the node.
 
     A node's own admin can rule some of it himself; its report then names those settings.
@@ -187,7 +195,7 @@ class NodePolicyPublic(SQLModel):
     in_force: PolicyValues
 
 
-class GroupPolicyPublic(SQLModel):
+class GroupPolicyPublic(Followed):
     """The response: in what a group differs, and what is in force on nodes of it that do not differ."""
 
     group_name: str
