@@ -63,6 +63,10 @@ bench-turn: setup ## Measure the TURN node's CPU per packet
 check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=… are those of scripts/check_full.sh
 	scripts/check_full.sh $(PARTS)
 
+.PHONY: bpf
+bpf: ## Build the programs that relay in the kernel (clang-14 of Debian 12)
+	scripts/bpf.sh
+
 .PHONY: wheels
 wheels: setup ## Build the bundles that hosts install offline, into dist/bundles
 	$(BIN)/python scripts/wheels.py

@@ -20,7 +20,11 @@ def main() -> None:
     set_up_log(settings.log_level)
     node = TurnNode(settings)
     node.policy.replace(
-        RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(ip_network("127.0.0.0/8"),))
+        RelayPolicy(
+            realm="example.org",
+            secrets=(SECRET,),
+            peer_allow=(ip_network("127.0.0.0/8"), *settings.peer_allow),
+        )
     )
     run_daemon(node.start, succession)
 

@@ -1,0 +1,251 @@
+"""Three computers in network namespaces, in a row: a client, a TURN node, and a peer.
+
+    tk-client 192.0.2.1 ── veth ── 192.0.2.2 tk-turn 198.51.100.1 ── veth ── 198.51.100.2 tk-peer
+              2001:db8:a::1        ::2               2001:db8:b::1           ::2
+
+A socket stays where it was opened, so a test opens it there and uses it from anywhere. Needs root.
+"""
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.request import urlopen
+
+from support.turn_client import (
+    UDP,
+    Attribute,
+    RequestWriter,
+    TurnCredential,
+    channel_attribute,
+    peer_attribute,
+    relay_of,
+    status_of,
+)
+from support.turn_program import SECRET
+from turnnode.stun.attributes import Address
+from turnnode.stun.message import TRANSACTION_ID_BYTES, Message, Method, decode
+
+CLIENT, CLIENT_IPV6 = "192.0.2.1", "2001:db8:a::1"
+NODE, NODE_IPV6 = "192.0.2.2", "2001:db8:a::2"
+RELAY, RELAY_IPV6 = "198.51.100.1", "2001:db8:b::1"
+PEER, PEER_IPV6 = "198.51.100.2", "2001:db8:b::2"
+PORT = 3478
+METRICS_PORT = 9478
+SOON_SECONDS = 5
+CLONE_NEWNET = 0x40000000
+SIOCETHTOOL, SET_CHECKSUM, SET_GRO = 0x8946, 0x17, 0x2C
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelNetwork:
+    """The namespaces of one test."""
+
+    name: str
+
+    def inside(self, host: str, function: Callable[[], ResultT]) -> ResultT:
+        """Call a function with a host's network: `client`, `turn` or `peer`."""
+        with ThreadPoolExecutor(1, initializer=_enter, initargs=(f"{self.name}-{host}",)) as executor:
+            return executor.submit(function).result()
+
+    def bind(self, host: str, address: Address) -> socket.socket:
+        """Open a UDP socket on a host."""
+
+        def bound() -> socket.socket:
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            opened = socket.socket(family, socket.SOCK_DGRAM)
+            opened.bind(address)
+            opened.settimeout(SOON_SECONDS)
+            return opened
+
+        return self.inside(host, bound)
+
+    def be_like_cards(self) -> None:
+        """Have the ends of the cables be like real cards: sums are in packets, frames of XDP are taken."""
+        for host, device in (("client", "c0"), ("peer", "p0")):
+            self.inside(host, partial(_set_offload, device, SET_CHECKSUM, 0))
+            self.inside(host, partial(_set_offload, device, SET_GRO, 1))
+
+
+@contextmanager
+def open_kernel_network(name: str) -> Iterator[KernelNetwork]:
+    """Make the namespaces and the cables, and remove them afterwards."""
+    network = KernelNetwork(name)
+    hosts = ("client", "turn", "peer")
+    try:
+        for host in hosts:
+            _ip("netns", "add", f"{name}-{host}")
+            _ip("-n", f"{name}-{host}", "link", "set", "lo", "up")
+        # The node's ends come up first: else nothing is forwarded to a peer on some kernels.
+        _lay("turn", "t0", "client", "c0", name)
+        _lay("turn", "t1", "peer", "p0", name)
+        for host, device, ipv4, ipv6 in (
+            ("turn", "t0", NODE, NODE_IPV6),
+            ("client", "c0", CLIENT, CLIENT_IPV6),
+            ("turn", "t1", RELAY, RELAY_IPV6),
+            ("peer", "p0", PEER, PEER_IPV6),
+        ):
+            namespace = f"{name}-{host}"
+            _ip("-n", namespace, "addr", "add", f"{ipv4}/24", "dev", device)
+            _ip("-n", namespace, "addr", "add", f"{ipv6}/64", "dev", device, "nodad")
+            _ip("-n", namespace, "link", "set", device, "up")
+        yield network
+    finally:
+        for host in hosts:
+            subprocess.run(["ip", "netns", "del", f"{name}-{host}"], check=False, capture_output=True)
+
+
+@contextmanager
+def mounted_bpf(directory: Path) -> Iterator[Path]:
+    """Mount a BPF file system of the test's own."""
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "bpf", "bpf", directory], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+@dataclass
+class KernelNode:
+    """The daemon in the namespace `turn`."""
+
+    network: KernelNetwork
+    log: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def start(self, command: str = "serve") -> Iterator["subprocess.Popen[bytes]"]:
+        """Run the daemon until the block ends, and wait until it is ready."""
+        settings = {
+            "STATE_DIRECTORY": str(self.log.parent / "state"),
+            "LISTEN_ADDRESSES": f"{NODE},{NODE_IPV6}",
+            "RELAY_ADDRESSES": f"{RELAY},{RELAY_IPV6}",
+            "PUBLIC_NAME": NODE,
+            "PEER_ALLOW": "198.51.100.0/24,2001:db8:b::/64",
+            "METRICS_PORT": str(METRICS_PORT),
+        } | self.settings
+        environment = os.environ | {f"TURNNODE_{name}": value for name, value in settings.items()}
+        program = Path(__file__).with_name("turn_program.py")
+        mark = self.log.read_bytes().count(b"daemon ready") if self.log.exists() else 0
+        with (
+            self.log.open("ab") as log,
+            subprocess.Popen(
+                ["ip", "netns", "exec", f"{self.network.name}-turn", sys.executable, program, command],
+                env=environment | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+                stdout=log,
+                stderr=log,
+            ) as process,
+        ):
+            try:
+                deadline = time.monotonic() + 15
+                while self.log.read_bytes().count(b"daemon ready") == mark:
+                    assert process.poll() is None, self.log.read_text()
+                    assert time.monotonic() < deadline, self.log.read_text()
+                    time.sleep(0.02)
+                yield process
+            finally:
+                process.kill()
+
+    def read_figure(self, name: str) -> float:
+        """Read a metric."""
+
+        def read() -> str:
+            with urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=SOON_SECONDS) as answer:
+                return str(answer.read().decode())
+
+        text = self.network.inside("turn", read)
+        for line in text.splitlines():
+            if line.startswith((f"turnnode_{name} ", f"turnnode_{name}_total ")):
+                return float(line.split()[1])
+        raise AssertionError(f"there is no figure {name} in {text}")
+
+
+class KernelClient:
+    """A client of the node, on a plain socket."""
+
+    def __init__(self, network: KernelNetwork, local: Address, server: Address) -> None:
+        self.socket = network.bind("client", local)
+        self.server = server
+        self.writer = RequestWriter(TurnCredential.made(SECRET, time.time() + 3600 + local[1]))
+
+    def ask(self, method: int, *attributes: Attribute, transaction_id: bytes | None = None) -> Message:
+        """Send a request and return its answer, after answering a challenge."""
+        while True:
+            request = self.writer.write(method, *attributes, transaction_id=transaction_id)
+            self.socket.sendto(request, self.server)
+            answer = decode(self.socket.recv(2048))
+            if not self.writer.learns_from(answer):
+                return answer
+
+    def allocate(self, *attributes: Attribute) -> Address:
+        """Return the relayed address."""
+        answer = self.ask(Method.ALLOCATE, UDP, *attributes)
+        assert status_of(answer) == 200, status_of(answer)
+        return relay_of(answer)
+
+    def bind(self, number: int, peer: Address) -> None:
+        """Bind a channel."""
+        transaction_id = os.urandom(TRANSACTION_ID_BYTES)
+        attributes = channel_attribute(number), peer_attribute(peer, transaction_id)
+        answer = self.ask(Method.CHANNEL_BIND, *attributes, transaction_id=transaction_id)
+        assert status_of(answer) == 200, status_of(answer)
+
+    def send(self, number: int, data: bytes) -> None:
+        """Send ChannelData."""
+        self.socket.sendto(number.to_bytes(2) + len(data).to_bytes(2) + data, self.server)
+
+    def receive(self) -> bytes:
+        """Receive a datagram."""
+        return self.socket.recv(4096)
+
+
+def _set_offload(device: str, command: int, value: int) -> None:
+    """Set an offload of a device of this thread's network. Source: include/uapi/linux/ethtool.h."""
+    wanted = ctypes.create_string_buffer(struct.pack("=II", command, value), 8)
+    request = struct.pack("16sQ16x", device.encode(), ctypes.addressof(wanted))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        fcntl.ioctl(asking, SIOCETHTOOL, request)
+
+
+def _lay(host: str, device: str, other: str, other_device: str, name: str) -> None:
+    _ip(
+        *("link", "add", device, "netns", f"{name}-{host}", "type", "veth"),
+        *("peer", "name", other_device, "netns", f"{name}-{other}"),
+    )
+    subprocess.run(
+        [
+            "ip",
+            "netns",
+            "exec",
+            f"{name}-{other}",
+            "sysctl",
+            "-qw",
+            f"net.ipv6.conf.{other_device}.accept_dad=0",
+        ],
+        check=True,
+    )
+
+
+def _enter(name: str) -> None:
+    """Move this thread into a network namespace. Source: setns(2), which holds for one thread."""
+    with Path("/var/run/netns", name).open("rb") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter {name}")
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
