@@ -9,6 +9,7 @@ A socket stays where it was opened, so a test opens it there and uses it from an
 import ctypes
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -16,13 +17,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.request import urlopen
 
+from support import turn_program
+from support.service_manager import FakeSystemd
 from support.turn_client import (
     UDP,
     Attribute,
@@ -52,9 +55,10 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class KernelNetwork:
-    """The namespaces of one test."""
+    """The namespaces of one test, and the sockets in them, which end with it."""
 
     name: str
+    sockets: ExitStack
 
     def inside(self, host: str, function: Callable[[], ResultT]) -> ResultT:
         """Call a function with a host's network: `client`, `turn` or `peer`."""
@@ -71,7 +75,7 @@ class KernelNetwork:
             opened.settimeout(SOON_SECONDS)
             return opened
 
-        return self.inside(host, bound)
+        return self.sockets.enter_context(self.inside(host, bound))
 
     def be_like_cards(self) -> None:
         """Have the ends of the cables be like real cards: sums are in packets, frames of XDP are taken."""
@@ -83,7 +87,8 @@ class KernelNetwork:
 @contextmanager
 def open_kernel_network(name: str) -> Iterator[KernelNetwork]:
     """Make the namespaces and the cables, and remove them afterwards."""
-    network = KernelNetwork(name)
+    sockets = ExitStack()
+    network = KernelNetwork(name, sockets)
     hosts = ("client", "turn", "peer")
     try:
         for host in hosts:
@@ -102,7 +107,8 @@ def open_kernel_network(name: str) -> Iterator[KernelNetwork]:
             _ip("-n", namespace, "addr", "add", f"{ipv4}/24", "dev", device)
             _ip("-n", namespace, "addr", "add", f"{ipv6}/64", "dev", device, "nodad")
             _ip("-n", namespace, "link", "set", device, "up")
-        yield network
+        with sockets:
+            yield network
     finally:
         for host in hosts:
             subprocess.run(["ip", "netns", "del", f"{name}-{host}"], check=False, capture_output=True)
@@ -119,46 +125,52 @@ def mounted_bpf(directory: Path) -> Iterator[Path]:
         subprocess.run(["umount", directory], check=True)
 
 
-@dataclass
 class KernelNode:
-    """The daemon in the namespace `turn`."""
+    """The daemon in the namespace `turn`, under a service manager."""
 
-    network: KernelNetwork
-    log: Path
-    settings: dict[str, str] = field(default_factory=dict)
-
-    @contextmanager
-    def start(self, command: str = "serve") -> Iterator["subprocess.Popen[bytes]"]:
-        """Run the daemon until the block ends, and wait until it is ready."""
-        settings = {
-            "STATE_DIRECTORY": str(self.log.parent / "state"),
+    def __init__(self, network: KernelNetwork, directory: Path, **settings: str) -> None:
+        self.network = network
+        enter = (
+            shutil.which("nsenter") or "",
+            f"--net=/var/run/netns/{network.name}-turn",
+            "--",
+            sys.executable,
+        )
+        self._program = (*enter, turn_program.__file__)
+        environment = {
+            "STATE_DIRECTORY": str(directory / "state"),
             "LISTEN_ADDRESSES": f"{NODE},{NODE_IPV6}",
             "RELAY_ADDRESSES": f"{RELAY},{RELAY_IPV6}",
             "PUBLIC_NAME": NODE,
             "PEER_ALLOW": "198.51.100.0/24,2001:db8:b::/64",
             "METRICS_PORT": str(METRICS_PORT),
-        } | self.settings
-        environment = os.environ | {f"TURNNODE_{name}": value for name, value in settings.items()}
-        program = Path(__file__).with_name("turn_program.py")
-        mark = self.log.read_bytes().count(b"daemon ready") if self.log.exists() else 0
-        with (
-            self.log.open("ab") as log,
-            subprocess.Popen(
-                ["ip", "netns", "exec", f"{self.network.name}-turn", sys.executable, program, command],
-                env=environment | {"PYTHONPATH": str(Path(__file__).parent.parent)},
-                stdout=log,
-                stderr=log,
-            ) as process,
-        ):
-            try:
-                deadline = time.monotonic() + 15
-                while self.log.read_bytes().count(b"daemon ready") == mark:
-                    assert process.poll() is None, self.log.read_text()
-                    assert time.monotonic() < deadline, self.log.read_text()
-                    time.sleep(0.02)
-                yield process
-            finally:
-                process.kill()
+            **settings,
+        }
+        self.manager = FakeSystemd(
+            directory, environment={f"TURNNODE_{name}": value for name, value in environment.items()}
+        )
+
+    def __enter__(self) -> Self:
+        self.manager.__enter__()
+        self.start()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.manager.__exit__(*reason)
+
+    def start(self) -> None:
+        """Start the daemon with what is left of a former one."""
+        self.manager.start(*self._program, "serve")
+
+    def kill(self) -> None:
+        """Kill the daemon."""
+        self.manager.kill()
+
+    def take_over(self) -> None:
+        """Have another process take the place of the daemon."""
+        self.manager.messages.clear()
+        assert self.manager.reload(*self._program, "take-over") == 0, self.manager.read_log()
+        self.manager.wait_for("READY=1")
 
     def read_figure(self, name: str) -> float:
         """Read a metric."""

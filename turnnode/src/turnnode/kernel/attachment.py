@@ -16,7 +16,14 @@ from typing import Final
 
 from turnnode.kernel.route_messages import Interface
 from turnnode.kernel.rungs import Rung
-from turnnode.kernel.system_call import AttachKind, create_link, open_pinned, pin, update_link
+from turnnode.kernel.system_call import (
+    AttachKind,
+    create_link,
+    detach_link,
+    open_pinned,
+    pin,
+    update_link,
+)
 
 _WAYS: Final = {
     Rung.XDP: (AttachKind.XDP, 1 << 2),
@@ -46,7 +53,7 @@ def detach_others(directory: Path | None, rung: Rung, interfaces: list[Interface
     kept = {_name_of(rung, interface) for interface in interfaces}
     for path in directory.iterdir():
         if path.name not in kept and path.name.startswith(tuple(f"{way}@" for way in _WAYS)):
-            path.unlink(missing_ok=True)
+            _detach(path)
 
 
 def _attach_one(
@@ -63,7 +70,7 @@ def _attach_one(
             raise
         # The other mode of XDP holds the interface, by our own pin: it must go first.
         other = Rung.XDP if rung is Rung.GENERIC_XDP else Rung.GENERIC_XDP
-        (directory / _name_of(other, interface)).unlink()
+        _detach(directory / _name_of(other, interface))
         link = create_link(program, interface.number, kind, flags)
     stack.callback(os.close, link)
     if path is not None:
@@ -84,6 +91,18 @@ def _replace(path: Path, program: int) -> bool:
     finally:
         os.close(link)
     return True
+
+
+def _detach(path: Path) -> None:
+    """Detach at once; without the right to do so, the kernel does it some time after the file is gone."""
+    try:
+        link = open_pinned(path)
+        try:
+            detach_link(link)
+        finally:
+            os.close(link)
+    finally:
+        path.unlink()
 
 
 def _name_of(rung: Rung, interface: Interface) -> str:

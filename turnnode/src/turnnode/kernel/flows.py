@@ -101,9 +101,9 @@ class FlowTable:
         if known is None:
             return
         self._by_ends.pop((known.flow.published, known.flow.peer), None)
-        partner = self._partner_of(known)
+        partner = self._partner_of(known) if known.is_joined else None
         self._take_out(known)
-        if partner is not None and known.is_joined:
+        if partner is not None:
             self._take_out(partner)
 
     def read_totals(self) -> Totals:

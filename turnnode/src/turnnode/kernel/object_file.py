@@ -63,7 +63,7 @@ def read_program(content: bytes, section_name: str) -> Program:
         licence = next(section.data for section in sections if section.name == "license")
         instructions = sections[place].data
         maps = tuple(_read_relocations(sections, place))
-    except (struct.error, IndexError, ValueError, StopIteration, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, OverflowError, ValueError, StopIteration) as error:
         raise ObjectFormatError(f"there is no program {section_name} in the object") from error
     if not instructions or len(instructions) % INSTRUCTION_BYTES:
         raise ObjectFormatError(f"the program {section_name} is cut off")

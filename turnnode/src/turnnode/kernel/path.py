@@ -21,6 +21,7 @@ import structlog
 
 from nodelink.daemon.errors import HostError
 from turnnode.errors import RungUnavailableError
+from turnnode.kernel.attachment import detach_others
 from turnnode.kernel.flows import FlowTable, Totals
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
@@ -159,6 +160,7 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
         HostError: A rung was set, and the kernel gives us no maps.
     """
     if settings.choice is RungChoice.USERSPACE:
+        _leave_kernel(settings.directory)
         return None
     try:
         with ExitStack() as attempt:
@@ -173,3 +175,11 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
             ) from error
         log.info("relaying in userspace", reason=str(error))
         return None
+
+
+def _leave_kernel(directory: Path | None) -> None:
+    """Detach what a former process has left."""
+    try:
+        detach_others(directory, Rung.USERSPACE, [])
+    except OSError as error:
+        log.warning("cannot detach what was attached before", reason=str(error))

@@ -37,6 +37,7 @@ class Command(IntEnum):
     PROG_TEST_RUN = 10
     LINK_CREATE = 28
     LINK_UPDATE = 29
+    LINK_DETACH = 34
 
 
 class MapKind(IntEnum):
@@ -171,6 +172,11 @@ def create_link(program: int, interface: int, kind: AttachKind, flags: int = 0) 
 def update_link(link: int, program: int) -> None:
     """Put another program in the place of a link's, without a gap between the two. Raises: OSError."""
     _call(Command.LINK_UPDATE, struct.pack("=IIII", link, program, 0, 0))
+
+
+def detach_link(link: int) -> None:
+    """Detach a link's program at once; closing it would do so some time later. Raises: OSError."""
+    _call(Command.LINK_DETACH, struct.pack("=I", link))
 
 
 def pin(descriptor: int, path: Path) -> None:
