@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -115,10 +115,10 @@ def open_kernel_network(name: str) -> Iterator[KernelNetwork]:
 
 
 @contextmanager
-def mounted_bpf(directory: Path) -> Iterator[Path]:
+def mounted_bpf(directory: Path, options: str = "mode=0700") -> Iterator[Path]:
     """Mount a BPF file system of the test's own."""
     directory.mkdir()
-    subprocess.run(["mount", "-t", "bpf", "bpf", directory], check=True)
+    subprocess.run(["mount", "-t", "bpf", "-o", options, "bpf", directory], check=True)
     try:
         yield directory
     finally:
@@ -126,17 +126,16 @@ def mounted_bpf(directory: Path) -> Iterator[Path]:
 
 
 class KernelNode:
-    """The daemon in the namespace `turn`, under a service manager."""
+    """The daemon in the namespace `turn`, under a service manager; `become` is put before its command."""
 
-    def __init__(self, network: KernelNetwork, directory: Path, **settings: str) -> None:
+    def __init__(
+        self, network: KernelNetwork, directory: Path, *, become: Sequence[str] = (), **settings: str
+    ) -> None:
         self.network = network
-        enter = (
-            shutil.which("nsenter") or "",
-            f"--net=/var/run/netns/{network.name}-turn",
-            "--",
-            sys.executable,
-        )
-        self._program = (*enter, turn_program.__file__)
+        nsenter = shutil.which("nsenter")
+        assert nsenter is not None
+        namespace = f"--net=/var/run/netns/{network.name}-turn"
+        self._program = (nsenter, namespace, "--", *become, sys.executable, turn_program.__file__)
         environment = {
             "STATE_DIRECTORY": str(directory / "state"),
             "LISTEN_ADDRESSES": f"{NODE},{NODE_IPV6}",

@@ -1,6 +1,7 @@
 """Calls through a real node whose kernel relays, on real interfaces of namespaces, on every rung."""
 
 import os
+import shutil
 import socket
 import threading
 import time
@@ -145,6 +146,22 @@ def test_sums_that_a_neighbour_left_to_its_card_keep_xdp_out(tmp_path: Path) -> 
         exchange(client, peer, relay)
         assert node.read_figure("kernel_packets") <= 2  # about one in 65,536 looks otherwise
         assert node.read_figure("packets_to_peers") >= PACKETS - 1
+
+
+def test_three_capabilities_are_enough(network: KernelNetwork, tmp_path: Path) -> None:
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    capabilities = "-all,+bpf,+net_admin,+perfmon"
+    become = (*(setpriv, "--no-new-privs", f"--inh-caps={capabilities}", f"--bounding-set={capabilities}"),)
+    with (
+        mounted_bpf(tmp_path / "bpf") as directory,
+        KernelNode(network, tmp_path, become=become, DATA_PATH=Rung.TC, BPF_DIRECTORY=str(directory)) as node,
+    ):
+        stream = Stream(network)
+        exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_packets") > 0
+        pins = [path.name.partition("@")[0] for path in directory.iterdir()]
+        assert pins.count(Rung.TC) == 2
 
 
 class Stream:
