@@ -48,7 +48,7 @@ PORT = 3478
 METRICS_PORT = 9478
 SOON_SECONDS = 5
 CLONE_NEWNET = 0x40000000
-SIOCETHTOOL, SET_CHECKSUM, SET_GRO = 0x8946, 0x17, 0x2C
+SIOCGIFHWADDR, SIOCETHTOOL, SET_CHECKSUM, SET_GRO = 0x8927, 0x8946, 0x17, 0x2C
 
 ResultT = TypeVar("ResultT")
 
@@ -81,7 +81,21 @@ class KernelNetwork:
         """Have the ends of the cables be like real cards: sums are in packets, frames of XDP are taken."""
         for host, device in (("client", "c0"), ("peer", "p0")):
             self.inside(host, partial(_set_offload, device, SET_CHECKSUM, 0))
-            self.inside(host, partial(_set_offload, device, SET_GRO, 1))
+            self.set_receive_offload(host, device)
+
+    def set_receive_offload(self, host: str, device: str) -> None:
+        """Have a device collect what it receives (GRO); that also gives a cable's end a thread of its own."""
+        self.inside(host, partial(_set_offload, device, SET_GRO, 1))
+
+    def link_address(self, host: str, device: str) -> bytes:
+        """Tell the address of a device on its link."""
+
+        def read() -> bytes:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                answer = fcntl.ioctl(asking, SIOCGIFHWADDR, struct.pack("40s", device.encode()))
+            return answer[18:24]
+
+        return self.inside(host, read)
 
 
 @contextmanager

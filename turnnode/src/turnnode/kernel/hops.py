@@ -8,14 +8,15 @@ packets between its networks, which a TURN node should not.
 Not for: flows.
 """
 
-import structlog
+from typing import Final
 
 from turnnode.kernel.layout import NO_HOP, NextHop
 from turnnode.kernel.maps import SharedArray
 from turnnode.kernel.route_messages import Interface, Message, Route, read_neighbour
 from turnnode.kernel.routes import RouteSocket
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+MAX_IDLE: Final = 1024
+
 
 Pair = tuple[str, str]
 """A host of ours and one that it sends to."""
@@ -35,6 +36,7 @@ class HopTable:
         self._free = list(range(array.entries - 1, 0, -1))
         self._places: dict[Pair, int] = {}
         self._uses: dict[Pair, int] = {}
+        self._idle: dict[Pair, None] = {}  # in the order in which their last users left
         self._found: dict[Pair, Route | None] = {}
         self._links: dict[int, Interface] = {}
         self._neighbours: dict[tuple[int, str], bytes] = {}
@@ -44,25 +46,27 @@ class HopTable:
         """Return the place of a pair's next hop, known or not yet; `None` if there is no more room."""
         place = self._places.get(pair)
         if place is None:
-            if not self._free:
+            if not self._free and not self._idle:
                 return None
+            if not self._free:
+                self._forget(next(iter(self._idle)))
             place = self._places[pair] = self._free.pop()
             self._uses[pair] = 0
             self._found[pair] = self._routes.find_route(*pair)
             self._write(pair)
             self._seek(pair)
         self._uses[pair] += 1
+        self._idle.pop(pair, None)
         return place
 
     def release(self, pair: Pair) -> None:
-        """Give a place back when its last user does."""
+        """Need a place no more. It is kept for a while: who has called calls again."""
         self._uses[pair] -= 1
         if self._uses[pair]:
             return
-        place = self._places.pop(pair)
-        del self._uses[pair], self._found[pair]
-        self._array.write(place, NO_HOP)
-        self._free.append(place)
+        self._idle[pair] = None
+        if len(self._idle) > MAX_IDLE:
+            self._forget(next(iter(self._idle)))
 
     def follow_changes(self) -> None:
         """Take over what has changed: call this when the socket of changes is readable."""
@@ -70,25 +74,27 @@ class HopTable:
         if messages is None:
             self.look_again()
             return
-        is_routing_changed = False
-        for message in messages:
-            if not self._learn(message):
-                is_routing_changed = True
-        if is_routing_changed:
+        neighbours = [self._learn(message) for message in messages]
+        if None in neighbours:
             self.look_again()
-        else:
-            self._write_all()
+            return
+        for pair in self._places:
+            if self._neighbour_of(pair) in neighbours:
+                self._write(pair)
 
     def look_again(self) -> None:
         """Ask for everything anew."""
         self._read_links()
         for pair in self._found:
             self._found[pair] = self._routes.find_route(*pair)
-        self._write_all()
+        for pair in self._places:
+            self._write(pair)
 
     def confirm(self) -> None:
         """Have the kernel check the neighbours in use: it does not see what programs send there."""
-        for interface, host in {hop for pair in self._found if (hop := self._neighbour_of(pair)) is not None}:
+        for interface, host in {
+            hop for pair in self._places if (hop := self._neighbour_of(pair)) is not None
+        }:
             self._routes.use_neighbour(interface, host)
 
     def _seek(self, pair: Pair) -> None:
@@ -105,25 +111,28 @@ class HopTable:
             if neighbour.address is not None
         }
 
-    def _learn(self, message: Message) -> bool:
-        """Learn of a neighbour; tell whether the message was about one."""
+    def _forget(self, pair: Pair) -> None:
+        """Give an idle place back."""
+        place = self._places.pop(pair)
+        del self._uses[pair], self._found[pair], self._idle[pair]
+        self._array.write(place, NO_HOP)
+        self._free.append(place)
+
+    def _learn(self, message: Message) -> tuple[int, str] | None:
+        """Learn of a neighbour and return where it is; `None` if the message was about something else."""
         neighbour = read_neighbour(message)
         if neighbour is None:
-            return False
+            return None
         place = neighbour.interface, neighbour.host
         if neighbour.address is None:
             self._neighbours.pop(place, None)
         else:
             self._neighbours[place] = neighbour.address
-        return True
+        return place
 
     def _neighbour_of(self, pair: Pair) -> tuple[int, str] | None:
         route = self._found[pair]
         return None if route is None else (route.interface, route.gateway or pair[1])
-
-    def _write_all(self) -> None:
-        for pair in self._places:
-            self._write(pair)
 
     def _write(self, pair: Pair) -> None:
         route, neighbour = self._found[pair], self._neighbour_of(pair)
