@@ -98,16 +98,13 @@ def main() -> None:
     with open_kernel_network("tk-bench") as network:
         network.be_like_cards()
         prepare(network)
-        forwarding_us = median_round_trip_us(network, None)
         for name in arguments.servers:
-            results[name] = measure(network, name, arguments.seconds, arguments.legs, forwarding_us)
+            results[name] = measure(network, name, arguments.seconds, arguments.legs)
             print(f"{name:12}", *(f"{key} {value:.4g}" for key, value in results[name].items()), flush=True)
     print(json.dumps({"bench": "turn"} | ratios_of(results)))
 
 
-def measure(
-    network: KernelNetwork, name: str, seconds: float, legs: int, forwarding_us: float
-) -> dict[str, float]:
+def measure(network: KernelNetwork, name: str, seconds: float, legs: int) -> dict[str, float]:
     """Measure one server in all ways."""
     figures: dict[str, float] = {}
     with server(network, name) as process:
@@ -115,6 +112,7 @@ def measure(
         spent = spent_ns(process)
         make_legs(network, legs)
         figures["legs_per_second"] = legs * 1e9 / (spent_ns(process) - spent)
+        forwarding_us = median_round_trip_us(network, None)
         figures["added_rtt_us"] = median_round_trip_us(network, (NODE, PORT)) - forwarding_us
     for flows in FLOWS:
         with server(network, name) as process, ExitStack() as stack:

@@ -17,6 +17,14 @@ struct scratch {
 
 MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct scratch);
 
+/* A length from 1 to 2048, in words that the verifiers of older kernels understand. */
+INLINE __u32 bound(__u32 bytes)
+{
+	bytes = ((bytes - 1) & 0x7ff) + 1;
+	asm volatile("" : "+r"(bytes));
+	return bytes;
+}
+
 /* Copy the data out of the packet; 0 if it is too large or its checksum turns out to be a whole one after all. */
 INLINE int take_partial(struct __sk_buff *skb, const struct packet *packet, struct scratch *data)
 {
@@ -24,7 +32,7 @@ INLINE int take_partial(struct __sk_buff *skb, const struct packet *packet, stru
 	if (bytes > MAX_PARTIAL)
 		return 0;
 	__u32 start = ETH_HLEN + packet->l3_bytes + L4 + (packet->key.channel ? CHANNEL_HEADER : 0);
-	if (bytes && bpf_skb_load_bytes(skb, start, data->bytes, bytes))
+	if (bytes && bpf_skb_load_bytes(skb, start, data->bytes, bound(bytes)))
 		return 0;
 	data->bytes[bytes] = data->bytes[bytes + 1] = data->bytes[bytes + 2] = 0;
 	__u32 rounded = (bytes + 3) & ~3u;
@@ -61,7 +69,7 @@ INLINE int move_data(struct __sk_buff *skb, const struct packet *packet, const s
 	if (growth > 0 && bpf_skb_change_tail(skb, skb->len + growth, 0))
 		return 0;
 	__u32 start = ETH_HLEN + l3_bytes_of(flow) + L4 + (flow->channel ? CHANNEL_HEADER : 0);
-	if (bytes > MAX_PARTIAL || (bytes && bpf_skb_store_bytes(skb, start, data->bytes, bytes, 0)))
+	if (bytes > MAX_PARTIAL || (bytes && bpf_skb_store_bytes(skb, start, data->bytes, bound(bytes), 0)))
 		return 0;
 	return growth > 0 || !bpf_skb_change_tail(skb, skb->len + growth, 0);
 }
