@@ -65,6 +65,10 @@ class KernelNetwork:
         with ThreadPoolExecutor(1, initializer=_enter, initargs=(f"{self.name}-{host}",)) as executor:
             return executor.submit(function).result()
 
+    def ip(self, host: str, *arguments: str) -> None:
+        """Run ip(8) on a host."""
+        _ip("-n", f"{self.name}-{host}", *arguments)
+
     def bind(self, host: str, address: Address) -> socket.socket:
         """Open a UDP socket on a host."""
 

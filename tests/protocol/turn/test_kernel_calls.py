@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support import turn_program
 from support.clocks import wait_until
 from support.kernel_network import (
     CLIENT,
@@ -174,6 +177,14 @@ class Stream:
         self.client.bind(CHANNEL, (PEER, 5001))
         exchange(self.client, self.peer, self.relay)
 
+    def arrives(self, data: bytes) -> bool:
+        """Tell whether data still reaches the peer."""
+        self.client.send(CHANNEL, data)
+        try:
+            return self.peer.recv(100) == data
+        except TimeoutError:
+            return False
+
     def lost_during(self, *steps: Callable[[], object]) -> int:
         """Count the packets that did not arrive out of those that were sent while something happened."""
         is_over = threading.Event()
@@ -228,10 +239,8 @@ def test_program_ends_with_the_process_where_no_file_system_keeps_it(
         stream = Stream(network)
         assert node.read_figure("kernel_packets") > 0
         node.kill()
-        stream.client.send(CHANNEL, b"to a dead process")
-        stream.peer.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            stream.peer.recv(100)
+        stream.peer.settimeout(0.1)
+        wait_until(lambda: not stream.arrives(b"to a dead process"))
 
 
 def test_another_rung_takes_the_place_of_a_former_one(network: KernelNetwork, tmp_path: Path) -> None:
@@ -243,3 +252,52 @@ def test_another_rung_takes_the_place_of_a_former_one(network: KernelNetwork, tm
                 names = {path.name.partition("@")[0] for path in directory.iterdir()}
                 assert names - {"maps.debug", "progs.debug"} == {rung.value} - {Rung.USERSPACE.value}
                 assert node.read_figure("kernel_rung") == len(LADDER) - 1 - LADDER.index(rung)
+
+
+def test_flows_follow_a_neighbour_to_another_address_of_the_link(
+    network: KernelNetwork, tmp_path: Path
+) -> None:
+    other = "02:00:00:00:00:99"
+    with opened(network, tmp_path, Rung.TC) as node:
+        stream = Stream(network)
+        network.ip("peer", "link", "set", "p0", "address", other)
+        network.ip("turn", "neigh", "replace", PEER, "lladdr", other, "dev", "t1", "nud", "reachable")
+        wait_until(lambda: stream.arrives(b"moved"))
+        before = node.read_figure("kernel_packets")
+        exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+
+
+def run_alone(tmp_path: Path, *become: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run the daemon on loopback until it ends, or for two seconds."""
+    settings = {
+        "STATE_DIRECTORY": str(tmp_path),
+        "LISTEN_ADDRESSES": "127.0.0.1",
+        "PORT": "34780",
+        "PUBLIC_NAME": "127.0.0.1",
+    } | settings
+    command = ["timeout", "--preserve-status", "2", *become, sys.executable, turn_program.__file__, "serve"]
+    environment = os.environ | {f"TURNNODE_{name}": value for name, value in settings.items()}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_rung_that_was_set_and_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    ended = run_alone(tmp_path, DATA_PATH="tc")  # loopback has no links' addresses
+
+    assert ended.returncode == 2
+    assert "tc is not available: lo is no Ethernet interface" in ended.stderr
+
+
+def test_rung_that_was_set_without_the_right_to_use_it_is_an_error(tmp_path: Path) -> None:
+    ended = run_alone(tmp_path, "setpriv", "--bounding-set=-all", DATA_PATH="tc")
+
+    assert ended.returncode == 2
+    assert "give the process the capabilities" in ended.stderr
+
+
+def test_node_without_the_right_to_use_the_kernel_relays_in_userspace(tmp_path: Path) -> None:
+    ended = run_alone(tmp_path, "setpriv", "--bounding-set=-all", DATA_PATH="auto")
+
+    assert ended.returncode == 0
+    assert "daemon ready" in ended.stdout
+    assert "relaying in userspace" in ended.stdout

@@ -117,9 +117,9 @@ class TurnNode:
         )
         self.counters = server.counters
         metrics = open_metrics(chassis.manager, settings.metrics_port)
-        chassis.commit()
         if self.kernel is not None:
-            await self.kernel.start(stack)
+            await self.kernel.start(stack)  # it may refuse: then the other process goes on
+        chassis.commit()
         await server.start(stack)
         chassis.on_moved.append(server.leave)
         await chassis.settle()
