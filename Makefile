@@ -56,12 +56,16 @@ bench-mail: setup ## Measure the mail node's CPU per message
 	@PYTHONPATH=scripts:bench $(BIN)/python -m mail $(ARGUMENTS)
 
 .PHONY: bench-turn
-bench-turn: setup ## Measure the TURN node's CPU per packet
-	@$(BIN)/python bench/turn/relay.py
+bench-turn: setup ## Measure what relaying costs, in the kernel and not, beside coturn (root)
+	@PYTHONPATH=tests:bench $(BIN)/python -m turn.kernel $(ARGUMENTS)
 
 .PHONY: check-full
 check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=… are those of scripts/check_full.sh
 	scripts/check_full.sh $(PARTS)
+
+.PHONY: bpf
+bpf: ## Build the programs that relay in the kernel (clang-14 of Debian 12)
+	scripts/bpf.sh
 
 .PHONY: wheels
 wheels: setup ## Build the bundles that hosts install offline, into dist/bundles

@@ -1,5 +1,6 @@
 """The TURN node's daemon with a policy instead of a control plane: `serve` or `take-over`, as a process."""
 
+import os
 import sys
 from ipaddress import ip_network
 
@@ -8,10 +9,12 @@ from nodelink.daemon.log import set_up_log
 from nodelink.daemon.settings import read_settings_or_exit
 from nodelink.daemon.succession import fork_successor
 from turnnode.daemon import TurnNode
+from turnnode.relay.limiter import ReplyLimit
 from turnnode.relay.policy import RelayPolicy
 from turnnode.settings import TurnNodeSettings
 
 SECRET = "the fleet's secret"
+REPLIES_VARIABLE = "TURN_PROGRAM_REPLIES_PER_SECOND"  # for many clients at one address
 
 
 def main() -> None:
@@ -19,8 +22,14 @@ def main() -> None:
     settings = read_settings_or_exit(TurnNodeSettings, None)
     set_up_log(settings.log_level)
     node = TurnNode(settings)
+    replies = int(os.environ.get(REPLIES_VARIABLE, ReplyLimit().per_second))
     node.policy.replace(
-        RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(ip_network("127.0.0.0/8"),))
+        RelayPolicy(
+            realm="example.org",
+            secrets=(SECRET,),
+            peer_allow=(ip_network("127.0.0.0/8"), *settings.peer_allow),
+            unauthenticated_replies=ReplyLimit(per_second=replies, burst=5 * replies),
+        )
     )
     run_daemon(node.start, succession)
 

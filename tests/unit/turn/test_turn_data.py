@@ -252,7 +252,15 @@ def test_data_path_learns_of_a_flow_of_its_refresh_and_of_its_end() -> None:
     client = node.client()
     client.allocate()
     client.bind(CHANNEL, PEER)
-    flow = Flow(client=ALICE, server=SERVER, relay=RELAY, peer=PEER, channel=CHANNEL, expires_at=NOON + 600)
+    flow = Flow(
+        client=ALICE,
+        server=SERVER,
+        relay=RELAY,
+        published=RELAY,
+        peer=PEER,
+        channel=CHANNEL,
+        expires_at=NOON + 600,
+    )
     assert node.data_path.live == {(ALICE, SERVER, CHANNEL): flow}
 
     node.now = NOON + 100

@@ -8,7 +8,7 @@ Not for: TURN itself (relay/).
 
 import time
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -23,6 +23,9 @@ from nodelink.daemon.listeners import bind_udp
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.succession import Succession
+from turnnode.kernel.flows import Totals
+from turnnode.kernel.path import KernelPath, KernelPathSettings, open_kernel_path
+from turnnode.kernel.rungs import Rung, number_of
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.journal import Journal
 from turnnode.relay.keeping import ManagerKeeper
@@ -33,7 +36,7 @@ from turnnode.relay.sockets import RelayAddress
 from turnnode.settings import TurnNodeSettings
 
 VERSION = version("turnnode")
-GAUGES = frozenset({"allocations"})
+GAUGES = frozenset({"allocations", "kernel_rung", "kernel_flows"})
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class TurnNode:
     settings: TurnNodeSettings
     policy: RelayPolicyHolder = field(init=False)
     counters: RelayCounters = field(init=False)
+    kernel: KernelPath | None = field(init=False, default=None)
     started_at_seconds: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ class TurnNode:
             public_port=self.settings.port,
             overrides=(),
             problems=(),
-            figures=read_figures(self.counters),
+            figures=read_figures(self.counters, self.kernel),
         )
 
     async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -91,26 +95,37 @@ class TurnNode:
         for listener in listeners:
             stack.callback(listener.close)
         directory = chassis.manager.runtime_directory
+        relay_addresses = settings.relay_addresses or settings.listen_addresses
+        self.kernel = open_kernel_path(
+            stack.enter_context(ExitStack()),
+            KernelPathSettings(
+                choice=settings.data_path,
+                port=settings.port,
+                hosts=frozenset((*settings.listen_addresses, *relay_addresses)),
+                relay_hosts=frozenset(relay_addresses),
+                directory=settings.bpf_directory,
+            ),
+        )
         server = TurnServer(
             listeners=listeners,
-            relay_addresses=[
-                RelayAddress(bound=address, published=address)
-                for address in settings.relay_addresses or settings.listen_addresses
-            ],
+            relay_addresses=[RelayAddress(bound=address, published=address) for address in relay_addresses],
             policy=self.policy,
+            data_path=self.kernel,
             ports=PortRange(first=settings.relay_port_min, last=settings.relay_port_max),
             memory=None if directory is None else Journal(directory / "allocations"),
             keeper=ManagerKeeper(chassis.manager),
         )
         self.counters = server.counters
         metrics = open_metrics(chassis.manager, settings.metrics_port)
+        if self.kernel is not None:
+            await self.kernel.start(stack)  # it may refuse: then the other process goes on
         chassis.commit()
         await server.start(stack)
         chassis.on_moved.append(server.leave)
         await chassis.settle()
         # Behind the server: what comes last ends first, and calls go on meanwhile.
         registry = CollectorRegistry()
-        registry.register(RelayCollector(server.counters))
+        registry.register(RelayCollector(server.counters, self.kernel))
         serve_metrics(stack, registry, metrics)
         if agent is not None:
             await agent.start(stack)
@@ -121,16 +136,18 @@ class RelayCollector:
     """The relay's counters as Prometheus reads them."""
 
     counters: RelayCounters
+    kernel: KernelPath | None
 
     def collect(self) -> Iterable[Metric]:
         """Read all counters now."""
-        for name, value in read_figures(self.counters).items():
+        for name, value in read_figures(self.counters, self.kernel).items():
             family = GaugeMetricFamily if name in GAUGES else CounterMetricFamily
-            yield family(f"turnnode_{name}", f"See RelayCounters.{name}.", value=value)
+            yield family(f"turnnode_{name}", f"See RelayCounters and KernelPath: {name}.", value=value)
 
 
-def read_figures(counters: RelayCounters) -> dict[str, float]:
+def read_figures(counters: RelayCounters, kernel: KernelPath | None) -> dict[str, float]:
     """Read the counters by name; refusals of all codes are one figure."""
+    in_kernel = Totals() if kernel is None else kernel.read_totals()
     return {
         "allocations": counters.allocations,
         "allocations_made": counters.allocations_made,
@@ -144,6 +161,11 @@ def read_figures(counters: RelayCounters) -> dict[str, float]:
         "dropped_garbage": counters.dropped_garbage,
         "dropped_unpermitted": counters.dropped_unpermitted,
         "dropped_unsent": counters.dropped_unsent,
+        "kernel_rung": number_of(Rung.USERSPACE if kernel is None else kernel.rung),
+        "kernel_flows": 0 if kernel is None else kernel.flows,
+        "kernel_packets": in_kernel.packets,
+        "kernel_bytes": in_kernel.bytes,
+        "kernel_dropped": in_kernel.dropped,
     }
 
 

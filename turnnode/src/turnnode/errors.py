@@ -4,7 +4,11 @@
     ├── StunFormatError     bytes are no STUN message, no ChannelData, or no value of their attribute
     ├── JournalFormatError  a file is no journal of allocations
     ├── RequestRefusedError a request was understood and is answered with an error response
-    └── ProbeFailedError    a probe's call did not come about, or was worse than asked for
+    ├── ProbeFailedError    a probe's call did not come about, or was worse than asked for
+    └── KernelPathError     the kernel does not relay
+        ├── ObjectFormatError    a file is no object with a program of ours
+        ├── ProgramProofError    a program does not do what it should
+        └── RungUnavailableError the way that was set cannot be had
 
 For: every package of this distribution.
 Not for: faults of the operating system, which stay `OSError`.
@@ -49,3 +53,27 @@ class ProbeFailedError(TurnnodeError):
     """A probe's call failed; the text names what to look at."""
 
     code: ClassVar[str] = "probe_failed"
+
+
+class KernelPathError(TurnnodeError):
+    """The kernel cannot relay."""
+
+    code: ClassVar[str] = "kernel_path"
+
+
+class ObjectFormatError(KernelPathError):
+    """A file is no object with a program of ours."""
+
+    code: ClassVar[str] = "object_format"
+
+
+class ProgramProofError(KernelPathError):
+    """A program that the kernel has loaded does not do what it should."""
+
+    code: ClassVar[str] = "program_proof"
+
+
+class RungUnavailableError(KernelPathError):
+    """A way to relay was set that cannot be had; the text says which, and why."""
+
+    code: ClassVar[str] = "rung_unavailable"

@@ -4,6 +4,7 @@ Not for: what the control plane decides for the node (nodelink.contract.states.T
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -11,6 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from nodelink.channel.node_settings import NodeSettings
 from nodelink.daemon.settings import AddressList
+from turnnode.kernel.rungs import RungChoice
 
 
 def _split_networks(text: object) -> object:
@@ -42,6 +44,14 @@ class TurnNodeSettings(NodeSettings):
     )
     peer_allow: NetworkList = Field(
         default=(), description="Networks that calls may go to although they are not globally routable."
+    )
+    data_path: RungChoice = Field(
+        default=RungChoice.USERSPACE,
+        description="How calls are relayed: `auto` is the fastest way that works; any other is an order.",
+    )
+    bpf_directory: Path | None = Field(
+        default=None,
+        description="Directory in a BPF file system, by which calls in the kernel outlive the process.",
     )
 
     @model_validator(mode="after")

@@ -127,6 +127,7 @@ class Allocation:
             client=self.client,
             server=self.side.address,
             relay=self.port.bound,
+            published=self.port.published,
             peer=channel.peer,
             channel=channel.number,
             expires_at=min(channel.expires_at, self.expires_at),

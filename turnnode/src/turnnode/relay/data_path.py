@@ -16,7 +16,7 @@ from turnnode.stun.attributes import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """One bound channel, by the addresses on the wire.
+    """One bound channel, by the addresses on the wire; `published` is what peers call `relay`.
 
     When `peer` is the published address of another allocation of this node, both ends are clients. The data
     path may join the two flows; userspace does so in any case.
@@ -25,6 +25,7 @@ class Flow:
     client: Address
     server: Address
     relay: Address
+    published: Address
     peer: Address
     channel: int
     expires_at: float

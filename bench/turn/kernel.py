@@ -1,0 +1,353 @@
+"""What relaying costs on every rung, beside coturn, in one run on one core.
+
+    PYTHONPATH=tests:bench python -m turn.kernel [--seconds 0.5] [--legs 500]
+
+    client c0 ── veth ── t0 the server t1 ── veth ── p0 peer      in namespaces; processor 1 is the server's
+
+Clients are real; then their addresses carry a load that the kernel makes (packet_load.py), both ways. The
+time is that of all threads of the server and of the threads that receive for it (NAPI). veth is no network
+card: with one, both sides pay for its driver, and the ratios shrink. Only ratios of one run mean
+anything. Needs root, two processors, and coturn. The last line is JSON.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from support.kernel_network import (
+    CLIENT,
+    NODE,
+    PEER,
+    PORT,
+    RELAY,
+    KernelClient,
+    KernelNetwork,
+    KernelNode,
+    mounted_bpf,
+    open_kernel_network,
+)
+from support.turn_program import REPLIES_VARIABLE, SECRET
+from turn.packet_load import Count, Prepare, Send, Sink, Worker
+from turnnode.kernel.layout import Ends
+from turnnode.kernel.proof import build_frame
+from turnnode.stun.attributes import Address, AttributeType, encode_lifetime
+from turnnode.stun.message import Method
+
+FIRST_CLIENT_PORT: Final = 20_000
+FIRST_PEER_PORT: Final = 30_000
+CHANNEL: Final = 0x4000
+HEADERS: Final = 46
+SIZES: Final = (160, 1200)
+FLOWS: Final = (16, 1024)
+SERVERS: Final = ("coturn", "userspace", "generic-xdp", "tc", "xdp")
+LOSS_ALLOWED: Final = 0.005
+STEPS: Final = 6
+ROUND_TRIPS: Final = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one load."""
+
+    offered_per_second: float
+    relayed_per_second: float
+    loss: float
+    cpu_ns: float
+
+
+@dataclass(slots=True)
+class Site:
+    """The namespaces with a worker at either end."""
+
+    network: KernelNetwork
+    client: Worker
+    peer: Worker
+    processes: list[int]
+
+    def try_load(self, sender: Worker, sink: Worker, rate: float, seconds: float) -> Trial:
+        """Send at a rate, and divide the time spent by what arrived."""
+        before, spent = sink.ask(Count()), self._spent_ns()
+        sent = sender.ask(Send(rate, seconds))
+        arrived = sink.ask(Count()) - before
+        cpu_ns = (self._spent_ns() - spent) / max(arrived, 1)
+        return Trial(sent / seconds, arrived / seconds, 1 - arrived / max(sent, 1), cpu_ns)
+
+    def _spent_ns(self) -> int:
+        return sum(spent_ns(process) for process in (*self.processes, *napi_threads("t0", "t1")))
+
+
+def main() -> None:
+    """Measure every server, and print a table and a line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one load")
+    parser.add_argument("--legs", type=int, default=500, help="of calls, for the control path")
+    parser.add_argument("--servers", nargs="*", default=SERVERS)
+    arguments = parser.parse_args()
+    os.environ[REPLIES_VARIABLE] = "100000"  # all clients are at one address
+    results: dict[str, dict[str, float]] = {}
+    with open_kernel_network("tk-bench") as network:
+        network.be_like_cards()
+        prepare(network)
+        for name in arguments.servers:
+            results[name] = measure(network, name, arguments.seconds, arguments.legs)
+            print(f"{name:12}", *(f"{key} {value:.4g}" for key, value in results[name].items()), flush=True)
+    print(json.dumps({"bench": "turn"} | ratios_of(results)))
+
+
+def measure(network: KernelNetwork, name: str, seconds: float, legs: int) -> dict[str, float]:
+    """Measure one server in all ways."""
+    figures: dict[str, float] = {}
+    with server(network, name) as process:
+        settle(process)
+        spent = spent_ns(process)
+        make_legs(network, legs)
+        figures["legs_per_second"] = legs * 1e9 / (spent_ns(process) - spent)
+        forwarding_us = median_round_trip_us(network, None)
+        figures["added_rtt_us"] = median_round_trip_us(network, (NODE, PORT)) - forwarding_us
+    for flows in FLOWS:
+        with server(network, name) as process, ExitStack() as stack:
+            site = Site(
+                network,
+                Worker(stack, f"{network.name}-client", "c0"),
+                Worker(stack, f"{network.name}-peer", "p0"),
+                [process],
+            )
+            relays = allocate(network, flows)
+            settle(process)
+            for size in SIZES:
+                trials, rates = [], []
+                for sender, sink, frames, ports in (
+                    (site.client, site.peer, frames_up(network, flows, size), FIRST_PEER_PORT),
+                    (site.peer, site.client, frames_down(network, relays, size), FIRST_CLIENT_PORT),
+                ):
+                    sink.ask(Sink(ports, ports + flows))
+                    sender.ask(Prepare(frames[0], [frame[:HEADERS] for frame in frames]))
+                    site.try_load(sender, sink, 20_000, 0.2)
+                    trials.append(site.try_load(sender, sink, 0, seconds))
+                    rates.append(highest_rate(site, sender, sink, trials[-1], seconds))
+                figures[f"cpu_ns_{size}_{flows}"] = statistics.mean(trial.cpu_ns for trial in trials)
+                figures[f"kpps_{size}_{flows}"] = statistics.mean(rates) / 1000
+    return figures
+
+
+def highest_rate(site: Site, sender: Worker, sink: Worker, saturated: Trial, seconds: float) -> float:
+    """Find the highest rate with no more than half a percent lost."""
+    low, high = 0.0, saturated.offered_per_second
+    guess = min(high, saturated.relayed_per_second * 1.2)
+    best = 0.0
+    for _ in range(STEPS):
+        trial = site.try_load(sender, sink, guess, seconds / 2)
+        if trial.loss <= LOSS_ALLOWED:
+            low, best = guess, max(best, trial.relayed_per_second)
+        else:
+            high = guess
+        guess = (low + high) / 2
+    return best
+
+
+def ratios_of(results: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Say how many times better than coturn each way is, at its worst."""
+    names = {"xdp": "xdp", "tc": "tc", "generic-xdp": "generic_xdp", "userspace": "userspace"}
+    ratios: dict[str, float] = {}
+    base = results.get("coturn")
+    for name, key in names.items():
+        own = results.get(name)
+        if own is None or base is None:
+            continue
+        places = [f"{size}_{flows}" for size in SIZES for flows in FLOWS]
+        cpu = min(base[f"cpu_ns_{place}"] / own[f"cpu_ns_{place}"] for place in places)
+        rate = min(own[f"kpps_{place}"] / max(base[f"kpps_{place}"], 1) for place in places)
+        ratios[f"{key}_cpu_ratio"] = round(cpu, 2)
+        ratios[f"{key}_rate_ratio"] = round(rate, 2)
+        ratios[f"{key}_added_rtt_us"] = round(own["added_rtt_us"], 1)
+    for name, key in (("tc", "legs_per_second"), ("coturn", "coturn_legs_per_second")):
+        if name in results:
+            ratios[key] = round(results[name]["legs_per_second"])
+    return ratios
+
+
+@contextmanager
+def server(network: KernelNetwork, name: str) -> Iterator[int]:
+    """Run one server on processor 1; yield its process."""
+    with tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
+        if name == "coturn":
+            with coturn(network, directory) as process:
+                yield process
+            return
+        with (
+            mounted_bpf(directory / "bpf") as bpf,
+            KernelNode(
+                network, directory, become=("taskset", "-c", "1"), DATA_PATH=name, BPF_DIRECTORY=str(bpf)
+            ) as node,
+        ):
+            yield node.manager.main
+
+
+@contextmanager
+def coturn(network: KernelNetwork, directory: Path) -> Iterator[int]:
+    """Run coturn with the same credentials and one relay thread."""
+    command = [
+        *("nsenter", f"--net=/var/run/netns/{network.name}-turn", "--", "taskset", "-c", "1", "turnserver"),
+        *("-n", "--log-file=stdout", "--simple-log", "--no-cli", "--no-tls", "--no-dtls"),
+        *("--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=example.org"),
+        *(f"--listening-ip={NODE}", f"--relay-ip={RELAY}", f"--listening-port={PORT}", "--relay-threads=1"),
+        *(f"--pidfile={directory}/pid", f"--userdb={directory}/db"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(2)  # it does not tell when it is ready
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def prepare(network: KernelNetwork) -> None:
+    """Give the server's ends threads that receive, and let hosts without a server reach one another."""
+    for host, device in (("turn", "t0"), ("turn", "t1")):
+        network.set_receive_offload(host, device)
+    for host, *devices in (("client", "c0"), ("turn", "t0", "t1"), ("peer", "p0")):
+        for device in devices:
+            subprocess.run(
+                [
+                    *("ip", "netns", "exec", f"{network.name}-{host}", "sh", "-c"),
+                    f"echo 1 > /sys/class/net/{device}/threaded",
+                ],
+                check=True,
+            )
+    for host, gateway in (("client", NODE), ("peer", RELAY)):
+        subprocess.run(
+            ["ip", "-n", f"{network.name}-{host}", "route", "add", "default", "via", gateway], check=True
+        )
+    subprocess.run(
+        ["ip", "netns", "exec", f"{network.name}-turn", "sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True
+    )
+    os.sched_setaffinity(0, {0})
+
+
+def settle(process: int) -> None:
+    """Pin all threads, with the server before those that receive for it: the best case for userspace."""
+    for thread in napi_threads("t0", "t1"):
+        os.sched_setaffinity(thread, {1})
+        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(10))
+    for thread in napi_threads("c0", "p0"):
+        os.sched_setaffinity(thread, {0})
+        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(10))
+    for task in Path(f"/proc/{process}/task").iterdir():
+        os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(11))
+
+
+def napi_threads(*devices: str) -> list[int]:
+    """Find the threads that receive for these devices."""
+    names = tuple(f"napi/{device}" for device in devices)
+    found = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().startswith(names):
+                found.append(int(comm.parent.name))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def spent_ns(process: int) -> int:
+    """Return the time that all threads of a process were on a processor. Source: proc(5), `schedstat`."""
+    total = 0
+    for task in Path(f"/proc/{process}/task").iterdir():
+        try:
+            total += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue  # it has ended
+    return total
+
+
+def allocate(network: KernelNetwork, flows: int) -> list[Address]:
+    """Make real allocations, each with a channel."""
+    relays = []
+    for number in range(flows):
+        client = KernelClient(network, (CLIENT, FIRST_CLIENT_PORT + number), (NODE, PORT))
+        relays.append(client.allocate())
+        client.bind(CHANNEL + number, (PEER, FIRST_PEER_PORT + number))
+        client.socket.close()
+    return relays
+
+
+def make_legs(network: KernelNetwork, legs: int) -> None:
+    """Set up and end one leg of a call after the other."""
+    for number in range(legs):
+        client = KernelClient(network, (CLIENT, 10_000 + number), (NODE, PORT))
+        client.allocate()
+        client.bind(CHANNEL, (PEER, FIRST_PEER_PORT))
+        client.ask(Method.REFRESH, (AttributeType.LIFETIME, encode_lifetime(0)))
+        client.socket.close()
+
+
+def frames_up(network: KernelNetwork, flows: int, size: int) -> list[bytes]:
+    """Write the frames of clients."""
+    link = network.link_address("turn", "t0") + network.link_address("client", "c0")
+    return [
+        build_frame(
+            Ends((CLIENT, FIRST_CLIENT_PORT + number), (NODE, PORT), CHANNEL + number), bytes(size), link=link
+        )
+        for number in range(flows)
+    ]
+
+
+def frames_down(network: KernelNetwork, relays: list[Address], size: int) -> list[bytes]:
+    """Write the frames of peers."""
+    link = network.link_address("turn", "t1") + network.link_address("peer", "p0")
+    return [
+        build_frame(Ends((PEER, FIRST_PEER_PORT + number), relay), bytes(size), link=link)
+        for number, relay in enumerate(relays)
+    ]
+
+
+def median_round_trip_us(network: KernelNetwork, node: Address | None) -> float:
+    """Measure round trips to the peer, by a channel of the node or, without one, forwarded by its host."""
+    peer = network.bind("peer", (PEER, 7000))
+    is_over = threading.Event()
+
+    def echo() -> None:
+        peer.settimeout(0.2)
+        while not is_over.is_set():
+            try:
+                data, source = peer.recvfrom(2048)
+            except TimeoutError:
+                continue
+            peer.sendto(data, source)
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    if node is None:
+        sender, target, data = network.bind("client", (CLIENT, 7001)), (PEER, 7000), bytes(160)
+    else:
+        client = KernelClient(network, (CLIENT, 7001), node)
+        client.allocate()
+        client.bind(CHANNEL, (PEER, 7000))
+        sender, target, data = client.socket, node, CHANNEL.to_bytes(2) + (160).to_bytes(2) + bytes(160)
+    times = []
+    for _ in range(ROUND_TRIPS):
+        began_at = time.perf_counter_ns()
+        sender.sendto(data, target)
+        sender.recv(2048)
+        times.append(time.perf_counter_ns() - began_at)
+    is_over.set()
+    thread.join()
+    sender.close()
+    peer.close()
+    return statistics.median(times) / 1000
+
+
+if __name__ == "__main__":
+    main()

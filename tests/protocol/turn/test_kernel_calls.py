@@ -1,0 +1,303 @@
+"""Calls through a real node whose kernel relays, on real interfaces of namespaces, on every rung."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support import turn_program
+from support.clocks import wait_until
+from support.kernel_network import (
+    CLIENT,
+    CLIENT_IPV6,
+    NODE,
+    NODE_IPV6,
+    PEER,
+    PEER_IPV6,
+    PORT,
+    KernelClient,
+    KernelNetwork,
+    KernelNode,
+    mounted_bpf,
+    open_kernel_network,
+)
+from support.turn_client import IPV6, Attribute
+from turnnode.kernel.rungs import LADDER, Rung
+from turnnode.stun.attributes import AttributeType, encode_lifetime
+from turnnode.stun.message import Method
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and programs in the kernel need root"),
+]
+KERNEL_RUNGS = [rung for rung in LADDER if rung is not Rung.USERSPACE]
+CHANNEL = 0x4001
+PACKETS = 20
+WAYS: list[tuple[str, str, str, tuple[Attribute, ...]]] = [
+    (CLIENT, NODE, PEER, ()),
+    (CLIENT, NODE, PEER_IPV6, (IPV6,)),
+    (CLIENT_IPV6, NODE_IPV6, PEER, ()),
+    (CLIENT_IPV6, NODE_IPV6, PEER_IPV6, (IPV6,)),
+]
+
+
+@pytest.fixture
+def network() -> Iterator[KernelNetwork]:
+    with open_kernel_network(f"tk-{os.getpid()}") as network:
+        network.be_like_cards()
+        yield network
+
+
+@contextmanager
+def opened(network: KernelNetwork, tmp_path: Path, rung: Rung) -> Iterator[KernelNode]:
+    with (
+        mounted_bpf(tmp_path / "bpf") as directory,
+        KernelNode(network, tmp_path, DATA_PATH=rung, BPF_DIRECTORY=str(directory)) as node,
+    ):
+        yield node
+
+
+def exchange(client: KernelClient, peer: socket.socket, relay: tuple[str, int]) -> None:
+    """Send data of many sizes there and back."""
+    for number in range(PACKETS):
+        there, back = os.urandom(number * 7), os.urandom(number * 61 % 1100)
+        client.send(CHANNEL, there)
+        data, source = peer.recvfrom(4096)
+        assert (data, source[:2]) == (there, relay)
+        peer.sendto(back, relay)
+        assert client.receive() == CHANNEL.to_bytes(2) + len(back).to_bytes(2) + back
+
+
+@pytest.mark.parametrize("rung", KERNEL_RUNGS)
+def test_data_is_relayed_in_the_kernel_between_both_versions_of_ip(
+    network: KernelNetwork, tmp_path: Path, rung: Rung
+) -> None:
+    with opened(network, tmp_path, rung) as node:
+        for place, (local, server, peer_host, attributes) in enumerate(WAYS):
+            client = KernelClient(network, (local, 4000 + place), (server, PORT))
+            peer = network.bind("peer", (peer_host, 5000 + place))
+            relay = client.allocate(*attributes)
+            client.bind(CHANNEL, (peer_host, 5000 + place))
+            exchange(client, peer, relay)  # the first packets may wait for addresses of the link
+            before = node.read_figure("kernel_packets")
+            exchange(client, peer, relay)
+            assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+        assert node.read_figure("kernel_flows") == len(WAYS)
+
+
+@pytest.mark.parametrize("rung", KERNEL_RUNGS)
+def test_two_clients_of_the_node_are_joined(network: KernelNetwork, tmp_path: Path, rung: Rung) -> None:
+    with opened(network, tmp_path, rung) as node:
+        one = KernelClient(network, (CLIENT, 4001), (NODE, PORT))
+        other = KernelClient(network, (CLIENT_IPV6, 4002), (NODE_IPV6, PORT))
+        one_relay, other_relay = one.allocate(), other.allocate()
+        one.bind(CHANNEL, other_relay)
+        one.send(CHANNEL, b"nobody listens yet")
+        other.bind(CHANNEL + 1, one_relay)
+        for turn in range(3):
+            before = node.read_figure("kernel_packets")
+            for number in range(PACKETS):
+                data = os.urandom(number * 7)
+                one.send(CHANNEL, data)
+                assert other.receive() == (CHANNEL + 1).to_bytes(2) + len(data).to_bytes(2) + data
+                other.send(CHANNEL + 1, data)
+                assert one.receive() == CHANNEL.to_bytes(2) + len(data).to_bytes(2) + data
+            if turn:
+                assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+        # When one of them leaves, nothing of the other's goes anywhere.
+        other.ask(Method.REFRESH, (AttributeType.LIFETIME, encode_lifetime(0)))
+        before = node.read_figure("kernel_packets")
+        in_userspace = node.read_figure("packets_to_peers")
+        one.send(CHANNEL, b"too late")
+        wait_until(lambda: node.read_figure("packets_to_peers") == in_userspace + 1)
+        assert (node.read_figure("kernel_packets"), node.read_figure("kernel_flows")) == (before, 0)
+
+
+def test_sums_that_a_neighbour_left_to_its_card_are_made_by_tc(tmp_path: Path) -> None:
+    with (
+        open_kernel_network(f"tk-{os.getpid()}") as network,  # cables whose ends leave out the sums
+        opened(network, tmp_path, Rung.TC) as node,
+    ):
+        for place, (local, server, peer_host, attributes) in enumerate(WAYS):
+            client = KernelClient(network, (local, 4000 + place), (server, PORT))
+            peer = network.bind("peer", (peer_host, 5000 + place))
+            relay = client.allocate(*attributes)
+            client.bind(CHANNEL, (peer_host, 5000 + place))
+            exchange(client, peer, relay)
+            before = node.read_figure("kernel_packets")
+            exchange(client, peer, relay)
+            assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+
+
+def test_sums_that_a_neighbour_left_to_its_card_keep_xdp_out(tmp_path: Path) -> None:
+    with (
+        open_kernel_network(f"tk-{os.getpid()}") as network,
+        opened(network, tmp_path, Rung.GENERIC_XDP) as node,
+    ):
+        client = KernelClient(network, (CLIENT, 4001), (NODE, PORT))
+        peer = network.bind("peer", (PEER, 5001))
+        relay = client.allocate()
+        client.bind(CHANNEL, (PEER, 5001))
+        exchange(client, peer, relay)
+        assert node.read_figure("kernel_packets") <= 2  # about one in 65,536 looks otherwise
+        assert node.read_figure("packets_to_peers") >= PACKETS - 1
+
+
+def test_three_capabilities_are_enough(network: KernelNetwork, tmp_path: Path) -> None:
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    capabilities = "-all,+bpf,+net_admin,+perfmon"
+    become = (*(setpriv, "--no-new-privs", f"--inh-caps={capabilities}", f"--bounding-set={capabilities}"),)
+    with (
+        mounted_bpf(tmp_path / "bpf") as directory,
+        KernelNode(network, tmp_path, become=become, DATA_PATH=Rung.TC, BPF_DIRECTORY=str(directory)) as node,
+    ):
+        stream = Stream(network)
+        exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_packets") > 0
+        pins = [path.name.partition("@")[0] for path in directory.iterdir()]
+        assert pins.count(Rung.TC) == 2
+
+
+class Stream:
+    """A client that goes on sending, and a peer that goes on receiving."""
+
+    def __init__(self, network: KernelNetwork) -> None:
+        self.client = KernelClient(network, (CLIENT, 4001), (NODE, PORT))
+        self.peer = network.bind("peer", (PEER, 5001))
+        self.relay = self.client.allocate()
+        self.client.bind(CHANNEL, (PEER, 5001))
+        exchange(self.client, self.peer, self.relay)
+
+    def arrives(self, data: bytes) -> bool:
+        """Tell whether data still reaches the peer."""
+        self.client.send(CHANNEL, data)
+        try:
+            return self.peer.recv(100) == data
+        except TimeoutError:
+            return False
+
+    def lost_during(self, *steps: Callable[[], object]) -> int:
+        """Count the packets that did not arrive out of those that were sent while something happened."""
+        is_over = threading.Event()
+        sent = 0
+
+        def send() -> None:
+            nonlocal sent
+            while not is_over.is_set():
+                self.client.send(CHANNEL, sent.to_bytes(4))
+                sent += 1
+                time.sleep(0.002)
+
+        received: set[bytes] = set()
+
+        def receive() -> None:
+            self.peer.settimeout(0.5)
+            try:
+                while True:
+                    received.add(self.peer.recv(100))
+            except TimeoutError:
+                return
+
+        threads = threading.Thread(target=send), threading.Thread(target=receive)
+        for thread in threads:
+            thread.start()
+        for step in steps:
+            step()
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        assert sent > 100
+        return sent - len(received)
+
+
+@pytest.mark.parametrize("rung", KERNEL_RUNGS)
+def test_kill_a_new_start_and_a_take_over_lose_no_packet(
+    network: KernelNetwork, tmp_path: Path, rung: Rung
+) -> None:
+    with opened(network, tmp_path, rung) as node:
+        stream = Stream(network)
+        assert stream.lost_during(node.kill, node.start, node.take_over) == 0
+        before = node.read_figure("kernel_packets")
+        stream.peer.settimeout(5)
+        exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+
+
+def test_program_ends_with_the_process_where_no_file_system_keeps_it(
+    network: KernelNetwork, tmp_path: Path
+) -> None:
+    with KernelNode(network, tmp_path, DATA_PATH=Rung.TC) as node:
+        stream = Stream(network)
+        assert node.read_figure("kernel_packets") > 0
+        node.kill()
+        stream.peer.settimeout(0.1)
+        wait_until(lambda: not stream.arrives(b"to a dead process"))
+
+
+def test_another_rung_takes_the_place_of_a_former_one(network: KernelNetwork, tmp_path: Path) -> None:
+    with mounted_bpf(tmp_path / "bpf") as directory:
+        for place, rung in enumerate((Rung.XDP, Rung.GENERIC_XDP, Rung.TC, Rung.XDP, Rung.USERSPACE)):
+            own = tmp_path / str(place)
+            own.mkdir()
+            with KernelNode(network, own, DATA_PATH=rung, BPF_DIRECTORY=str(directory)) as node:
+                names = {path.name.partition("@")[0] for path in directory.iterdir()}
+                assert names - {"maps.debug", "progs.debug"} == {rung.value} - {Rung.USERSPACE.value}
+                assert node.read_figure("kernel_rung") == len(LADDER) - 1 - LADDER.index(rung)
+
+
+def test_flows_follow_a_neighbour_to_another_address_of_the_link(
+    network: KernelNetwork, tmp_path: Path
+) -> None:
+    other = "02:00:00:00:00:99"
+    with opened(network, tmp_path, Rung.TC) as node:
+        stream = Stream(network)
+        network.ip("peer", "link", "set", "p0", "address", other)
+        network.ip("turn", "neigh", "replace", PEER, "lladdr", other, "dev", "t1", "nud", "reachable")
+        wait_until(lambda: stream.arrives(b"moved"))
+        before = node.read_figure("kernel_packets")
+        exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+
+
+def run_alone(tmp_path: Path, *become: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run the daemon on loopback until it ends, or for two seconds."""
+    settings = {
+        "STATE_DIRECTORY": str(tmp_path),
+        "LISTEN_ADDRESSES": "127.0.0.1",
+        "PORT": "34780",
+        "PUBLIC_NAME": "127.0.0.1",
+    } | settings
+    command = ["timeout", "--preserve-status", "2", *become, sys.executable, turn_program.__file__, "serve"]
+    environment = os.environ | {f"TURNNODE_{name}": value for name, value in settings.items()}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_rung_that_was_set_and_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    ended = run_alone(tmp_path, DATA_PATH="tc")  # loopback has no links' addresses
+
+    assert ended.returncode == 2
+    assert "tc is not available: lo is no Ethernet interface" in ended.stderr
+
+
+def test_rung_that_was_set_without_the_right_to_use_it_is_an_error(tmp_path: Path) -> None:
+    ended = run_alone(tmp_path, "setpriv", "--bounding-set=-all", DATA_PATH="tc")
+
+    assert ended.returncode == 2
+    assert "give the process the capabilities" in ended.stderr
+
+
+def test_node_without_the_right_to_use_the_kernel_relays_in_userspace(tmp_path: Path) -> None:
+    ended = run_alone(tmp_path, "setpriv", "--bounding-set=-all", DATA_PATH="auto")
+
+    assert ended.returncode == 0
+    assert "daemon ready" in ended.stdout
+    assert "relaying in userspace" in ended.stdout

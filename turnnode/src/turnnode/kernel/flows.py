@@ -1,0 +1,196 @@
+"""Which flows programs relay, by the channels that the relay has bound.
+
+    client ── channel n ── relay port ═══ peer                  one element each way
+    client ── channel n ── relay port ═══ relay port ── channel m ── client      joined: one pass, not two
+
+For: keeping the maps equal to what the relay has announced.
+Not for: deciding (relay/), or for who pays (a channel whose maps are full is relayed in userspace).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from turnnode.kernel.hops import HopTable, Pair
+from turnnode.kernel.layout import (
+    BYTES_WORD,
+    DROPPED_WORD,
+    EXPIRES_WORD,
+    PACKETS_WORD,
+    STATE_WORDS,
+    Ends,
+    pack_flow,
+)
+from turnnode.kernel.maps import HashMap, SharedArray
+from turnnode.relay.data_path import Flow
+from turnnode.stun.attributes import Address
+
+FlowId = tuple[Address, Address, int]
+"""Client, server and channel."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What programs have relayed, and dropped because of a credential's rate."""
+
+    packets: int = 0
+    bytes: int = 0
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An element of the map: its slot, and the next hop that it holds."""
+
+    key: bytes
+    slot: int
+    hop: Pair
+
+
+@dataclass(slots=True)
+class _Known:
+    flow: Flow
+    entries: list[_Entry] = field(default_factory=list)
+    is_joined: bool = False
+
+
+class FlowTable:
+    """The flows of the relay, in the maps of a program.
+
+    Args:
+        flows, states: The maps.
+        hops: Where frames go.
+        is_own: Tells whether a host is one that this node relays from.
+    """
+
+    def __init__(
+        self, *, flows: HashMap, states: SharedArray, hops: HopTable, is_own: Callable[[str], bool]
+    ) -> None:
+        self._flows = flows
+        self._states = states
+        self._hops = hops
+        self._is_own = is_own
+        self._free = list(range(states.entries - 1, -1, -1))
+        self._known: dict[FlowId, _Known] = {}
+        self._by_ends: dict[tuple[Address, Address], _Known] = {}
+        self._ended = Totals()
+
+    @property
+    def count(self) -> int:
+        """How many channels programs relay, in one direction or both."""
+        return sum(1 for known in self._known.values() if known.entries)
+
+    def add(self, flow: Flow) -> None:
+        """Have a flow relayed, or move its end. Raises: OSError."""
+        known = self._known.get(_id_of(flow))
+        if known is not None and _is_same(known.flow, flow):
+            known.flow = flow
+            self._set_end(known)
+            return
+        if known is not None:
+            self.remove(flow)
+        known = _Known(flow)
+        self._known[_id_of(flow)] = self._by_ends[flow.published, flow.peer] = known
+        if self._is_own(flow.peer[0]):
+            self._join(known)
+        else:
+            self._insert(known, _to_peer(flow), _from_peer(flow))
+
+    def remove(self, flow: Flow) -> None:
+        """Leave a flow to userspace. Raises: OSError."""
+        known = self._known.pop(_id_of(flow), None)
+        if known is None:
+            return
+        self._by_ends.pop((known.flow.published, known.flow.peer), None)
+        partner = self._partner_of(known) if known.is_joined else None
+        self._take_out(known)
+        if partner is not None:
+            self._take_out(partner)
+
+    def read_totals(self) -> Totals:
+        """Sum up what was relayed until now."""
+        totals = Totals(self._ended.packets, self._ended.bytes, self._ended.dropped)
+        for known in self._known.values():
+            for entry in known.entries:
+                self._count(entry.slot, totals)
+        return totals
+
+    def _partner_of(self, known: _Known) -> _Known | None:
+        return self._by_ends.get((known.flow.peer, known.flow.published))
+
+    def _join(self, known: _Known) -> None:
+        """Lead both clients' data straight to the other one, if both have bound a channel."""
+        partner = self._partner_of(known)
+        if partner is None or partner is known:
+            return
+        self._insert(known, _across(known.flow, partner.flow))
+        self._insert(partner, _across(partner.flow, known.flow))
+        known.is_joined = partner.is_joined = True
+        self._set_end(known)
+
+    def _insert(self, known: _Known, *ways: tuple[Ends, Ends]) -> None:
+        """Put elements into the map, all or none."""
+        for before, after in ways:
+            hop = after.source[0], after.destination[0]
+            place = self._hops.hold(hop)
+            if place is None or not self._free:
+                if place is not None:
+                    self._hops.release(hop)
+                self._take_out(known)
+                return
+            entry = _Entry(before.pack(), self._free.pop(), hop)
+            known.entries.append(entry)
+            self._set_end(known)
+            try:
+                self._flows.put(entry.key, pack_flow(before, after, slot=entry.slot, hop=place))
+            except OSError:
+                self._take_out(known)
+                raise
+
+    def _set_end(self, known: _Known) -> None:
+        """Write the end; of joined flows, the earlier one's."""
+        ends = [known]
+        partner = self._partner_of(known) if known.is_joined else None
+        if partner is not None:
+            ends.append(partner)
+        expires_at_ns = int(min(one.flow.expires_at for one in ends) * 1e9)
+        for one in ends:
+            for entry in one.entries:
+                self._states.words[entry.slot * STATE_WORDS + EXPIRES_WORD] = expires_at_ns
+
+    def _take_out(self, known: _Known) -> None:
+        for entry in known.entries:
+            self._flows.remove(entry.key)
+            self._hops.release(entry.hop)
+            self._count(entry.slot, self._ended)
+            first = entry.slot * STATE_WORDS
+            for word in range(STATE_WORDS):
+                self._states.words[first + word] = 0
+            self._free.append(entry.slot)
+        known.entries.clear()
+        known.is_joined = False
+
+    def _count(self, slot: int, totals: Totals) -> None:
+        first = slot * STATE_WORDS
+        totals.packets += self._states.words[first + PACKETS_WORD]
+        totals.bytes += self._states.words[first + BYTES_WORD]
+        totals.dropped += self._states.words[first + DROPPED_WORD]
+
+
+def _id_of(flow: Flow) -> FlowId:
+    return flow.client, flow.server, flow.channel
+
+
+def _is_same(one: Flow, other: Flow) -> bool:
+    return (one.relay, one.published, one.peer) == (other.relay, other.published, other.peer)
+
+
+def _to_peer(flow: Flow) -> tuple[Ends, Ends]:
+    return Ends(flow.client, flow.server, flow.channel), Ends(flow.relay, flow.peer)
+
+
+def _from_peer(flow: Flow) -> tuple[Ends, Ends]:
+    return Ends(flow.peer, flow.relay), Ends(flow.server, flow.client, flow.channel)
+
+
+def _across(one: Flow, other: Flow) -> tuple[Ends, Ends]:
+    return Ends(one.client, one.server, one.channel), Ends(other.server, other.client, other.channel)

@@ -1,0 +1,102 @@
+"""What the agent writes into the maps: the structures of bpf/flow.h.
+
+For: pure functions from addresses to bytes.
+Not for: which flows there are (flows.py).
+"""
+
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from turnnode.stun.attributes import Address
+
+KEY_BYTES: Final = 40
+FLOW_BYTES: Final = 56
+STATE_BYTES: Final = 32
+HOP_BYTES: Final = 32
+BUCKET_BYTES: Final = 32
+CONTROL_BYTES: Final = 16
+SCRATCH_BYTES: Final = 2560
+STATE_WORDS: Final = STATE_BYTES // 8
+EXPIRES_WORD, PACKETS_WORD, BYTES_WORD, DROPPED_WORD = range(STATE_WORDS)
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The addresses of a datagram, and its channel; 0 on the side of a peer."""
+
+    source: Address
+    destination: Address
+    channel: int = 0
+
+    def pack(self) -> bytes:
+        """Return all of it in network order: also the key of a flow."""
+        return struct.pack(
+            "!16s16sHHHH",
+            pack_host(self.source[0]),
+            pack_host(self.destination[0]),
+            self.source[1],
+            self.destination[1],
+            self.channel,
+            0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """Where a frame goes: the addresses of the link, the interface, and how much fits."""
+
+    destination: bytes
+    source: bytes
+    interface: int
+    mtu: int
+
+    def pack(self) -> bytes:
+        """Return an element of `hops`."""
+        return struct.pack("=6s6sII12x", self.destination, self.source, self.interface, self.mtu)
+
+
+NO_HOP: Final = bytes(HOP_BYTES)
+
+
+def pack_host(host: str) -> bytes:
+    """Return an IP address in 16 octets; an IPv4 address is mapped."""
+    if ":" in host:
+        return socket.inet_pton(socket.AF_INET6, host)
+    return _MAPPED + socket.inet_aton(host)
+
+
+def pack_flow(before: Ends, after: Ends, *, slot: int, hop: int, bucket: int = 0) -> bytes:
+    """Return an element of `flows`: what becomes of a datagram."""
+    ends = after.pack()
+    version = 6 if ":" in after.destination[0] else 4
+    delta = sum_words(ends) + sum(0xFFFF ^ word for word in _words(before.pack()))
+    return ends[:38] + struct.pack("=HIIII", version, fold(delta), slot, hop, bucket)
+
+
+def pack_control(*, lease_until_ns: int, port: int) -> bytes:
+    """Return the element of `control`."""
+    return struct.pack("=Q", lease_until_ns) + struct.pack("!H6x", port)
+
+
+def pack_bucket(*, bytes_per_second: int, tolerance_ns: int) -> bytes:
+    """Return an element of `buckets`: a rate of data, and how far ahead of it a burst may be."""
+    return struct.pack("=QQQQ", 0, tolerance_ns, max(1, 1024 * 10**9 // bytes_per_second), 0)
+
+
+def sum_words(data: bytes) -> int:
+    """Sum up 16-bit words as the machine reads them; one's complement does not mind the order of bytes."""
+    return sum(_words(data))
+
+
+def fold(number: int) -> int:
+    """Fold a sum into 16 bits."""
+    while number >> 16:
+        number = (number & 0xFFFF) + (number >> 16)
+    return number
+
+
+def _words(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"={len(data) // 2}H", data)
