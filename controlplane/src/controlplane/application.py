@@ -19,6 +19,7 @@ from controlplane.http_limits import HttpLimits
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.door import Door
 from controlplane.nodes.endpoints import router as nodes_router
+from controlplane.nodes.fleet_endpoints import router as fleet_router
 from controlplane.nodes.group_endpoints import router as groups_router
 from controlplane.nodes.hub import ChannelHub
 from controlplane.nodes.node_endpoints import router as nodes_own_router
@@ -46,6 +47,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 API_ROUTERS = (
     admins_router,
     audit_router,
+    fleet_router,
     nodes_router,
     groups_router,
     policy_router,
