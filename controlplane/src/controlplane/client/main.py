@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from controlplane.client.account_commands import accounts, add_account_commands
+from controlplane.client.account_file_commands import add_account_file_commands
 from controlplane.client.admin_commands import add_admin_commands
 from controlplane.client.audit_commands import add_audit_commands
 from controlplane.client.errors import ClientError
@@ -16,7 +18,9 @@ from controlplane.client.fleet_commands import add_fleet_commands
 from controlplane.client.group_commands import add_group_commands
 from controlplane.client.invitation_commands import add_invitation_commands
 from controlplane.client.login_commands import add_login_commands
+from controlplane.client.mail_commands import add_mail_commands
 from controlplane.client.node_commands import add_node_commands
+from controlplane.client.operation_commands import add_operation_commands
 from controlplane.client.output import make_printable
 from controlplane.client.policy_commands import add_policy_commands
 
@@ -52,6 +56,10 @@ def create_app() -> typer.Typer:
     add_group_commands(app)
     add_policy_commands(app)
     add_invitation_commands(app)
+    add_account_commands(app)
+    add_account_file_commands(accounts)
+    add_mail_commands(app)
+    add_operation_commands(app)
     add_admin_commands(app)
     add_audit_commands(app)
     return app
