@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from prometheus_client import CollectorRegistry
 
+from controlplane.accounts.endpoints import router as accounts_router
+from controlplane.accounts.order_endpoints import router as account_orders_router
 from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
@@ -52,6 +54,8 @@ API_ROUTERS = (
     groups_router,
     policy_router,
     operations_router,
+    accounts_router,
+    account_orders_router,
     registration_tokens_router,
 )
 

@@ -35,6 +35,12 @@ class Action(StrEnum):
     REGISTRATION_TOKEN_REMOVE = "registration-token.remove"  # noqa: S105 - the name of an action
     ACCOUNT_QUOTA = "account.quota"
     ACCOUNT_REMOVE = "account.remove"
+    ACCOUNT_IMPORT = "account.import"
+    ACCOUNT_EXPORT = "account.export"
+    ACCOUNT_BLOCK = "account.block"
+    ACCOUNT_UNBLOCK = "account.unblock"
+    MAIL_PURGE = "mail.purge"
+    QUEUE_PURGE = "queue.purge"
 
 
 class AuditEntry(SQLModel, table=True):

@@ -63,6 +63,8 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
                 turn=_decide_turn_access(node, fleet),
                 siblings=node.siblings,
                 registration_token_required=node.policy.registration_token_required,
+                message_retention_days=node.policy.message_retention_days,
+                unused_account_days=node.policy.unused_account_days,
             )
         case NodeKind.TURN:
             return TurnNodeState(
