@@ -1,10 +1,8 @@
 """Commands about accounts, typed at a real control plane that a real mail node follows, as processes."""
 
 import json
-import os
 import re
 import stat
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +11,18 @@ from typing import Any
 
 import pytest
 
-from nodelink.contract.keys import PrivateKey
+from controlplane.nodes.enrolment import NewNode, enrol_node
+from controlplane.nodes.invitation import describe_enrolment
+from controlplane.plane import open_plane
+from controlplane.settings import ControlPlaneSettings
+from nodelink.channel.node_files import NodeFiles
+from nodelink.contract.states import NodeKind
+from nodelink.daemon.settings import read_settings
 from support.client_site import Ended, call
 from support.clocks import wait_until
-from support.controlplane_process import Installation, install
-from support.mailnode_process import PROGRAM, running_node
+from support.controlplane_process import install
+from support.controlplane_site import AUTHOR, add_node, add_token
+from support.mailnode_process import running_node
 
 DOMAIN = "mail1.example.org"
 FOLLOWS_SECONDS = 30
@@ -28,7 +33,6 @@ HASH = "$6$saltsalt$" + "a" * 86
 class Fleet:
     """A control plane with a mail node that follows it, and one that never came."""
 
-    installation: Installation
     environment: dict[str, str]
 
     def call(self, *arguments: str, typed: str = "") -> Ended:
@@ -52,22 +56,23 @@ class Fleet:
 @contextmanager
 def open_fleet(directory: Path) -> Iterator[Fleet]:
     installation = install(directory)
-    token = json.loads(installation.run("admin-token", "--json").stdout)["token"]
+    node = directory / "node"
+    (node / "state").mkdir(mode=0o700, parents=True)
+    files = NodeFiles(node / "state" / "node")
+    mail1 = NewNode("mail1", NodeKind.MAIL, files.load_identity().public.x, key_is_replaced=False)
+    with open_plane(read_settings(ControlPlaneSettings, installation.settings)) as plane:
+        token = add_token(plane)
+        with plane.sessions.begin() as session:
+            row = enrol_node(session, plane.facts, mail1, AUTHOR)
+            files.keep_enrolment(describe_enrolment(plane, row))
+        add_node(plane, "mail2")
     environment = {
         "HOME": str(directory),
         "MADFLEET_URL": installation.url,
         "MADFLEET_TOKEN": token,
         "MADFLEET_CA": str(directory / "tls.crt"),
     }
-    node = directory / "node"
-    own = os.environ | {"MAILNODE_STATE_DIRECTORY": str(node / "state"), "MAILNODE_MAIL_DOMAIN": DOMAIN}
-    enrolment = directory / "mail1.json"
-    key = subprocess.run([PROGRAM, "identity"], env=own, check=True, capture_output=True, text=True).stdout
-    for name, public_key in (("mail1", key.strip()), ("mail2", PrivateKey.generate().public.x)):
-        options = ["--kind", "mail", "--public-key", public_key, "--output", str(directory / f"{name}.json")]
-        assert installation.run("enrol", name, *options).returncode == 0
-    subprocess.run([PROGRAM, "enrol", str(enrolment)], env=own, check=True, capture_output=True)
-    fleet = Fleet(installation, environment)
+    fleet = Fleet(environment)
     with installation.start(directory / "log"), running_node(node, MAIL_DOMAIN=DOMAIN):
         wait_until(
             lambda: bool(fleet.read("nodes", "show", "mail1")["report"]), within_seconds=FOLLOWS_SECONDS
@@ -84,8 +89,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def test_account_is_made_shown_and_deleted(fleet: Fleet) -> None:
     created = fleet.call("accounts", "create", f"made@{DOMAIN}")
     assert created.code == 0, created
-    password, sentence = created.output.splitlines()
-    assert len(password) >= 20
+    sentence, password = created.output.splitlines()
+    assert re.fullmatch(r"Password: \S{20,}", password)
     assert sentence == f"Account made@{DOMAIN} is made on node mail1."
 
     assert re.search(

@@ -14,7 +14,6 @@ import typer
 
 from controlplane.admins.access import Role
 from controlplane.cli.main import app
-from controlplane.client.api import PAGE_ITEMS
 from nodelink.contract.enrolment import read_join_token
 from nodelink.contract.frames import Answer
 from nodelink.contract.states import NodeKind
@@ -27,6 +26,7 @@ NOT_FOR_JSON = {
     "backup": "writes a file",
     "restore": "reads a file",
     "audit export": "writes a file",
+    "accounts export": "writes a file",
 }
 
 
@@ -72,8 +72,12 @@ def test_status_shows_fleet_policy_and_nodes(site: ClientSite) -> None:
     assert status["nodes"]["ok"] == 0
 
 
-def test_nodes_are_listed_over_many_pages(site: ClientSite) -> None:
-    names = [f"mail{number:03}" for number in range(PAGE_ITEMS + 1)]
+@pytest.mark.parametrize("count", [0, 2, 3, 4, 7])
+def test_nodes_are_listed_over_many_pages(
+    site: ClientSite, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr("controlplane.client.api.PAGE_ITEMS", 3)
+    names = [f"mail{number}" for number in range(count)]
     for name in names:
         add_node(site.plane, name)
     add_node(site.plane, "turn1", NodeKind.TURN)

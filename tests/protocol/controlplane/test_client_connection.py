@@ -193,7 +193,7 @@ def test_sentence_of_a_server_cannot_steer_the_terminal(site: ClientSite) -> Non
 def test_wrong_certificate_is_told_and_the_right_one_trusted(tmp_path: Path) -> None:
     installation = install(tmp_path)
     other, _ = make_certificate(tmp_path, "127.0.0.1", label="other")
-    token = json.loads(installation.run("admin-token", "--json").stdout)["token"]
+    token = json.loads(run_on_host(installation, "admin-token", "--json").output)["token"]
     home = {"HOME": str(tmp_path), "MADFLEET_TOKEN": token}
 
     with installation.start(tmp_path / "log"):

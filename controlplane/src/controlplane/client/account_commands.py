@@ -136,11 +136,10 @@ def create_account(
     with open_api(context) as api:
         where = node or find_node_of_domain(api, address)
         order = api.post(write_path("nodes", where, "accounts"), {"address": address, "password": password})
-        if as_json and not given:
-            order |= {"password": password}
-        elif not given:
-            typer.echo(password)
-        wait_for(api, order, f"Account {address} is made on node {where}.", as_json=as_json)
+        shown = {} if given else {"password": password}
+        wait_for(api, order, f"Account {address} is made on node {where}.", as_json=as_json, shown=shown)
+    if not as_json and not given:
+        typer.echo(f"Password: {password}")
 
 
 @accounts.command("delete")

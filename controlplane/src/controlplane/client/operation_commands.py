@@ -118,8 +118,11 @@ def find_operation(api: Api, operation: str) -> str:
     return path
 
 
-def wait_for(api: Api, order: Document, done: str, *, as_json: bool) -> None:
-    """Wait a few seconds for a node to do what it was told, and say what has come of it."""
+def wait_for(api: Api, order: Document, done: str, *, as_json: bool, shown: Document | None = None) -> None:
+    """Wait a few seconds for a node to do what it was told, and say what has come of it.
+
+    `shown` is what stands in the JSON besides the order.
+    """
     kind = "bulk-operations" if "operations" in order else "operations"
     path = write_path(kind, str(order["id"]))
     gives_up_at = time.monotonic() + WAIT_SECONDS
@@ -127,7 +130,7 @@ def wait_for(api: Api, order: Document, done: str, *, as_json: bool) -> None:
         time.sleep(LOOK_SECONDS)
         order = api.get(path)
     if as_json:
-        print_json(order)
+        print_json({**order, **(shown or {})})
     match order["state"]:
         case State.DONE if not as_json:
             typer.echo(make_printable(done))
