@@ -27,6 +27,7 @@ NOT_FOR_JSON = {
     "restore": "reads a file",
     "audit export": "writes a file",
     "accounts export": "writes a file",
+    "migrate": "prints how many rows of each table it has moved",
 }
 
 
