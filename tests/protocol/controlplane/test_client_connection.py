@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from controlplane.cli.host_target import HOST_ADMIN, TOKEN_FILE
 from controlplane.client.target import find_login_file
+from lab_authority import make_certificates
 from nodelink.contract.keys import PrivateKey
 from self_signed import make_certificate
 from support.client_site import ClientSite, Ended, call, open_client_site
@@ -238,6 +240,21 @@ def test_host_of_the_control_plane_needs_no_login(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(after.output) == []
     assert file.read_text() != kept
+
+
+def test_host_knows_its_certificate_whoever_has_signed_it(tmp_path: Path) -> None:
+    installation = install(tmp_path, tls_pinned="false")
+    make_certificates(tmp_path / "authority", ["control.example.org", "other.example.org"])
+    for ending, target in (("chain", "tls.crt"), ("key", "tls.key")):
+        shutil.copy(tmp_path / "authority" / f"control.example.org.{ending}.pem", tmp_path / target)
+
+    with installation.start(tmp_path / "log"):
+        right = run_on_host(installation, "groups", "--json")
+        shutil.copy(tmp_path / "authority" / "other.example.org.chain.pem", tmp_path / "tls.crt")
+        wrong = run_on_host(installation, "groups", "--json")
+
+    assert (right.code, right.output) == (0, "[]\n")
+    assert "not trusted" in refuse(wrong, 1)
 
 
 def test_token_of_the_settings_is_used_where_it_has_the_name_of_the_host(tmp_path: Path) -> None:

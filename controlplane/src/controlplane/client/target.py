@@ -13,7 +13,7 @@ import os
 import re
 import ssl
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -40,7 +40,7 @@ class Target:
     """
 
     url: str
-    token: str
+    token: str = field(repr=False)
     ca_file: str | None = None
     is_pinned: bool = False
     patience_seconds: float = 0
