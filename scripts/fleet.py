@@ -117,12 +117,17 @@ def wait_until_ready(plan: "FleetPlan", runner: "subprocess.Popen[bytes]") -> No
     Raises:
         TimeoutError: They do not, or a program has ended; the text says where its log is.
     """
+    from fleet_plan import CommandError  # noqa: PLC0415 - `down` needs no packages
+
     log = plan.directory / "log"
     ends_at = time.monotonic() + READY_SECONDS
     while time.monotonic() < ends_at:
         if runner.poll() is not None:
             raise TimeoutError(f"A program has ended. Its last words:\n{tail(log)}")
-        nodes = plan.read_nodes()
+        try:
+            nodes = plan.read_nodes()
+        except CommandError:  # nobody listens yet, or has ended: the next turn tells
+            continue
         if all(node["health"] == "ok" and node["applied_revision"] == node["revision"] for node in nodes):
             return
         time.sleep(0.3)

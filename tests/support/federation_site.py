@@ -23,7 +23,8 @@ from mailnode.http.app import create_app
 from mailnode.http.protocol import HttpServer
 from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.smtp.submission import Submission
-from mailnode.store.mail_store import INBOX, Account, MailStore
+from mailnode.store.account_register import AccountRegister
+from mailnode.store.mail_store import INBOX, Account
 from nodelink.contract.assertions import make_assertion
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import SiblingNode
@@ -42,7 +43,7 @@ class MailStation:
 
     name: str
     directory: Path
-    store: MailStore = field(default_factory=MemoryMailStore)
+    store: AccountRegister = field(default_factory=MemoryMailStore)
     policy: Policy = field(default_factory=Policy)
     port: int = 0
     identity: PrivateKey = field(default_factory=PrivateKey.generate)
@@ -183,7 +184,10 @@ def introduce(stations: Iterable[MailStation]) -> None:
 
 @asynccontextmanager
 async def open_stations(
-    directory: Path, *, stores: dict[str, MailStore] | None = None, policies: dict[str, Policy] | None = None
+    directory: Path,
+    *,
+    stores: dict[str, AccountRegister] | None = None,
+    policies: dict[str, Policy] | None = None,
 ) -> AsyncIterator[tuple[MailStation, MailStation]]:
     """Run two mail nodes that know one another."""
     async with AsyncExitStack() as stack:

@@ -4,7 +4,7 @@ from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit
-from mailnode.store.mail_store import MailStore
+from mailnode.store.account_register import AccountRegister
 
 DOMAIN = "example.org"
 PASSWORD = "correct horse"
@@ -18,7 +18,7 @@ def fast_hasher(*, max_waiting: int = 256, threads: int = 2) -> PasswordHasher:
 
 
 def make_accounts(
-    store: MailStore,
+    store: AccountRegister,
     *,
     policy: Policy | None = None,
     hasher: PasswordHasher | None = None,

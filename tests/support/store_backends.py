@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from mailnode.store.mail_store import MailStore
+from mailnode.store.account_register import AccountRegister
 from mailnode.store.sqlite_store import SqliteMailStore
 from support.store_memory import MemoryMailStore
 
-Opener = Callable[[Path], AbstractAsyncContextManager[MailStore]]
+Opener = Callable[[Path], AbstractAsyncContextManager[AccountRegister]]
 
 
 @asynccontextmanager
-async def open_memory(_directory: Path) -> AsyncIterator[MailStore]:
+async def open_memory(_directory: Path) -> AsyncIterator[AccountRegister]:
     yield MemoryMailStore()
 
 

@@ -1,4 +1,4 @@
-"""A complete `MailStore` in memory: the fake for tests of what uses a store, the model for tests of stores.
+"""A complete `AccountRegister` in memory: a fake for tests of what uses a store, a model for tests of stores.
 
 It keeps every promise but durability. Extras for tests: `is_available = False` lets each call fail as a full
 disk would, and `body_count` tells how many bodies are held.
@@ -35,11 +35,12 @@ from mailnode.store.mail_store import (
     Watcher,
 )
 from mailnode.store.sqlite_queue import REMEMBERED_SECONDS
-from support.store_memory_boxes import Holdings, MemoryBoxes
+from support.store_memory_boxes import Holdings
+from support.store_memory_register import MemoryRegister
 
 
-class MemoryMailStore(MemoryBoxes):
-    """Everything that a `MailStore` promises; the fields are those of `MemoryBoxes`."""
+class MemoryMailStore(MemoryRegister):
+    """Everything that an `AccountRegister` promises; the fields are those of `MemoryBoxes`."""
 
     @property
     def body_count(self) -> int:
@@ -51,7 +52,15 @@ class MemoryMailStore(MemoryBoxes):
         self._check()
         if any(account.address == address for account in self._accounts.values()):
             raise AccountExistsError(address)
-        account = Account(AccountId(self._next_id()), address, password_hash, None, False, now_seconds, None)  # noqa: FBT003 - all fields in order
+        account = Account(
+            AccountId(self._next_id()),
+            address,
+            password_hash,
+            None,
+            address in self._blocks,
+            now_seconds,
+            None,
+        )
         self._accounts[account.id] = account
         self._holdings[account.id] = Holdings()
         self._add_box(account.id, INBOX)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mailnode.store.account_register import Block
 from mailnode.store.mail_store import (
     Account,
     AccountId,
@@ -60,6 +61,7 @@ class MemoryBoxes:
     _changes: list[tuple[MailboxId, MailboxChange]] = field(default_factory=list)
     _outgoing: dict[OutgoingId, Outgoing] = field(default_factory=dict)
     _received: dict[str, tuple[int, frozenset[AccountId]]] = field(default_factory=dict)
+    _blocks: dict[str, Block] = field(default_factory=dict)
     _last_id: int = 0
     _last_uid_validity: int = 1_000
 

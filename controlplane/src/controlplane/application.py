@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from prometheus_client import CollectorRegistry
 
+from controlplane.accounts.endpoints import router as accounts_router
+from controlplane.accounts.order_endpoints import router as account_orders_router
 from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
@@ -19,6 +21,7 @@ from controlplane.http_limits import HttpLimits
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.door import Door
 from controlplane.nodes.endpoints import router as nodes_router
+from controlplane.nodes.fleet_endpoints import router as fleet_router
 from controlplane.nodes.group_endpoints import router as groups_router
 from controlplane.nodes.hub import ChannelHub
 from controlplane.nodes.node_endpoints import router as nodes_own_router
@@ -47,11 +50,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 API_ROUTERS = (
     admins_router,
     audit_router,
+    fleet_router,
     nodes_router,
     groups_router,
     turn_router,
     policy_router,
     operations_router,
+    accounts_router,
+    account_orders_router,
     registration_tokens_router,
 )
 

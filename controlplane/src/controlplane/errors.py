@@ -5,6 +5,7 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
 
     ControlPlaneError
     ├── BadAddressError         400
+    ├── NoticeHiddenError       400
     ├── BadCursorError          400
     ├── BadTagError             400
     ├── NotSignedInError        401
@@ -18,6 +19,7 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     │   └── TokenRefusedError   403
     ├── CrossSiteError          403
     ├── UnknownNodeError        404
+    ├── UnknownAccountError     404
     ├── UnknownGroupError       404
     ├── UnknownTokenError       404
     ├── UnknownInvitationError  404
@@ -83,6 +85,17 @@ class BadAddressError(ControlPlaneError):
     status = 400
     code = "bad_address"
     public_text = "This is no address of an account. Write it as user@domain."
+
+
+class NoticeHiddenError(ControlPlaneError):
+    """A notice would not be seen by anybody."""
+
+    status = 400
+    code = "notice_hidden"
+    public_text = (
+        "Delta Chat shows encrypted messages only, and a server cannot write one: nobody would see this "
+        "notice. Write from an account of your own to those whom it concerns."
+    )
 
 
 class BadCursorError(ControlPlaneError):
@@ -179,6 +192,14 @@ class UnknownInvitationError(ControlPlaneError):
     status = 404
     code = "unknown_registration_token"
     public_text = "There is no registration token with this id. List the tokens and correct the id."
+
+
+class UnknownAccountError(ControlPlaneError):
+    """The node has no such account."""
+
+    status = 404
+    code = "unknown_account"
+    public_text = "There is no account of this address on this node."
 
 
 class UnknownOperationError(ControlPlaneError):

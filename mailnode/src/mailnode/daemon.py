@@ -22,6 +22,10 @@ from mailnode.accounts.errors import AccountsError
 from mailnode.accounts.overrides import LocalOverrides
 from mailnode.accounts.policy import PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit
+from mailnode.administration.operations import Operations
+from mailnode.administration.purge import Purge
+from mailnode.administration.queries import Queries
+from mailnode.administration.retention import Retention
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
 from mailnode.federation.door import Door
@@ -105,20 +109,24 @@ class MailNode:
         )
         await accounts.start(stack)
 
+        purge = Purge(accounts, store)
+        outbound: Outbound | None = None
         steering = Steering(settings=settings, accounts=accounts, store=store, overrides=overrides)
         agent = open_agent(
             settings,
             software_version=VERSION,
             apply=steering.apply,
             read_report=steering.read_report,
-            queries={"status": steering.answer_status},
+            queries={"status": steering.answer_status, **Queries(accounts, store).by_name()},
             operations={
+                **Operations(accounts, purge, lambda: outbound).by_name(),
                 "change_quota": steering.change_quota,
                 "create_account": steering.create_account,
                 "remove_account": steering.remove_account,
             },
         )
-        outbound = None if agent is None else self._build_outbound(agent, steering)
+        if agent is not None:
+            outbound = self._build_outbound(agent, steering)
 
         imap = ImapServer(
             accounts=accounts,
@@ -174,6 +182,7 @@ class MailNode:
         registry.register(FigureCollector(steering.read_figures))
         serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
+        await Retention(accounts, purge).start(stack)
         if outbound is not None:
             await outbound.start(stack)
         if agent is not None:

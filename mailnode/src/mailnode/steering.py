@@ -88,6 +88,8 @@ class Steering:
                 quota_bytes=state.quota_bytes,
                 message_bytes=state.message_bytes,
                 registration_token_required=state.registration_token_required,
+                message_retention_days=state.message_retention_days,
+                unused_account_days=state.unused_account_days,
             )
         )
 

@@ -125,7 +125,7 @@ async def test_change_over_http_reaches_every_connected_node_in_time(site: Site)
         assert not (await other.hear_mail_state()).registration_open
 
 
-async def test_change_by_a_command_in_another_process_reaches_the_node_in_time(
+async def test_key_that_a_command_replaces_in_another_process_ends_the_channel_in_time(
     site: Site, tmp_path: Path
 ) -> None:
     node = await site.follow()
@@ -137,19 +137,13 @@ async def test_change_by_a_command_in_another_process_reaches_the_node_in_time(
             for name in ("state_directory", "public_url", "tls_certificate", "tls_key")
         )
     )
-    command = [
-        sys.executable,
-        "-m",
-        "controlplane.cli.main",
-        "--settings",
-        str(file),
-        "registration",
-        "close",
-    ]
-    process = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, timeout=15)
-    assert b"closed" in process.stdout
+    other = PrivateKey.generate().public.x
+    command = [sys.executable, "-m", "controlplane.cli.main", "--settings", str(file), "enrol", "mail1"]
+    options = ["--kind", "mail", "--public-key", other, "--replace-key"]
+    await asyncio.to_thread(subprocess.run, [*command, *options], check=True, capture_output=True, timeout=15)
 
-    assert not (await node.hear_mail_state(IN_FORCE_SECONDS)).registration_open
+    async with asyncio.timeout(IN_FORCE_SECONDS):
+        assert await node.hear_end() == Ending.RETIRED
 
 
 async def test_node_that_was_away_gets_only_the_latest_state(site: Site) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.plane import open_plane
+from controlplane.settings import ControlPlaneSettings
 from lab_authority import make_certificates
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.client_tls import build_client_context
@@ -21,7 +23,7 @@ from nodelink.channel.node_files import NodeFiles
 from nodelink.contract.enrolment import read_join_token
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeState
-from nodelink.daemon.settings import EXIT_BAD_CONFIGURATION
+from nodelink.daemon.settings import EXIT_BAD_CONFIGURATION, read_settings
 from nodelink.daemon.tls import read_spki_pin
 from support.clocks import until
 from support.controlplane_process import Installation, install
@@ -120,14 +122,15 @@ def test_port_80_serves_challenges_and_leads_to_the_public_address(tmp_path: Pat
 
 def test_nodes_are_told_a_pin_only_while_nobody_else_vouches(tmp_path: Path) -> None:
     installation = install(tmp_path)
-    pinned = read_join_token(installation.run("join-token", "mail1", "--kind", "mail").stdout)
-    make_certificates(tmp_path / "authority", ["control.test"])
-    (tmp_path / "authority" / "control.test.chain.pem").replace(tmp_path / "tls.crt")
+    with open_plane(read_settings(ControlPlaneSettings, installation.settings)) as plane:
+        pinned = plane.read_tls_pin()
+        make_certificates(tmp_path / "authority", ["control.test"])
+        (tmp_path / "authority" / "control.test.chain.pem").replace(tmp_path / "tls.crt")
 
-    vouched = read_join_token(installation.run("join-token", "mail2", "--kind", "mail").stdout)
+        vouched = plane.read_tls_pin()
 
-    assert pinned.tls_pin is not None
-    assert vouched.tls_pin is None
+    assert pinned is not None
+    assert vouched is None
 
 
 def start_and_fail(installation: Installation) -> str:

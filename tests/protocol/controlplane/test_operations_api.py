@@ -38,6 +38,8 @@ def test_removal_waits_for_the_node(client: TestClient) -> None:
         "created_at_seconds": NOW,
         "acknowledged_at_seconds": None,
         "problem": None,
+        "bulk_id": None,
+        "account_count": 1,
     }
 
 

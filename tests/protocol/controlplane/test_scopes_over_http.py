@@ -25,6 +25,14 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("post", "/registration-tokens"): {},
     ("patch", "/registration-tokens/{invitation_id}"): {"comment": "Mine"},
     ("put", "/nodes/{name}/accounts/{address}/quota"): {"quota_bytes": None},
+    ("post", "/accounts/bulk"): {"action": "remove", "accounts": [{"node": "mail1", "address": "a@b"}]},
+    ("post", "/nodes/{name}/accounts"): {"address": "a@b", "password": "a password"},
+    ("post", "/nodes/{name}/account-import"): {"accounts": [{"address": "a@b", "password": "a password"}]},
+    ("put", "/nodes/{name}/blocklist/{address}"): {"reason": "Spam"},
+    ("post", "/nodes/{name}/accounts/{address}/purge"): {"what": "all"},
+    ("post", "/nodes/{name}/purge"): {"what": "all"},
+    ("post", "/nodes/{name}/queue/purge"): {},
+    ("post", "/notices"): {"text": "Hello"},
     ("patch", "/groups/{group}"): {"label": "Mine"},
     ("patch", "/groups/{group}/policy"): {"jit_enabled": False},
     ("patch", "/policy"): {"jit_enabled": False},
@@ -56,7 +64,13 @@ def list_operations(client: TestClient) -> list[Operation]:
 
 def ask(client: TestClient, token: str, operation: Operation, node: str, group: str) -> tuple[int, str]:
     path = operation.path.format(
-        name=node, group=group, address="a@b", token_id="00000000", operation_id="x", invitation_id="x"
+        name=node,
+        group=group,
+        address="a@b",
+        token_id="00000000",
+        operation_id="x",
+        bulk_id="x",
+        invitation_id="x",
     )
     answer = client.request(
         operation.method,

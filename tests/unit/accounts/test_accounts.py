@@ -17,7 +17,8 @@ from mailnode.accounts.errors import (
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy
 from mailnode.accounts.rate_limit import RateLimit
-from mailnode.store.mail_store import AccountExistsError, MailStore, UnknownAccountError
+from mailnode.store.account_register import AccountRegister
+from mailnode.store.mail_store import AccountExistsError, UnknownAccountError
 from support.store_accounts import CLIENT, DOMAIN, NOW, PASSWORD, fast_hasher, make_accounts
 from support.store_backends import BACKENDS
 from support.store_memory import MemoryMailStore
@@ -29,7 +30,7 @@ NO_JIT = Policy(jit_enabled=False)
 
 
 @pytest.fixture(params=sorted(BACKENDS))
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MailStore]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AccountRegister]:
     async with BACKENDS[request.param](tmp_path) as opened:
         yield opened
 
@@ -51,7 +52,7 @@ class CountingHasher(PasswordHasher):
         return await super().verify(password_hash, password)
 
 
-async def test_first_login_makes_the_account(store: MailStore) -> None:
+async def test_first_login_makes_the_account(store: AccountRegister) -> None:
     accounts = make_accounts(store)
 
     account = await accounts.log_in("Alice@Example.org", PASSWORD, CLIENT)
@@ -64,7 +65,7 @@ async def test_first_login_makes_the_account(store: MailStore) -> None:
     assert PASSWORD not in found.password_hash
 
 
-async def test_second_login_needs_the_same_password(store: MailStore) -> None:
+async def test_second_login_needs_the_same_password(store: AccountRegister) -> None:
     accounts = make_accounts(store)
     first = await accounts.log_in(ALICE, PASSWORD, CLIENT)
 
@@ -75,7 +76,7 @@ async def test_second_login_needs_the_same_password(store: MailStore) -> None:
 
 
 @pytest.mark.parametrize("policy", [CLOSED, NO_JIT])
-async def test_unknown_login_is_refused_while_creation_is_off(store: MailStore, policy: Policy) -> None:
+async def test_unknown_login_is_refused_while_creation_is_off(store: AccountRegister, policy: Policy) -> None:
     accounts = make_accounts(store)
     await accounts.log_in(ALICE, PASSWORD, CLIENT)
 
@@ -100,14 +101,16 @@ async def test_unknown_login_is_refused_while_creation_is_off(store: MailStore, 
         ("", ""),
     ],
 )
-async def test_inadmissible_credentials_make_no_account(store: MailStore, login: str, password: str) -> None:
+async def test_inadmissible_credentials_make_no_account(
+    store: AccountRegister, login: str, password: str
+) -> None:
     with pytest.raises(LoginRefusedError, match="Wrong address or password"):
         await make_accounts(store).log_in(login, password, CLIENT)
 
     assert await store.count_accounts() == 0
 
 
-async def test_parallel_first_logins_with_one_password_all_get_in(store: MailStore) -> None:
+async def test_parallel_first_logins_with_one_password_all_get_in(store: AccountRegister) -> None:
     hasher = CountingHasher()
     accounts = make_accounts(store, hasher=hasher)
 
@@ -118,7 +121,7 @@ async def test_parallel_first_logins_with_one_password_all_get_in(store: MailSto
     assert (hasher.hashed, hasher.verified) == (1, 0)
 
 
-async def test_parallel_first_logins_with_different_passwords_have_one_winner(store: MailStore) -> None:
+async def test_parallel_first_logins_with_different_passwords_have_one_winner(store: AccountRegister) -> None:
     accounts = make_accounts(store)
 
     results = await asyncio.gather(
@@ -132,7 +135,7 @@ async def test_parallel_first_logins_with_different_passwords_have_one_winner(st
     await make_accounts(store).log_in(ALICE, f"password number {winners[0]}", CLIENT)
 
 
-async def test_registration_closed_during_the_hashing_makes_no_account(store: MailStore) -> None:
+async def test_registration_closed_during_the_hashing_makes_no_account(store: AccountRegister) -> None:
     accounts = make_accounts(store)
     login = asyncio.ensure_future(accounts.log_in(ALICE, PASSWORD, CLIENT))
     await asyncio.sleep(0)
@@ -155,7 +158,7 @@ async def test_reconnect_hashes_nothing() -> None:
     assert (hasher.hashed, hasher.verified) == (1, 0)
 
 
-async def test_reconnect_costs_microseconds(store: MailStore) -> None:
+async def test_reconnect_costs_microseconds(store: AccountRegister) -> None:
     accounts = make_accounts(store)
     await accounts.log_in(ALICE, PASSWORD, CLIENT)
 
@@ -230,7 +233,7 @@ async def test_failed_logins_are_limited_by_prefix() -> None:
     await accounts.log_in(ALICE, PASSWORD, "2001:db8::1")
 
 
-async def test_registered_account_can_log_in(store: MailStore) -> None:
+async def test_registered_account_can_log_in(store: AccountRegister) -> None:
     accounts = make_accounts(store, policy=NO_JIT)
 
     address, password = await accounts.register(CLIENT)
@@ -241,14 +244,14 @@ async def test_registered_account_can_log_in(store: MailStore) -> None:
     assert (await make_accounts(store).log_in(address, password, CLIENT)).address == address
 
 
-async def test_nobody_registers_while_registration_is_closed(store: MailStore) -> None:
+async def test_nobody_registers_while_registration_is_closed(store: AccountRegister) -> None:
     with pytest.raises(RegistrationClosedError):
         await make_accounts(store, policy=CLOSED).register(CLIENT)
 
     assert await store.count_accounts() == 0
 
 
-async def test_login_is_recorded(store: MailStore) -> None:
+async def test_login_is_recorded(store: AccountRegister) -> None:
     accounts = make_accounts(store)
     await accounts.log_in(ALICE, PASSWORD, CLIENT)
     await accounts.change_quota(ALICE, 5)
@@ -257,7 +260,7 @@ async def test_login_is_recorded(store: MailStore) -> None:
     assert listed.last_login_at_seconds == NOW
 
 
-async def test_recipient_is_an_account_of_this_node_that_is_not_banned(store: MailStore) -> None:
+async def test_recipient_is_an_account_of_this_node_that_is_not_banned(store: AccountRegister) -> None:
     accounts = make_accounts(store)
     account = await accounts.create(ALICE, PASSWORD)
 
@@ -271,7 +274,7 @@ async def test_recipient_is_an_account_of_this_node_that_is_not_banned(store: Ma
     assert await accounts.find_recipient(ALICE) == account
 
 
-async def test_quota_is_the_accounts_own_or_the_default_of_the_moment(store: MailStore) -> None:
+async def test_quota_is_the_accounts_own_or_the_default_of_the_moment(store: AccountRegister) -> None:
     accounts = make_accounts(store, policy=Policy(quota_bytes=10))
     account = await accounts.create(ALICE, PASSWORD)
     assert accounts.quota_of(account) == 10
@@ -285,7 +288,7 @@ async def test_quota_is_the_accounts_own_or_the_default_of_the_moment(store: Mai
 
 
 @pytest.mark.parametrize("what", ["ban", "password", "removal"])
-async def test_sessions_end_when_an_account_is_shut_out(store: MailStore, what: str) -> None:
+async def test_sessions_end_when_an_account_is_shut_out(store: AccountRegister, what: str) -> None:
     accounts = make_accounts(store, policy=NO_JIT)
     account = await accounts.create(ALICE, PASSWORD)
     other = await accounts.create(f"bob@{DOMAIN}", PASSWORD)
@@ -312,7 +315,7 @@ async def test_sessions_end_when_an_account_is_shut_out(store: MailStore, what: 
         await accounts.log_in(ALICE, PASSWORD, CLIENT)
 
 
-async def test_changed_password_is_the_one_that_counts(store: MailStore) -> None:
+async def test_changed_password_is_the_one_that_counts(store: AccountRegister) -> None:
     accounts = make_accounts(store)
     await accounts.log_in(ALICE, PASSWORD, CLIENT)
 
@@ -322,7 +325,7 @@ async def test_changed_password_is_the_one_that_counts(store: MailStore) -> None
 
 
 @pytest.mark.parametrize("what", ["ban", "password", "removal"])
-async def test_account_shut_out_during_a_login_does_not_get_in(store: MailStore, what: str) -> None:
+async def test_account_shut_out_during_a_login_does_not_get_in(store: AccountRegister, what: str) -> None:
     await make_accounts(store).log_in(ALICE, PASSWORD, CLIENT)
     hasher = fast_hasher(threads=1)
     accounts = make_accounts(store, hasher=hasher)
@@ -345,7 +348,7 @@ async def test_account_shut_out_during_a_login_does_not_get_in(store: MailStore,
         await login
 
 
-async def test_operator_creates_accounts_whatever_the_policy(store: MailStore) -> None:
+async def test_operator_creates_accounts_whatever_the_policy(store: AccountRegister) -> None:
     accounts = make_accounts(store, policy=CLOSED)
     await accounts.create(ALICE, PASSWORD)
 

@@ -22,6 +22,8 @@ VALUES = PolicyValues(
     registration_token_required=True,
     quota_bytes=1 << 30,
     message_bytes=1 << 24,
+    message_retention_days=30,
+    unused_account_days=0,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
 MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)

@@ -36,6 +36,12 @@ class Action(StrEnum):
     TURN_SECRET_ROTATE = "turn-secret.rotate"  # noqa: S105 - the name of an action
     ACCOUNT_QUOTA = "account.quota"
     ACCOUNT_REMOVE = "account.remove"
+    ACCOUNT_IMPORT = "account.import"
+    ACCOUNT_EXPORT = "account.export"
+    ACCOUNT_BLOCK = "account.block"
+    ACCOUNT_UNBLOCK = "account.unblock"
+    MAIL_PURGE = "mail.purge"
+    QUEUE_PURGE = "queue.purge"
 
 
 class AuditEntry(SQLModel, table=True):

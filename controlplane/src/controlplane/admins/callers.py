@@ -5,7 +5,7 @@ Not for: tokens themselves (tokens.py), nor for deciding who reaches what (acces
 
                  whole fleet     group in the path    node in the path     whatever is in the scope
     look         FleetViewer     GroupViewer          NodeViewer           AnyViewer
-    change       FleetOperator   GroupOperator        NodeOperator
+    change       FleetOperator   GroupOperator        NodeOperator         AnyOperator
     who may      FleetOwner
 """
 
@@ -148,5 +148,6 @@ GroupOperator = Annotated[Caller, Depends(Gate(Role.OPERATOR, Reach.GROUP))]
 NodeViewer = Annotated[Caller, Depends(Gate(Role.VIEWER, Reach.NODE))]
 NodeOperator = Annotated[Caller, Depends(Gate(Role.OPERATOR, Reach.NODE))]
 AnyViewer = Annotated[Caller, Depends(Gate(Role.VIEWER, Reach.ANY))]
+AnyOperator = Annotated[Caller, Depends(Gate(Role.OPERATOR, Reach.ANY))]
 PageViewer = Annotated[Caller, Depends(PageGate(Role.VIEWER, Reach.FLEET))]
 PageOperator = Annotated[Caller, Depends(PageGate(Role.OPERATOR, Reach.FLEET))]

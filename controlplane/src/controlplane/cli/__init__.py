@@ -1,8 +1,9 @@
-"""The command `madfleet`: steer the fleet on the control plane's own host.
+"""The command `madfleet`, and what of it has to touch the database on the control plane's own host.
 
-It opens the same database with the same settings as the daemon, and uses the same services; the daemon
-notices a change within half a second and tells the nodes. So it works while the daemon does not run, too.
+    main ──▶ client/: all that the Admin API does
+        └──▶ host_commands ──▶ admin_commands, enrol_command, key_commands, backup_commands ──▶ opening
+                          └──▶ host_target: how commands of the client reach the control plane of this host
 
-    main ──▶ node_commands, policy_commands, admin_commands ──▶ opening, output
-        └──▶ key_commands, backup_commands ──────────────────┘
+Host commands use the same settings, database and services as the daemon, which notices a change within half a
+second and tells the nodes. So they work while it does not run, too.
 """

@@ -13,9 +13,9 @@ import typer
 from controlplane.admins.access import Role
 from controlplane.admins.models import TokenRequest
 from controlplane.admins.tokens import create_token, revoke_tokens
-from controlplane.cli.node_commands import JsonOption
 from controlplane.cli.opening import open_session, write_author
-from controlplane.cli.output import write_json
+from controlplane.client.options import JsonOption
+from controlplane.client.output import write_json
 from controlplane.settings import ADMIN_NAME_PATTERN
 
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from controlplane.cli.node_commands import JsonOption
 from controlplane.cli.opening import open_session
-from controlplane.cli.output import write_json, write_table
+from controlplane.client.options import JsonOption
+from controlplane.client.output import write_json, write_table
 from controlplane.signing.keyring import KeyRows, read_key_rows
 from controlplane.signing.models import SigningKey
 from controlplane.signing.service import (

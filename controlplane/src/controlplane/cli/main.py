@@ -1,77 +1,66 @@
 """The command line `madfleet`.
 
 Exit codes: 0 done; 1 refused, with one sentence that says what to do; 2 wrong usage or wrong configuration.
+Not for: single commands (client/, and host_commands.py where the server is installed).
 """
 
-import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import OperationalError
 
-from controlplane.cli.admin_commands import add_admin_commands
-from controlplane.cli.backup_commands import add_backup_commands
-from controlplane.cli.key_commands import add_key_commands
-from controlplane.cli.node_commands import add_node_commands
-from controlplane.cli.opening import quieten_log
-from controlplane.cli.policy_commands import add_policy_commands
-from controlplane.errors import BackupError, BadInstallationError, ControlPlaneError, DatabaseBusyError
-from nodelink.daemon.settings import refuse_configuration
-from nodelink.daemon.tls import CertificateError
+from controlplane.client.connection import Connector
+from controlplane.client.main import CaOption, TokenOption, UrlOption, create_app, run
+from controlplane.client.target import Target
 
-EXIT_REFUSED = 1
+SERVER_IS_INSTALLED = find_spec("sqlmodel") is not None
 
-app = typer.Typer(
-    name="madfleet",
-    help="Steer a fleet of chat servers, on the host of its control plane.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = create_app()
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(envvar="MADFLEET_SETTINGS", help="Settings file of the control plane, on its own host."),
+]
 
 
 @app.callback()
 def set_up(
-    settings: Annotated[
-        Path | None,
-        typer.Option(envvar="MADFLEET_SETTINGS", help="Settings file of the control plane."),
-    ] = None,
+    context: typer.Context,
+    settings: SettingsOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
 ) -> None:
-    """Steer a fleet of chat servers, on the host of its control plane.
+    """Steer a fleet of chat servers: from anywhere after `madfleet login`, or on the control plane's host.
 
-    Settings are those of the daemon `controlplane`: CONTROLPLANE_... in the environment, or a file.
+    On that host no login is needed; its settings are those of the daemon `controlplane`: CONTROLPLANE_... in
+    the environment, or a file.
     """
-    del settings  # each command reads it from the context when it opens the control plane
-    quieten_log()
+
+    def find_host() -> Target | None:
+        if not SERVER_IS_INSTALLED:
+            return None
+        from controlplane.cli.host_target import find_host_target  # noqa: PLC0415 - where there is a server
+
+        return find_host_target(settings)
+
+    context.obj = Connector(url, token, ca, find_host)
 
 
-add_node_commands(app)
-add_policy_commands(app)
-add_admin_commands(app)
-add_key_commands(app)
-add_backup_commands(app)
+if SERVER_IS_INSTALLED:
+    from controlplane.cli.host_commands import add_host_commands, refuse_on_host
+
+    add_host_commands(app)
 
 
 def main() -> None:
     """Run one command."""
-    try:
-        app()
-    except ControlPlaneError as refusal:
-        _refuse(refusal)
-    except OperationalError:
-        _refuse(DatabaseBusyError())
-    except BackupError as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        raise SystemExit(EXIT_REFUSED) from refusal
-    except (BadInstallationError, CertificateError) as error:
-        refuse_configuration(str(error))
-
-
-def _refuse(refusal: ControlPlaneError) -> None:
-    sys.stderr.write(refusal.public_text + "\n")
-    raise SystemExit(EXIT_REFUSED)
+    if SERVER_IS_INSTALLED:
+        with refuse_on_host():
+            run(app)
+    else:
+        run(app)
 
 
 if __name__ == "__main__":

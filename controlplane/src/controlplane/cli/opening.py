@@ -24,6 +24,7 @@ BY_COMMAND = "command line"
 
 def read_settings(context: typer.Context) -> ControlPlaneSettings:
     """Read the settings of the host; wrong ones end the process with exit code 2."""
+    quieten_log()
     file = context.find_root().params.get("settings")
     return read_settings_or_exit(ControlPlaneSettings, file if isinstance(file, Path) else None)
 

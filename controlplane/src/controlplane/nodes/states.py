@@ -73,6 +73,8 @@ def decide_state(node: NodeFacts) -> NodeState:
                 turn=_decide_turn_access(node),
                 siblings=node.siblings,
                 registration_token_required=node.policy.registration_token_required,
+                message_retention_days=node.policy.message_retention_days,
+                unused_account_days=node.policy.unused_account_days,
             )
         case NodeKind.TURN:
             return TurnNodeState(

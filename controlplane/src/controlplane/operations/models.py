@@ -14,9 +14,15 @@ from controlplane.policy.models import QuotaBytes
 class OperationName(StrEnum):
     """What can be done on a node."""
 
+    BLOCK_ADDRESSES = "block_addresses"
     CHANGE_QUOTA = "change_quota"
     CREATE_ACCOUNT = "create_account"
+    IMPORT_ACCOUNTS = "import_accounts"
+    PURGE_MAIL = "purge_mail"
+    PURGE_QUEUE = "purge_queue"
     REMOVE_ACCOUNT = "remove_account"
+    REMOVE_ACCOUNTS = "remove_accounts"
+    UNBLOCK_ADDRESSES = "unblock_addresses"
 
 
 class OperationState(StrEnum):
@@ -33,13 +39,16 @@ class NodeOperation(SQLModel, table=True):
     `arguments` (JSON) is emptied at the acknowledgement: the control plane keeps no addresses of accounts and
     no passwords.
     `problem` is what the node said if it could not do it. `registration_token_id` names the token whose use
-    is given back then.
+    is given back then. `bulk_id` is the same for all parts of a change of many accounts; `account_count` is
+    how many accounts this is about, 0 where it is not about certain ones.
     """
 
     __tablename__ = "node_operation"
     __table_args__ = (
         ForeignKeyConstraint(["node_name"], ["node.name"], name="node_operation_node", ondelete="CASCADE"),
         Index("node_operation_waiting", "node_name", "acknowledged_at_seconds"),
+        Index("node_operation_created", "created_at_seconds", "id"),
+        Index("node_operation_bulk", "bulk_id"),
     )
 
     id: str = Field(primary_key=True)
@@ -50,6 +59,8 @@ class NodeOperation(SQLModel, table=True):
     acknowledged_at_seconds: int | None = Field(sa_type=BigInteger)
     problem: str | None = Field(sa_type=Text)
     registration_token_id: str | None
+    bulk_id: str | None
+    account_count: int
 
 
 class AccountQuota(SQLModel):
@@ -70,3 +81,22 @@ class OperationPublic(SQLModel):
     created_at_seconds: int
     acknowledged_at_seconds: int | None
     problem: str | None
+    bulk_id: str | None = Field(description="Of what it is a part; null for what was asked for alone.")
+    account_count: int = Field(description="How many accounts it is about; 0 where not about certain ones.")
+
+
+class BulkPublic(SQLModel):
+    """A change of many accounts, which is done in parts."""
+
+    id: str
+    name: OperationName
+    state: OperationState = Field(description="Waiting until all parts are done; failed if one has.")
+    created_at_seconds: int
+    acknowledged_at_seconds: int | None = Field(description="When the last part was; null while waiting.")
+    operations: int = Field(description="How many parts there are.")
+    done_operations: int
+    failed_operations: int
+    accounts: int
+    done_accounts: int = Field(description="Accounts in parts that were acknowledged, failed ones included.")
+    waiting_nodes: list[str]
+    problems: list[str] = Field(description="What nodes said of parts that failed, the first twenty.")

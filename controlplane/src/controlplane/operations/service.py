@@ -8,7 +8,7 @@ Not for: signing or sending (nodes/channel.py).
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
@@ -26,10 +26,39 @@ from controlplane.registration.tokens import give_use_back, take_use
 from nodelink.contract.operations import VALID_FOR_SECONDS, Operation
 from nodelink.contract.states import NodeKind
 
+DONE_KEPT_SECONDS = 7 * 86_400
+
 _ADDRESS = re.compile(r"[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]{1,255}", re.ASCII)
 """Only what can be no address at all is refused here; the node knows its own accounts."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def begin_with_account(session: Session, node_name: str, address: str) -> str:
+    """Begin a change about an account; return its address as the node knows it.
+
+    Raises:
+        BadAddressError: It is no address.
+        UnknownNodeError: There is no node of this name.
+        WrongKindError: It is no mail node.
+    """
+    address = check_address(address)
+    begin_with_node(session, node_name)
+    return address
+
+
+def begin_with_node(session: Session, node_name: str) -> None:
+    """Begin a change about a mail node. Raises: UnknownNodeError, WrongKindError."""
+    begin_change(session)
+    if read_node(session, node_name).kind != NodeKind.MAIL:
+        raise WrongKindError(node=node_name)
+
+
+def check_address(address: str) -> str:
+    """Return an address as nodes know it. Raises: BadAddressError."""
+    if not _ADDRESS.fullmatch(address):
+        raise BadAddressError
+    return address.lower()
 
 
 def remove_account(session: Session, author: Author, node_name: str, address: str) -> NodeOperation:
@@ -40,7 +69,7 @@ def remove_account(session: Session, author: Author, node_name: str, address: st
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
     """
-    address = _begin_with_account(session, node_name, address)
+    address = begin_with_account(session, node_name, address)
     row, is_new = _remove(session, node_name, address, author.now_seconds)
     if is_new:
         record(
@@ -59,12 +88,36 @@ def change_account_quota(
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
     """
-    address = _begin_with_account(session, node_name, address)
+    address = begin_with_account(session, node_name, address)
     arguments = json.dumps({"address": address, "quota_bytes": quota_bytes})
     row = _add(session, node_name, OperationName.CHANGE_QUOTA, arguments, author.now_seconds)
     after: dict[str, JsonValue] = {"operation": row.id, "quota_bytes": quota_bytes}
     record(session, author, Action.ACCOUNT_QUOTA, node_name, subject=address, after=after)
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What there is to do on one node. `account_count` is 0 where that is not about certain accounts."""
+
+    node_name: str
+    arguments: Mapping[str, JsonValue] = field(repr=False)
+    account_count: int
+
+
+def add_operation(
+    session: Session, name: OperationName, part: Part, now_seconds: int, bulk_id: str | None = None
+) -> NodeOperation:
+    """Have something done on a node that is known to be a mail node; the caller has begun a change."""
+    return _add(
+        session,
+        part.node_name,
+        name,
+        json.dumps(part.arguments),
+        now_seconds,
+        bulk_id=bulk_id,
+        account_count=part.account_count,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +178,15 @@ def forget_created_before(session: Session, before_seconds: int) -> None:
         delete(NodeOperation).where(
             col(NodeOperation.name) == OperationName.CREATE_ACCOUNT.value,
             col(NodeOperation.acknowledged_at_seconds) < before_seconds,
+        )
+    )
+
+
+def forget_done(session: Session, now_seconds: int) -> None:
+    """Forget what was done a week ago."""
+    session.exec(
+        delete(NodeOperation).where(
+            col(NodeOperation.acknowledged_at_seconds) <= now_seconds - DONE_KEPT_SECONDS
         )
     )
 
@@ -190,16 +252,6 @@ def write_contract(row: NodeOperation, now_seconds: int) -> Operation:
     )
 
 
-def _begin_with_account(session: Session, node_name: str, address: str) -> str:
-    """Begin a change about an account; return its address as the node knows it."""
-    if not _ADDRESS.fullmatch(address):
-        raise BadAddressError(node=node_name)
-    begin_change(session)
-    if read_node(session, node_name).kind != NodeKind.MAIL:
-        raise WrongKindError(node=node_name)
-    return address.lower()
-
-
 def _remove(session: Session, node_name: str, address: str, now_seconds: int) -> tuple[NodeOperation, bool]:
     """Have an account removed; tell whether that was not waiting already."""
     arguments = json.dumps({"address": address})
@@ -217,6 +269,8 @@ def _add(  # noqa: PLR0913, PLR0917 - the columns of a row
     arguments: str,
     now_seconds: int,
     operation_id: str | None = None,
+    bulk_id: str | None = None,
+    account_count: int = 1,
 ) -> NodeOperation:
     row = NodeOperation.model_validate(
         {
@@ -228,6 +282,8 @@ def _add(  # noqa: PLR0913, PLR0917 - the columns of a row
             "acknowledged_at_seconds": None,
             "problem": None,
             "registration_token_id": None,
+            "bulk_id": bulk_id,
+            "account_count": account_count,
         }
     )
     session.add(row)

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from controlplane.rest.schemas import forbid_null
+from nodelink.contract.states import MAX_DAYS
 
 SMALLEST_QUOTA_BYTES = 1 << 20
 LARGEST_QUOTA_BYTES = 1 << 50
@@ -22,6 +23,7 @@ SECONDS_PER_DAY = 86_400
 
 QuotaBytes = Annotated[StrictInt, PydanticField(ge=SMALLEST_QUOTA_BYTES, le=LARGEST_QUOTA_BYTES)]
 MessageBytes = Annotated[StrictInt, PydanticField(ge=SMALLEST_MESSAGE_BYTES, le=LARGEST_MESSAGE_BYTES)]
+Days = Annotated[StrictInt, PydanticField(ge=0, le=MAX_DAYS)]
 TurnLifetime = Annotated[StrictInt, PydanticField(ge=SECONDS_PER_DAY, le=30 * SECONDS_PER_DAY)]
 CredentialAllocations = Annotated[StrictInt, PydanticField(ge=1, le=10_000)]
 Allocations = Annotated[StrictInt, PydanticField(ge=1, le=1_000_000)]
@@ -46,6 +48,12 @@ class PolicyValues(SQLModel):
         le=LARGEST_MESSAGE_BYTES,
         sa_type=BigInteger,
         description="The largest message that is taken.",
+    )
+    message_retention_days: int = Field(
+        ge=0, le=MAX_DAYS, description="After how many days messages go; 0 for never."
+    )
+    unused_account_days: int = Field(
+        ge=0, le=MAX_DAYS, description="After how many days without a login an account goes; 0 for never."
     )
 
 
@@ -98,6 +106,12 @@ class Overrides(SQLModel):
         sa_type=BigInteger,
         description="In place of the fleet's.",
     )
+    message_retention_days: int | None = Field(
+        default=None, ge=0, le=MAX_DAYS, description="In place of the fleet's."
+    )
+    unused_account_days: int | None = Field(
+        default=None, ge=0, le=MAX_DAYS, description="In place of the fleet's."
+    )
 
 
 class NodePolicy(Overrides, table=True):
@@ -140,6 +154,8 @@ class OverridesChange(SQLModel):
     )
     quota_bytes: QuotaBytes | None = Field(default=None, description="In place of the fleet's.")
     message_bytes: MessageBytes | None = Field(default=None, description="In place of the fleet's.")
+    message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
+    unused_account_days: Days | None = Field(default=None, description="In place of the fleet's.")
 
 
 class FleetPolicyChange(OverridesChange):
@@ -180,6 +196,8 @@ class OverridesPublic(SQLModel):
     registration_token_required: bool | None
     quota_bytes: int | None
     message_bytes: int | None
+    message_retention_days: int | None
+    unused_account_days: int | None
 
 
 class NodePolicyPublic(Followed):

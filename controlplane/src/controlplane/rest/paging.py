@@ -19,7 +19,7 @@ from controlplane.errors import BadCursorError, ControlPlaneError
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-MAX_CURSOR = 512
+MAX_CURSOR = 1024
 
 Item = TypeVar("Item")
 
@@ -73,7 +73,7 @@ class PageQuery:
 PageDep = Annotated[PageQuery, Depends()]
 
 
-def write_cursor(name: str, key: str | int) -> str:
+def write_cursor(name: str, key: str | int | tuple[str | int, ...]) -> str:
     """Write a cursor: which list it is of, and the key of the last item."""
     return urlsafe_b64encode(json.dumps([name, key]).encode()).decode().rstrip("=")
 

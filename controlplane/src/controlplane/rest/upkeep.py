@@ -1,4 +1,4 @@
-"""Forget in time what is kept only so long: names in the audit log, answers for repeated requests.
+"""Forget in time what is kept only so long: names in the audit log, operations, answers for repeats.
 
 For: every replica; two that do it at once do it once.
 Not for: deciding how long (admins/audit.py, idempotency.py).
@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from controlplane.admins.audit import hash_old_subjects
+from controlplane.operations.service import forget_done
 from controlplane.plane import Plane
 from controlplane.rest.idempotency import forget_answers
 from nodelink.daemon.tasks import open_task_group
@@ -43,6 +44,7 @@ class Upkeep:
             with self.plane.sessions.begin() as session:
                 batch = hash_old_subjects(session, self.plane.vault, now_seconds)
                 forget_answers(session, now_seconds)
+                forget_done(session, now_seconds)
             hashed += batch
             if not batch:
                 return hashed

@@ -24,8 +24,10 @@ from mailnode.accounts.errors import (
     LoginUnavailableError,
     RegistrationClosedError,
 )
+from mailnode.accounts.foreign_hash import is_foreign
 from mailnode.accounts.password import (
     PasswordHasher,
+    check_hash,
     check_new_password,
     invent_credentials,
     is_judgeable,
@@ -34,11 +36,11 @@ from mailnode.accounts.policy import PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit, RateLimiter, find_prefix
 from mailnode.accounts.sessions import Sessions
 from mailnode.accounts.verified import VerifiedCredentials
+from mailnode.store.account_register import AccountRegister
 from mailnode.store.mail_store import (
     Account,
     AccountExistsError,
     AccountId,
-    MailStore,
     StoreUnavailableError,
     UnknownAccountError,
 )
@@ -57,7 +59,7 @@ class Accounts:
     when they are known, so a flood of parallel guesses may exceed their limit once, and pays it off after.
     """
 
-    store: MailStore
+    store: AccountRegister
     policy: PolicyHolder
     domain: str
     clock_seconds: Callable[[], float] = time.time
@@ -147,16 +149,22 @@ class Accounts:
         """Create an account for the operator: whatever the policy, without rate limit.
 
         Raises:
-            BadAddressError: The address or the password is not admissible.
+            BadAddressError: The address is not admissible or blocked, or the password is not admissible.
             AccountExistsError: There is one already.
             LoginUnavailableError: Too many passwords wait for being hashed.
         """
-        address = normalise_address(address, self.domain)
-        check_new_name(address)
         check_new_password(password)
-        return await self.store.add_account(
-            address, await self.hasher.hash(password), int(self.clock_seconds())
-        )
+        return await self._create(address, await self.hasher.hash(password))
+
+    async def create_with_hash(self, address: str, password_hash: str) -> Account:
+        """Create an account for the operator, by a hash that another server has made of its password.
+
+        Raises:
+            BadAddressError: The address is not admissible or blocked, or no login could verify the hash.
+            AccountExistsError: There is one already.
+        """
+        check_hash(password_hash)
+        return await self._create(address, password_hash)
 
     async def find(self, address: str) -> Account:
         """Find an account, banned or not. Raises: BadAddressError, UnknownAccountError."""
@@ -175,9 +183,29 @@ class Accounts:
     async def change_ban(self, address: str, *, is_banned: bool) -> None:
         """Ban an account and end its sessions, or allow it again. Raises: as `find`."""
         account = await self.find(address)
-        await self.store.change_ban(account.id, is_banned=is_banned)
         if is_banned:
+            await self.block(account.address, "")
+        else:
+            await self.unblock(account.address)
+
+    async def block(self, address: str, reason: str) -> None:
+        """Let nobody use an address: its account is banned and its sessions end, and no new one is made.
+
+        Raises:
+            BadAddressError: It is no address of this node.
+        """
+        address = normalise_address(address, self.domain)
+        account = await self.store.add_block(address, reason, int(self.clock_seconds()))
+        if account is not None:
             self._shut_out(account.id)
+
+    async def unblock(self, address: str) -> None:
+        """Let an address be used again. Raises: BadAddressError."""
+        await self.store.remove_block(normalise_address(address, self.domain))
+
+    def has_sessions(self, account_id: AccountId) -> bool:
+        """Tell whether somebody is logged in."""
+        return self._sessions.has(account_id)
 
     async def change_quota(self, address: str, quota_bytes: int | None) -> None:
         """Give an account its own quota, or the default one with `None`. Raises: as `find`."""
@@ -205,8 +233,17 @@ class Accounts:
             raise LoginRefusedError("wrong password, banned, or removed meanwhile")
         if (current.id, current.password_hash) != (account.id, account.password_hash):
             raise LoginRefusedError("the password was changed while it was verified")
+        if is_foreign(current.password_hash):
+            current = await self._renew_hash(current, password)
         self._verified.remember(current, password)
         return current
+
+    async def _renew_hash(self, account: Account, password: str) -> Account:
+        """Put a hash of our own in place of one that another server has made."""
+        try:
+            return await self.store.change_password(account.id, await self.hasher.hash(password))
+        except UnknownAccountError as error:
+            raise LoginRefusedError("removed meanwhile") from error
 
     async def _create_once(self, address: str, password: str, prefix: str) -> Account:
         """Create an account, or find the one that a parallel login has just created."""
@@ -221,6 +258,8 @@ class Accounts:
                 check_new_name(address)
                 check_new_password(password)
                 self._check_registration(self._jit_is_open())
+                if await self.store.find_block(address) is not None:
+                    raise BadAddressError("This address is blocked.")  # noqa: TRY301 - as the checks above do
             except (BadAddressError, RegistrationClosedError) as refusal:
                 await self.hasher.waste(password)
                 raise LoginRefusedError("unknown, and not to be created") from refusal
@@ -233,6 +272,13 @@ class Accounts:
                 raise LoginUnavailableError("The account is being created. Try again.") from race
             self._verified.remember(account, password)
             return account
+
+    async def _create(self, address: str, password_hash: str) -> Account:
+        address = normalise_address(address, self.domain)
+        check_new_name(address)
+        if await self.store.find_block(address) is not None:
+            raise BadAddressError("This address is blocked. Unblock it first.")
+        return await self.store.add_account(address, password_hash, int(self.clock_seconds()))
 
     async def _add(self, address: str, password: str) -> Account:
         password_hash = await self.hasher.hash(password)

@@ -19,11 +19,15 @@ import argon2
 import structlog
 
 from mailnode.accounts.errors import BadAddressError, LoginUnavailableError
+from mailnode.accounts.foreign_hash import is_foreign, verify_foreign
 
 MIN_PASSWORD_LENGTH = 9
 MAX_PASSWORD_LENGTH = 1024
 DEFAULT_MEMORY_KIB = 19 * 1024
 DEFAULT_TIME_COST = 2
+MAX_MEMORY_KIB = 256 * 1024
+MAX_TIME_COST = 16
+"""Beyond them, a hash from elsewhere is refused: a few logins would take all memory and time."""
 DEFAULT_THREADS = 2
 DEFAULT_MAX_WAITING = 256
 
@@ -75,6 +79,8 @@ class PasswordHasher:
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:
+            if is_foreign(password_hash):
+                return verify_foreign(password_hash, password)
             return self._argon2.verify(password_hash, password)
         except argon2.exceptions.InvalidHashError:
             log.error("stored password hash is unreadable; give the account a new password")  # noqa: TRY400 - the trace would show the hash
@@ -94,6 +100,24 @@ class PasswordHasher:
 
     def _give_room(self) -> None:
         self._room += 1
+
+
+def check_hash(password_hash: str) -> None:
+    """See that a login could verify a hash that another server has made.
+
+    Raises:
+        BadAddressError: It could not.
+    """
+    if is_foreign(password_hash):
+        return
+    try:
+        parameters = argon2.extract_parameters(password_hash)
+    except (argon2.exceptions.InvalidHashError, ValueError) as error:
+        raise BadAddressError(
+            "This hash cannot be verified here. Take sha256:, $5$, $6$ or $argon2, or import the password."
+        ) from error
+    if parameters.memory_cost > MAX_MEMORY_KIB or parameters.time_cost > MAX_TIME_COST:
+        raise BadAddressError("This hash would take too long to verify. Import the password.")
 
 
 def is_judgeable(password: str) -> bool:

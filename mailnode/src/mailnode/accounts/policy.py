@@ -20,6 +20,8 @@ class Policy:
     registration_token_required: whether whoever registers must have a token, which the control plane redeems.
     quota_bytes: how much an account may hold that has no quota of its own.
     message_bytes: the largest message that is taken.
+    message_retention_days: after how many days messages go; 0 for never.
+    unused_account_days: after how many days without a login an account goes; 0 for never.
     """
 
     registration_open: bool = True
@@ -27,6 +29,8 @@ class Policy:
     quota_bytes: int = DEFAULT_QUOTA_BYTES
     message_bytes: int = DEFAULT_MESSAGE_BYTES
     registration_token_required: bool = False
+    message_retention_days: int = 0
+    unused_account_days: int = 0
 
     @property
     def is_open_to_all(self) -> bool:

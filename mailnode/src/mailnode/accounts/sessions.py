@@ -39,6 +39,10 @@ class Sessions:
             except Exception:
                 log.exception("session could not be ended")
 
+    def has(self, account_id: AccountId) -> bool:
+        """Tell whether an account has a session."""
+        return account_id in self._ends
+
     def count(self) -> int:
         """Count the open sessions."""
         return sum(map(len, self._ends.values()))

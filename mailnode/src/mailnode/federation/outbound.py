@@ -20,6 +20,8 @@ from nodelink.daemon.tasks import Spawn, open_task_group
 MAX_QUEUED_BYTES = 4 << 30
 """Beyond that, mail to other nodes is refused for the time being: a disk is for what people have received."""
 
+PURGED_AT_ONCE = 500
+
 
 @dataclass(slots=True, kw_only=True)
 class Outbound:
@@ -61,6 +63,22 @@ class Outbound:
         for envelope in envelopes:
             self._wake(envelope.destination)
 
+    async def purge(self, destination: str | None) -> int:
+        """Let go what waits for a domain, or for all; return how many messages. Senders are not told.
+
+        One that is being handed over at this moment may arrive all the same.
+        """
+        destinations = await self.store.list_destinations() if destination is None else [destination]
+        count = 0
+        for each in destinations:
+            while rows := await self.store.list_outgoing(each, PURGED_AT_ONCE):
+                for row in rows:
+                    await self.store.finish_outgoing(row.id)
+                count += len(rows)
+        usage = await self.store.read_outgoing_usage()
+        self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
+        return count
+
     def _wake(self, destination: str) -> None:
         lane = self._lanes.get(destination)
         if lane is None and self._spawn is not None:
@@ -78,8 +96,9 @@ class Outbound:
             lane.wake()
 
     def _note_gone(self, row: Outgoing) -> None:
-        self.queued_count -= 1
-        self._queued_bytes -= row.size_bytes
+        # A purge may have counted anew while this one was on its way.
+        self.queued_count = max(0, self.queued_count - 1)
+        self._queued_bytes = max(0, self._queued_bytes - row.size_bytes)
 
     async def _report(self, row: Outgoing, message: bytes, refused: Mapping[str, str]) -> None:
         await report_failure(

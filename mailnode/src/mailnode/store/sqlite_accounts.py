@@ -24,7 +24,7 @@ _COLUMNS = "id, address, password_hash, quota_bytes, is_banned, created_at_secon
 def find_account(reader: sqlite3.Connection, address: str) -> Account | None:
     """Look an account up."""
     row = reader.execute(f"SELECT {_COLUMNS} FROM account WHERE address = ?", (address,)).fetchone()  # noqa: S608 - constant
-    return None if row is None else _account(row)
+    return None if row is None else read_row(row)
 
 
 def list_accounts(reader: sqlite3.Connection, after_address: str, limit: int) -> Sequence[Account]:
@@ -33,7 +33,7 @@ def list_accounts(reader: sqlite3.Connection, after_address: str, limit: int) ->
         f"SELECT {_COLUMNS} FROM account WHERE address > ? ORDER BY address LIMIT ?",  # noqa: S608 - constant
         (after_address, limit),
     ).fetchall()
-    return [_account(row) for row in rows]
+    return [read_row(row) for row in rows]
 
 
 def count_accounts(reader: sqlite3.Connection) -> int:
@@ -55,15 +55,20 @@ def read_usage(reader: sqlite3.Connection, account_id: AccountId) -> Usage:
 def add_account(
     transaction: Transaction, address: str, password_hash: str, now_seconds: int, uid_validity: int
 ) -> Account:
-    """Create an account with an empty INBOX. Raises: AccountExistsError."""
+    """Create an account with an empty INBOX, banned where the address is blocked.
+
+    Raises:
+        AccountExistsError: There is one already.
+    """
     row = transaction.execute(
-        "INSERT INTO account (address, password_hash, created_at_seconds) VALUES (?, ?, ?)"  # noqa: S608 - constant
+        "INSERT INTO account (address, password_hash, created_at_seconds, is_banned)"  # noqa: S608 - constant
+        " VALUES (?, ?, ?, EXISTS (SELECT 1 FROM blocked WHERE blocked.address = ?))"
         f" ON CONFLICT (address) DO NOTHING RETURNING {_COLUMNS}",
-        (address, password_hash, now_seconds),
+        (address, password_hash, now_seconds, address),
     ).fetchone()
     if row is None:
         raise AccountExistsError
-    account = _account(row)
+    account = read_row(row)
     transaction.execute("INSERT INTO usage (account_id) VALUES (?)", (account.id,))
     add_mailbox(transaction, account.id, INBOX, uid_validity)
     transaction.stale_addresses.append(address)
@@ -108,6 +113,12 @@ def write_logins(transaction: Transaction, logins: Mapping[AccountId, int]) -> N
             transaction.stale_addresses.append(row[0])
 
 
+def read_row(row: Sequence[object]) -> Account:
+    """Make an account of its columns, in the order of the table."""
+    id_, address, password_hash, quota_bytes, is_banned, created_at, last_login_at = row
+    return Account(id_, address, password_hash, quota_bytes, bool(is_banned), created_at, last_login_at)  # type: ignore[arg-type]  # STRICT tables hold what the schema says
+
+
 def _change(transaction: Transaction, account_id: AccountId, column: str, value: str | int | None) -> Account:
     row = transaction.execute(
         f"UPDATE account SET {column} = ? WHERE id = ? RETURNING {_COLUMNS}",  # noqa: S608 - constants
@@ -115,11 +126,6 @@ def _change(transaction: Transaction, account_id: AccountId, column: str, value:
     ).fetchone()
     if row is None:
         raise UnknownAccountError
-    account = _account(row)
+    account = read_row(row)
     transaction.stale_addresses.append(account.address)
     return account
-
-
-def _account(row: Sequence[object]) -> Account:
-    id_, address, password_hash, quota_bytes, is_banned, created_at, last_login_at = row
-    return Account(id_, address, password_hash, quota_bytes, bool(is_banned), created_at, last_login_at)  # type: ignore[arg-type]  # STRICT tables hold what the schema says

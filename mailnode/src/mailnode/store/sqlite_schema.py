@@ -10,6 +10,7 @@ Who refers to whom:
        └── subscription, metadata,       ├── body_share: how many messages have it, where that is not one
            device_token                  └── outgoing: waits for another node; counts as a message there
 
+    blocked: addresses that nobody may use, whether or not there is an account
     received: what other nodes have handed over lately, so that a repetition is told
 
 A body's row holds the header before the rest, so that SQLite reads the header without the pages of the rest.
@@ -112,6 +113,14 @@ MIGRATIONS: tuple[str, ...] = (
         refused TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX received_by_age ON received (received_at_seconds);
+    """,
+    # 3: addresses that nobody may use
+    """
+    CREATE TABLE blocked (
+        address TEXT PRIMARY KEY,
+        reason TEXT NOT NULL,
+        blocked_at_seconds INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """,
 )
 

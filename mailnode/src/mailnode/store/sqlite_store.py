@@ -45,6 +45,7 @@ from mailnode.store.mail_store import (
 )
 from mailnode.store.sqlite_bodies import StoredBody
 from mailnode.store.sqlite_readers import Readers
+from mailnode.store.sqlite_register import SqliteRegister
 from mailnode.store.sqlite_schema import open_writer
 from mailnode.store.sqlite_writer import MAX_PENDING_BYTES, Operation, Transaction, Writer
 from mailnode.store.watchers import Watchers
@@ -60,8 +61,8 @@ SECONDS_PER_DAY = 86_400
 T = TypeVar("T")
 
 
-class SqliteMailStore:
-    """A `MailStore` in a directory that no other process may use meanwhile."""
+class SqliteMailStore(SqliteRegister):
+    """An `AccountRegister` in a directory that no other process may use meanwhile."""
 
     def __init__(
         self,

@@ -26,6 +26,10 @@ MAX_REVISION = 1 << 53
 """What every reader of JSON still counts exactly."""
 
 
+MAX_DAYS = 3_650
+"""Ten years are as good as for ever."""
+
+
 class NodeKind(StrEnum):
     """What a node does."""
 
@@ -91,6 +95,15 @@ class MailNodeState(Part):
     registration_token_required: bool = Field(
         default=False,
         description="Whether whoever registers must have a token; JIT alone rules logins.",
+    )
+    message_retention_days: int = Field(
+        default=0, ge=0, le=MAX_DAYS, description="After how many days messages go; 0 for never."
+    )
+    unused_account_days: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_DAYS,
+        description="After how many days without a login an account goes; 0 for never.",
     )
 
 

@@ -1,0 +1,63 @@
+"""Tell how far something is, as it goes on: server-sent events.
+
+    data: {"state": "waiting", …}     whenever something has changed, the present state first
+    : still here                      while nothing changes
+                                      the stream ends when it is over
+
+For: operations and changes of many accounts.
+Not for: who may hear (endpoints.py).
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import OperationalError
+
+from controlplane.errors import ControlPlaneError
+from controlplane.operations.models import BulkPublic, OperationPublic, OperationState
+
+MEDIA_TYPE = "text/event-stream"
+LOOK_SECONDS = 0.5
+SIGN_OF_LIFE_SECONDS = 15.0
+LONGEST_SECONDS = 600.0
+"""Browsers come again by themselves; what is behind a dead connection does not stay for ever."""
+
+EVENTS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Events, each with the same content as the answer without `/events`.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+"""`responses` of an endpoint that tells events."""
+
+Progress = OperationPublic | BulkPublic
+
+
+async def tell_progress(
+    look: Callable[[], Progress], look_seconds: float = LOOK_SECONDS
+) -> AsyncIterator[str]:
+    """Tell how far something is until it is over. `look` reads the database and may block."""
+    loop = asyncio.get_running_loop()
+    ends_at, said_at, last = loop.time() + LONGEST_SECONDS, loop.time(), ""
+    while loop.time() < ends_at:
+        try:
+            progress = await run_in_threadpool(look)
+        except ControlPlaneError:  # forgotten, or its node was retired
+            return
+        except OperationalError:  # the database is busy: the next look will do
+            await asyncio.sleep(look_seconds)
+            continue
+        text = progress.model_dump_json()
+        if text != last:
+            last, said_at = text, loop.time()
+            yield f"data: {text}\n\n"
+        elif loop.time() - said_at >= SIGN_OF_LIFE_SECONDS:
+            said_at = loop.time()
+            yield ": still here\n\n"
+        if progress.state is not OperationState.WAITING:
+            return
+        await asyncio.sleep(look_seconds)
