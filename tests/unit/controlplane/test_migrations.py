@@ -83,7 +83,8 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0008": fill_groups,
     "0009": fill_audit,
     "0010": lambda _: None,
-    "0016": fill_turn_secrets,
+    "0011": lambda _: None,
+    "0012": fill_turn_secrets,
 }
 
 
