@@ -71,6 +71,9 @@ class FakeNode:
     async def hear_operation(self) -> Operation:
         frame = await self.hear()
         assert isinstance(frame, OperationFrame), frame
+        return self.open(frame)
+
+    def open(self, frame: OperationFrame) -> Operation:
         return open_operation(frame.document, self.trusted, self.name, int(time.time()))
 
     async def hear_query(self) -> Query:

@@ -12,8 +12,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY_BYTES = 64 * 1024
-"""The largest request that makes sense is a policy; an enrolment is smaller."""
+MAX_BODY_BYTES = 1 << 20
+"""The largest request that makes sense names thousands of accounts."""
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": (

@@ -74,6 +74,8 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "registration_token_required": False,
         "quota_bytes": 1 << 30,
         "message_bytes": 31_457_280,
+        "message_retention_days": 0,
+        "unused_account_days": 0,
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
         "turn_allocations": 4096,
@@ -124,6 +126,8 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
         "registration_token_required": None,
         "quota_bytes": 5 << 20,
         "message_bytes": None,
+        "message_retention_days": None,
+        "unused_account_days": None,
     }
     assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
     assert (mail_state(plane, "mail1").quota_bytes, mail_state(plane, "mail2").quota_bytes) == (
@@ -193,6 +197,12 @@ def test_of_many_operators_at_the_same_moment_one_wins(client: TestClient) -> No
         ("message_bytes", 1 << 16, 200),
         ("message_bytes", 1 << 30, 200),
         ("message_bytes", (1 << 30) + 1, 422),
+        ("message_retention_days", -1, 422),
+        ("message_retention_days", 0, 200),
+        ("message_retention_days", 3650, 200),
+        ("message_retention_days", 3651, 422),
+        ("unused_account_days", 3650, 200),
+        ("unused_account_days", 3651, 422),
         ("turn_lifetime_seconds", 86_399, 422),
         ("turn_lifetime_seconds", 86_400, 200),
         ("turn_lifetime_seconds", 30 * 86_400, 200),
