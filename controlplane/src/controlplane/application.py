@@ -14,6 +14,8 @@ from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
 from controlplane.admins.tokens import TokenBook
+from controlplane.health.endpoints import router as health_router
+from controlplane.health.watch import HealthWatch
 from controlplane.http_errors import install_error_handlers
 from controlplane.http_limits import HttpLimits
 from controlplane.nodes.desk import Desk
@@ -51,6 +53,7 @@ API_ROUTERS = (
     policy_router,
     operations_router,
     registration_tokens_router,
+    health_router,
 )
 
 
@@ -75,6 +78,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             await hub.start(stack)
             await Upkeep(plane, clock).start(stack)
+            await HealthWatch(plane, clock).start(stack)
             yield
 
     api_path = plane.settings.api_path

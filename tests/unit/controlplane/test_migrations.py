@@ -79,6 +79,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0008": fill_groups,
     "0009": fill_audit,
     "0010": lambda _: None,
+    "0012": lambda _: None,
 }
 
 
