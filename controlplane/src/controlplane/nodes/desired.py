@@ -18,7 +18,12 @@ from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
 from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
-from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
+from controlplane.nodes.turn_access import (
+    TurnService,
+    choose_turn_service,
+    decide_modulus,
+    list_turn_peers,
+)
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
     FleetPolicy,
@@ -29,7 +34,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
-from nodelink.contract.states import NodeKind, NodeState, SiblingNode
+from nodelink.contract.states import NodeKind, NodeState, SiblingNode, TurnPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,14 @@ class Wanted:
 
     revision: int
     state: NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The nodes that are named to others of their kind."""
+
+    mail: tuple[SiblingNode, ...]
+    turn: tuple[TurnPeer, ...]
 
 
 def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
@@ -49,8 +62,8 @@ def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
         None if group_name is None else session.get(GroupPolicy, group_name),
         session.get(NodePolicy, node.name),
     ]
-    siblings = choose_siblings(find_mail_candidates(session))
-    gathered = _gather(node, fleet, fleet_policy, layers, siblings)
+    peers = _find_peers(session)
+    gathered = _gather(node, fleet, fleet_policy, layers, peers)
     return Wanted(node.revision, decide_state(gathered, facts))
 
 
@@ -65,11 +78,11 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
     groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
     group_names = read_group_names(session)
-    siblings = choose_siblings(find_mail_candidates(session))
+    peers = _find_peers(session)
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
-        gathered = _gather(node, fleet, fleet_policy, layers, siblings)
+        gathered = _gather(node, fleet, fleet_policy, layers, peers)
         digest = digest_state(decide_state(gathered, facts), trusted_keys)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
@@ -93,7 +106,7 @@ def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) ->
 
 
 def renew_siblings(session: Session, facts: FleetFacts) -> None:
-    """Tell every mail node what has changed about another one."""
+    """Tell every node what has changed about another one of its kind."""
     begin_change(session)
     renew_revisions(session, facts)
 
@@ -109,6 +122,11 @@ def raise_revision(session: Session, name: str, applied_revision: int) -> None:
         .where(col(Node.name) == name, col(Node.revision) < applied_revision)
         .values(revision=applied_revision + 1)
     )
+
+
+def _find_peers(session: Session) -> Peers:
+    mail = choose_siblings(find_mail_candidates(session))
+    return Peers(mail, list_turn_peers(find_turn_candidates(session, now_seconds=0)))  # connected or not
 
 
 def _choose(session: Session, facts: FleetFacts, fleet: Fleet, now_seconds: int) -> TurnService | None:
@@ -128,7 +146,7 @@ def _gather(
     fleet: Fleet,
     fleet_policy: FleetPolicy,
     layers: Sequence[Overrides | None],
-    siblings: Sequence[SiblingNode],
+    peers: Peers,
 ) -> NodeFacts:
     return NodeFacts(
         kind=NodeKind(node.kind),
@@ -139,6 +157,7 @@ def _gather(
         rules=FleetRules.model_validate(fleet_policy),
         turn=_in_use(fleet),
         modulus=decide_modulus(fleet.mail_nodes_ever),
-        siblings=leave_out(siblings, node.name),
+        siblings=leave_out(peers.mail, node.name),
         is_draining=node.is_draining,
+        turn_peers=tuple(peer for peer in peers.turn if peer.name != node.name),
     )

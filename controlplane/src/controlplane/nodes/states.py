@@ -18,6 +18,7 @@ from nodelink.contract.states import (
     SiblingNode,
     TurnAccess,
     TurnNodeState,
+    TurnPeer,
 )
 
 TURN_REALM = "madfleet"
@@ -49,6 +50,7 @@ class NodeFacts:
     modulus: int
     siblings: tuple[SiblingNode, ...] = ()
     is_draining: bool = False
+    turn_peers: tuple[TurnPeer, ...] = ()
 
 
 def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
@@ -71,6 +73,7 @@ def decide_state(node: NodeFacts, fleet: FleetFacts) -> NodeState:
                 credential_lifetime_seconds=node.rules.turn_lifetime_seconds + CREDENTIAL_MARGIN_SECONDS,
                 allocations_per_credential=node.rules.turn_allocations_per_credential,
                 allocations=node.rules.turn_allocations,
+                peers=node.turn_peers,
             )
         case _:
             assert_never(node.kind)

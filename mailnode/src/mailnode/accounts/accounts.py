@@ -64,6 +64,7 @@ class Accounts:
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
     creation_limit: InitVar[RateLimit | None] = DEFAULT_CREATION_LIMIT
     failure_limit: InitVar[RateLimit | None] = DEFAULT_FAILURE_LIMIT
+    made_count: int = field(init=False, default=0)
     _verified: VerifiedCredentials = field(init=False, default_factory=VerifiedCredentials)
     _sessions: Sessions = field(init=False, default_factory=Sessions)
     _creating: WeakValueDictionary[str, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
@@ -154,9 +155,11 @@ class Accounts:
         address = normalise_address(address, self.domain)
         check_new_name(address)
         check_new_password(password)
-        return await self.store.add_account(
+        account = await self.store.add_account(
             address, await self.hasher.hash(password), int(self.clock_seconds())
         )
+        self.made_count += 1
+        return account
 
     async def find(self, address: str) -> Account:
         """Find an account, banned or not. Raises: BadAddressError, UnknownAccountError."""
@@ -238,6 +241,7 @@ class Accounts:
         password_hash = await self.hasher.hash(password)
         self._check_registration(self.policy.current.registration_open)
         account = await self.store.add_account(address, password_hash, int(self.clock_seconds()))
+        self.made_count += 1
         log.info("account created")
         return account
 
