@@ -76,9 +76,8 @@ class MailStation:
             outbound=self.outbound,
             limits=SmtpLimits(mail_rate=None),
         )
-        router = build_router(
-            Door(self.domain, self.siblings), Inbound(accounts=self.accounts, store=self.store)
-        )
+        self.inbound = Inbound(accounts=self.accounts, store=self.store)
+        router = build_router(Door(self.domain, self.siblings), self.inbound)
         self.http = HttpServer(create_app(accounts=self.accounts, site=SITE, deliveries=router))
         self.server: asyncio.Server | None = None
 

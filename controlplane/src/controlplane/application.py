@@ -16,6 +16,9 @@ from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
 from controlplane.admins.tokens import TokenBook
+from controlplane.health.endpoints import router as health_router
+from controlplane.health.metrics import FleetCollector
+from controlplane.health.watch import HealthWatch
 from controlplane.http_errors import install_error_handlers
 from controlplane.http_limits import HttpLimits
 from controlplane.nodes.desk import Desk
@@ -59,6 +62,7 @@ API_ROUTERS = (
     accounts_router,
     account_orders_router,
     registration_tokens_router,
+    health_router,
 )
 
 
@@ -76,13 +80,16 @@ def create_app(
     plane: Plane, *, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.time
 ) -> FastAPI:
     """Build the application. Its lifespan runs the hub of the channels."""
-    hub = ChannelHub(Desk(plane, clock), registry or CollectorRegistry())
+    registry = registry or CollectorRegistry()
+    registry.register(FleetCollector(plane, clock))
+    hub = ChannelHub(Desk(plane, clock), registry)
 
     @asynccontextmanager
     async def run_hub(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await hub.start(stack)
             await Upkeep(plane, clock).start(stack)
+            await HealthWatch(plane, clock).start(stack)
             yield
 
     api_path = plane.settings.api_path

@@ -32,6 +32,7 @@ from mailnode.federation.door import Door
 from mailnode.federation.endpoint import build_router
 from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
+from mailnode.federation.probes import MailProbes
 from mailnode.federation.transport import Transport
 from mailnode.http.app import create_app
 from mailnode.http.multiplexer import Multiplexer, offer_protocols
@@ -44,13 +45,16 @@ from mailnode.local_admin.server import LocalAdminServer
 from mailnode.settings import MailNodeSettings
 from mailnode.shared_metadata import NodeMetadata
 from mailnode.smtp.server import SmtpLimits, SmtpServer
-from mailnode.steering import CLOSED, VERSION, FigureCollector, Steering
+from mailnode.steering import CLOSED, VERSION, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
 from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
+from nodelink.channel.probing import ProbeRounds
+from nodelink.contract.figures import MAIL_FIGURES
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.errors import HostError
+from nodelink.daemon.figure_metrics import FigureCollector
 from nodelink.daemon.listeners import listen_tcp
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.metrics import open_metrics, serve_metrics
@@ -147,14 +151,19 @@ class MailNode:
             limits=SmtpLimits(mail_rate=mail_rate, farewell_seconds=FAREWELL_SECONDS),
         )
         door = Door(MailDomain.parse(settings.mail_domain).name, steering.siblings)
-        deliveries = None if agent is None else build_router(door, Inbound(accounts=accounts, store=store))
+        probes = None
+        if outbound is not None:
+            domain = MailDomain.parse(settings.mail_domain).name
+            probes = MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
+        inbound = Inbound(accounts=accounts, store=store, probes=probes)
+        deliveries = None if agent is None else build_router(door, inbound)
         http = HttpServer(
             create_app(accounts=accounts, site=describe_site(settings), deliveries=deliveries),
             bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
         )
         for part in (imap, smtp):
             await part.start(stack)
-        steering.watch_parts(imap=imap, smtp=smtp, agent=agent, outbound=outbound)
+        steering.watch_parts(imap=imap, smtp=smtp, agent=agent, outbound=outbound, inbound=inbound)
 
         shared = Multiplexer(imap=imap, smtp=smtp, http=http)
         for name, port, build, context in (
@@ -179,12 +188,14 @@ class MailNode:
         await certificate.start(stack)
         chassis.on_reload.append(certificate.reload)
         registry = CollectorRegistry()
-        registry.register(FigureCollector(steering.read_figures))
+        registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
         serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
         await Retention(accounts, purge).start(stack)
         if outbound is not None:
             await outbound.start(stack)
+        if probes is not None:
+            await _start_probes(stack, probes, steering)
         if agent is not None:
             await agent.start(stack)
 
@@ -263,6 +274,13 @@ def describe_site(settings: MailNodeSettings) -> Site:
         support_contact=settings.support_contact,
         default_language=settings.language,
     )
+
+
+async def _start_probes(stack: AsyncExitStack, probes: MailProbes, steering: Steering) -> None:
+    await probes.start(stack)
+    rounds = ProbeRounds(list_peers=probes.list_names, probe=probes.probe)
+    await rounds.start(stack)
+    steering.watch_probes(rounds)
 
 
 def run(settings: MailNodeSettings) -> None:

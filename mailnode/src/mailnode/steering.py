@@ -6,18 +6,20 @@ Not for: what a setting does (accounts.policy), or the channel (nodelink.channel
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+import structlog
 from pydantic import JsonValue
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.errors import BadAddressError
 from mailnode.accounts.overrides import LocalOverrides, list_overridden
 from mailnode.accounts.policy import Policy
+from mailnode.disk_usage import DiskUsage, measure_disk
+from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
@@ -31,14 +33,20 @@ from mailnode.store.mail_store import (
 )
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.connection import RefusedError
+from nodelink.channel.probing import ProbeRounds
+from nodelink.contract.figures import LOOP_LAG
 from nodelink.contract.reports import MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
+from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.tasks import open_task_group
 from nodelink.daemon.tls import CertificateError, read_spki_pin
 
 VERSION = version("mailnode")
 COUNT_SECONDS = 5
+MEASURE_SECONDS = 60
 MAX_PROBLEM_CHARACTERS = 500
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 CLOSED = Policy(registration_open=False, jit_enabled=False)
 """What holds until somebody has decided: those who are there may stay, nobody comes in."""
@@ -55,6 +63,10 @@ class Steering:
     siblings: Siblings = field(default_factory=Siblings)
     _tls_pin: str | None = field(init=False, default=None)
     _outbound: Outbound | None = field(init=False, default=None)
+    _inbound: Inbound | None = field(init=False, default=None)
+    _probes: ProbeRounds | None = field(init=False, default=None)
+    _disk: DiskUsage | None = field(init=False, default=None)
+    _lag: LoopLag = field(init=False, default_factory=LoopLag)
     _turn: TurnAccess | None = field(init=False, default=None)
     _account_count: int = field(init=False, default=0)
     _problems: tuple[str, ...] = field(init=False, default=())
@@ -64,16 +76,29 @@ class Steering:
     _agent: NodeAgent | None = field(init=False, default=None)
 
     def watch_parts(
-        self, *, imap: ImapServer, smtp: SmtpServer, agent: NodeAgent | None, outbound: Outbound | None = None
+        self,
+        *,
+        imap: ImapServer,
+        smtp: SmtpServer,
+        agent: NodeAgent | None,
+        outbound: Outbound | None = None,
+        inbound: Inbound | None = None,
     ) -> None:
         """Name the parts whose figures are told."""
-        self._imap, self._smtp, self._agent, self._outbound = imap, smtp, agent, outbound
+        self._imap, self._smtp, self._agent = imap, smtp, agent
+        self._outbound, self._inbound = outbound, inbound
+
+    def watch_probes(self, probes: ProbeRounds) -> None:
+        """Name what probes other nodes."""
+        self._probes = probes
 
     async def start(self, stack: AsyncExitStack) -> None:
-        """Count accounts from time to time, until the stack unwinds."""
+        """Count accounts and measure the disk from time to time, until the stack unwinds."""
         await self._count()
+        await self._lag.start(stack)
         spawn = await open_task_group(stack)
         spawn(self._keep_counting())
+        spawn(self._keep_measuring())
 
     def apply(self, state: NodeState) -> None:
         """Put a desired state in force at once; what the local admin has overridden stays so."""
@@ -99,13 +124,21 @@ class Steering:
 
     def read_figures(self) -> dict[str, float]:
         """Read what is counted, by name."""
-        return {
+        submission = self._smtp.submission if self._smtp else None
+        figures: dict[str, float] = {
             "accounts": self._account_count,
+            "accounts_made": self.accounts.made_count,
             "imap_sessions": self._imap.session_count if self._imap else 0,
             "smtp_sessions": self._smtp.session_count if self._smtp else 0,
+            "messages_accepted": submission.accepted_count if submission else 0,
+            "messages_refused": submission.refused_count if submission else 0,
+            "messages_received": self._inbound.received_count if self._inbound else 0,
+            "messages_delivered": self._outbound.delivered_count if self._outbound else 0,
             "queued_messages": self._outbound.queued_count if self._outbound else 0,
             "registration_open": int(self.accounts.policy.current.registration_open),
+            LOOP_LAG: self._lag.worst_seconds,
         }
+        return figures if self._disk is None else figures | asdict(self._disk)
 
     def read_report(self, revision: int) -> Report:
         """Tell the control plane how the node is."""
@@ -119,6 +152,7 @@ class Steering:
             overrides=list_overridden(self.overrides.current),
             problems=self._problems,
             figures=self.read_figures(),
+            probes=self._probes.read_results() if self._probes else (),
             places=MailPlaces(
                 host=self.settings.host,
                 imap_tls_port=self.settings.imap_tls_port,
@@ -138,7 +172,7 @@ class Steering:
             "applied_revision": agent.applied_revision if agent else 0,
             "problems": [*self._problems],
         }
-        return status | {name: int(value) for name, value in self.read_figures().items()}
+        return status | {name: _shorten(value) for name, value in self.read_figures().items()}
 
     async def answer_status(self, _: Mapping[str, JsonValue]) -> JsonValue:
         """Answer the control plane's question how the node is."""
@@ -189,6 +223,14 @@ class Steering:
             await asyncio.sleep(COUNT_SECONDS)
             await self._count()
 
+    async def _keep_measuring(self) -> None:
+        while True:
+            try:
+                self._disk = await asyncio.to_thread(measure_disk, self.settings.state_directory)
+            except OSError as error:
+                log.warning("disk not measured", problem=str(error))
+            await asyncio.sleep(MEASURE_SECONDS)
+
     async def _count(self) -> None:
         await asyncio.to_thread(self._read_pin)
         try:
@@ -204,13 +246,6 @@ class Steering:
                 self._tls_pin = read_spki_pin(self.settings.tls_certificate)
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # prometheus_client keeps collectors by identity
-class FigureCollector:
-    """The node's figures as Prometheus reads them."""
-
-    read: Callable[[], Mapping[str, float]]
-
-    def collect(self) -> Iterable[Metric]:
-        """Read all figures now."""
-        for name, value in self.read().items():
-            yield GaugeMetricFamily(f"mailnode_{name}", f"See mailnode.steering: {name}.", value=value)
+def _shorten(value: float) -> JsonValue:
+    """Write a figure as people read it."""
+    return int(value) if value == int(value) else round(value, 3)

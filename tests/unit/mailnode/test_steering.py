@@ -12,13 +12,16 @@ from mailnode.accounts.errors import LoginRefusedError, RegistrationClosedError
 from mailnode.accounts.overrides import LocalOverrides
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
+from mailnode.disk_usage import measure_disk
 from mailnode.settings import MailNodeSettings
 from mailnode.steering import Steering
 from nodelink.channel.connection import RefusedError
+from nodelink.contract.figures import MAIL_FIGURES
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import MailNodeState, SiblingNode
 from nodelink.daemon.tls import read_spki_pin
 from self_signed import make_certificate
+from support.clocks import until
 from support.store_memory import MemoryMailStore
 
 pytestmark = pytest.mark.anyio
@@ -174,3 +177,28 @@ async def test_quota_that_cannot_be_is_refused(steering: Steering, changes: dict
 
     with pytest.raises(RefusedError):
         await steering.change_quota({"address": NEW["address"], "quota_bytes": 5 << 20, **changes})
+
+
+async def test_every_figure_is_one_of_the_contract(steering: Steering, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(bytes(100_000))
+    await until(lambda: "store_bytes" in steering.read_figures())
+
+    figures = steering.read_figures()
+
+    assert figures.keys() == MAIL_FIGURES.keys()
+    assert figures["disk_bytes"] > figures["disk_free_bytes"] > 0
+    assert steering.read_report(1).figures.keys() == figures.keys()
+
+
+async def test_accounts_made_are_counted(steering: Steering) -> None:
+    await steering.create_account(NEW)
+
+    assert steering.read_figures()["accounts_made"] == 1
+
+
+def test_disk_of_a_store_is_measured_with_all_that_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    before = measure_disk(tmp_path).store_bytes
+    (tmp_path / "deep" / "body").write_bytes(b"x" * 1_000_000)
+
+    assert measure_disk(tmp_path).store_bytes - before >= 1_000_000

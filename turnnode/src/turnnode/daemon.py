@@ -7,25 +7,28 @@ Not for: TURN itself (relay/).
 """
 
 import time
-from collections.abc import Iterable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from nodelink.channel.agent import open_agent
+from nodelink.channel.probing import ProbeRounds
+from nodelink.contract.figures import LOOP_LAG, TURN_FIGURES
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
 from nodelink.daemon.chassis import Chassis, run_daemon
+from nodelink.daemon.figure_metrics import FigureCollector
 from nodelink.daemon.listeners import bind_udp
 from nodelink.daemon.log import set_up_log
+from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.succession import Succession
 from turnnode.kernel.flows import Totals
 from turnnode.kernel.path import KernelPath, KernelPathSettings, open_kernel_path
 from turnnode.kernel.rungs import Rung, number_of
+from turnnode.probe.peers import TurnPeers
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.journal import Journal
 from turnnode.relay.keeping import ManagerKeeper
@@ -36,7 +39,6 @@ from turnnode.relay.sockets import RelayAddress
 from turnnode.settings import TurnNodeSettings
 
 VERSION = version("turnnode")
-GAUGES = frozenset({"allocations", "kernel_rung", "kernel_flows"})
 
 
 @dataclass(slots=True)
@@ -48,17 +50,22 @@ class TurnNode:
     counters: RelayCounters = field(init=False)
     kernel: KernelPath | None = field(init=False, default=None)
     started_at_seconds: int = field(init=False)
+    peers: TurnPeers = field(init=False, default_factory=TurnPeers)
+    probes: ProbeRounds = field(init=False)
+    lag: LoopLag = field(init=False, default_factory=LoopLag)
 
     def __post_init__(self) -> None:
         # Without a secret, every credential is refused: the node waits for its first desired state.
         closed = RelayPolicy(realm="madfleet", secrets=(), peer_allow=self.settings.peer_allow)
         self.policy = RelayPolicyHolder(closed)
         self.started_at_seconds = int(time.time())
+        self.probes = ProbeRounds(list_peers=self.peers.list_names, probe=self.peers.probe)
 
     def apply(self, state: NodeState) -> None:
         """Put a desired state in force."""
         if not isinstance(state, TurnNodeState):
             return  # the agent has refused it already
+        self.peers.replace(state)
         self.policy.replace(
             RelayPolicy(
                 realm=state.realm,
@@ -72,6 +79,10 @@ class TurnNode:
             )
         )
 
+    def read_figures(self) -> dict[str, float]:
+        """Read what is counted, by name."""
+        return read_figures(self.counters, self.kernel) | {LOOP_LAG: self.lag.worst_seconds}
+
     def read_report(self, revision: int) -> Report:
         """Tell how the node is."""
         return Report(
@@ -83,7 +94,8 @@ class TurnNode:
             public_port=self.settings.port,
             overrides=(),
             problems=(),
-            figures=read_figures(self.counters, self.kernel),
+            figures=self.read_figures(),
+            probes=self.probes.read_results(),
         )
 
     async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -125,24 +137,12 @@ class TurnNode:
         await chassis.settle()
         # Behind the server: what comes last ends first, and calls go on meanwhile.
         registry = CollectorRegistry()
-        registry.register(RelayCollector(server.counters, self.kernel))
+        await self.lag.start(stack)
+        registry.register(FigureCollector("turnnode", TURN_FIGURES, self.read_figures))
         serve_metrics(stack, registry, metrics)
         if agent is not None:
             await agent.start(stack)
-
-
-@dataclass(frozen=True, slots=True, eq=False)  # prometheus_client keeps collectors by identity
-class RelayCollector:
-    """The relay's counters as Prometheus reads them."""
-
-    counters: RelayCounters
-    kernel: KernelPath | None
-
-    def collect(self) -> Iterable[Metric]:
-        """Read all counters now."""
-        for name, value in read_figures(self.counters, self.kernel).items():
-            family = GaugeMetricFamily if name in GAUGES else CounterMetricFamily
-            yield family(f"turnnode_{name}", f"See RelayCounters and KernelPath: {name}.", value=value)
+            await self.probes.start(stack)
 
 
 def read_figures(counters: RelayCounters, kernel: KernelPath | None) -> dict[str, float]:

@@ -19,7 +19,12 @@ from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
 from controlplane.nodes.states import FleetFacts, LiveSecrets, NodeFacts, decide_state, digest_state
-from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
+from controlplane.nodes.turn_access import (
+    TurnService,
+    choose_turn_service,
+    decide_modulus,
+    list_turn_peers,
+)
 from controlplane.nodes.turn_secrets import announce_next_secret, open_secrets, take_step
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
@@ -31,7 +36,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
-from nodelink.contract.states import NodeKind, NodeState, SiblingNode
+from nodelink.contract.states import NodeKind, NodeState, SiblingNode, TurnPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """What the states of all nodes are made of."""
+    """What the states of all nodes are made of; `mail` and `turn` are named to others of their kind."""
 
     fleet: Fleet
     policy: FleetPolicy
-    siblings: Sequence[SiblingNode]
     secrets: LiveSecrets
+    mail: tuple[SiblingNode, ...]
+    turn: tuple[TurnPeer, ...]
 
 
 def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
@@ -112,7 +118,7 @@ def tend_turn_secrets(session: Session, facts: FleetFacts, now_seconds: int) -> 
 
 
 def renew_siblings(session: Session, facts: FleetFacts) -> None:
-    """Tell every mail node what has changed about another one."""
+    """Tell every node what has changed about another one of its kind."""
     begin_change(session)
     renew_revisions(session, facts)
 
@@ -146,8 +152,9 @@ def _read_common(session: Session, facts: FleetFacts) -> _Common:
     return _Common(
         read_fleet(session),
         session.exec(select(FleetPolicy)).one(),
-        choose_siblings(find_mail_candidates(session)),
         open_secrets(session, facts.vault),
+        choose_siblings(find_mail_candidates(session)),
+        list_turn_peers(find_turn_candidates(session, now_seconds=0)),  # connected or not
     )
 
 
@@ -162,6 +169,7 @@ def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> 
         turn=_in_use(common.fleet),
         modulus=decide_modulus(common.fleet.mail_nodes_ever),
         secrets=common.secrets,
-        siblings=leave_out(common.siblings, node.name),
+        siblings=leave_out(common.mail, node.name),
         is_draining=node.is_draining,
+        turn_peers=tuple(peer for peer in common.turn if peer.name != node.name),
     )

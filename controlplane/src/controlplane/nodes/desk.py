@@ -120,7 +120,7 @@ class Desk:
                 return False
             session.flush()
             if row.kind == NodeKind.TURN:
-                return renew_turn_service(session, self.plane.facts, now_seconds)
+                renew_turn_service(session, self.plane.facts, now_seconds)
             renew_siblings(session, self.plane.facts)
             return True
 

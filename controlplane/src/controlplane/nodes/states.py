@@ -19,6 +19,7 @@ from nodelink.contract.states import (
     SiblingNode,
     TurnAccess,
     TurnNodeState,
+    TurnPeer,
 )
 
 TURN_REALM = "madfleet"
@@ -59,6 +60,7 @@ class NodeFacts:
     secrets: LiveSecrets
     siblings: tuple[SiblingNode, ...] = ()
     is_draining: bool = False
+    turn_peers: tuple[TurnPeer, ...] = ()
 
 
 def decide_state(node: NodeFacts) -> NodeState:
@@ -83,6 +85,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 credential_lifetime_seconds=node.rules.turn_lifetime_seconds + CREDENTIAL_MARGIN_SECONDS,
                 allocations_per_credential=node.rules.turn_allocations_per_credential,
                 allocations=node.rules.turn_allocations,
+                peers=node.turn_peers,
             )
         case _:
             assert_never(node.kind)

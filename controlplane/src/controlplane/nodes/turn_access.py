@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from controlplane.errors import FleetFullError
+from nodelink.contract.states import TurnPeer
 
 SMALLEST_MODULUS = 16
 LARGEST_MODULUS = 65_536
@@ -55,6 +56,15 @@ def choose_turn_service(
 
     best = min(usable, key=rank)
     return TurnService(best.public_name, best.public_port)
+
+
+def list_turn_peers(candidates: Iterable[TurnCandidate]) -> tuple[TurnPeer, ...]:
+    """List the TURN nodes that others can probe, by name."""
+    return tuple(
+        TurnPeer(name=each.node, host=each.public_name, port=each.public_port)
+        for each in sorted(candidates, key=lambda candidate: candidate.node)
+        if _HOST.fullmatch(each.public_name)
+    )
 
 
 def decide_modulus(mail_nodes_ever: int) -> int:

@@ -66,6 +66,7 @@ class Accounts:
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
     creation_limit: InitVar[RateLimit | None] = DEFAULT_CREATION_LIMIT
     failure_limit: InitVar[RateLimit | None] = DEFAULT_FAILURE_LIMIT
+    made_count: int = field(init=False, default=0)
     _verified: VerifiedCredentials = field(init=False, default_factory=VerifiedCredentials)
     _sessions: Sessions = field(init=False, default_factory=Sessions)
     _creating: WeakValueDictionary[str, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
@@ -278,12 +279,15 @@ class Accounts:
         check_new_name(address)
         if await self.store.find_block(address) is not None:
             raise BadAddressError("This address is blocked. Unblock it first.")
-        return await self.store.add_account(address, password_hash, int(self.clock_seconds()))
+        account = await self.store.add_account(address, password_hash, int(self.clock_seconds()))
+        self.made_count += 1
+        return account
 
     async def _add(self, address: str, password: str) -> Account:
         password_hash = await self.hasher.hash(password)
         self._check_registration(self.policy.current.registration_open)
         account = await self.store.add_account(address, password_hash, int(self.clock_seconds()))
+        self.made_count += 1
         log.info("account created")
         return account
 

@@ -3,13 +3,13 @@
 For: the endpoint.
 Not for: HTTP, or who may hand mail over (door.py).
 
-    sender of that node ─▶ encryption gate ─▶ our recipients ─▶ store, once: durable ─▶ who did not get it
+    sender of that node ─▶ encryption gate ─▶ a probe? ─▶ our recipients ─▶ store, once: durable ─▶ the rest
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.address import MailDomain
@@ -25,17 +25,20 @@ from mailnode.federation.errors import (
     NotPermittedError,
     TryLaterError,
 )
+from mailnode.federation.probes import MailProbes
 from mailnode.federation.siblings import Sibling
 from mailnode.store.mail_store import AccountId, MailStore, Recipient, StoreUnavailableError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Inbound:
-    """The rules for all deliveries."""
+    """The rules for all deliveries, and how many were taken."""
 
     accounts: Accounts
     store: MailStore
+    probes: MailProbes | None = None
     clock_seconds: Callable[[], float] = time.time
+    received_count: int = field(init=False, default=0)
 
     @property
     def max_bytes(self) -> int:
@@ -57,6 +60,8 @@ class Inbound:
         if _domain_of(delivery.mail_from) != sibling.domain:
             raise NotPermittedError(sibling.node)
         await _check(message)
+        if self.probes is not None and self.probes.take(sibling, delivery, message):
+            return {}
         try:
             return await self._store(sibling, delivery, message)
         except StoreUnavailableError as error:
@@ -80,6 +85,7 @@ class Inbound:
         full = await self.store.deliver_once(delivery_id, [*recipients.values()], message, now_seconds)
         if full >= recipients.keys():
             raise MailboxesFullError(sibling.node)
+        self.received_count += 1
         return refused | {name: MAILBOX_FULL for id_ in full for name in names.get(id_, ())}
 
 

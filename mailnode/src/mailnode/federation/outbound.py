@@ -34,6 +34,7 @@ class Outbound:
     clock_seconds: Callable[[], float] = time.time
     max_queued_bytes: int = MAX_QUEUED_BYTES
     queued_count: int = field(init=False, default=0)
+    delivered_count: int = field(init=False, default=0)
     _queued_bytes: int = field(init=False, default=0)
     _lanes: dict[str, Lane] = field(init=False, default_factory=dict)
     _spawn: Spawn | None = field(init=False, default=None)
@@ -98,6 +99,7 @@ class Outbound:
     def _note_gone(self, row: Outgoing) -> None:
         # A purge may have counted anew while this one was on its way.
         self.queued_count = max(0, self.queued_count - 1)
+        self.delivered_count += 1
         self._queued_bytes = max(0, self._queued_bytes - row.size_bytes)
 
     async def _report(self, row: Outgoing, message: bytes, refused: Mapping[str, str]) -> None:

@@ -56,6 +56,10 @@ class Siblings:
         except BadAddressError:
             return None
 
+    def list_nodes(self) -> list[str]:
+        """List the names of all siblings."""
+        return list(self._by_node)
+
     def find_node(self, node: str) -> Sibling | None:
         """Find a sibling by its name."""
         return self._by_node.get(node)

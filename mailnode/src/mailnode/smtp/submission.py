@@ -88,6 +88,7 @@ class Submission:
     def __post_init__(self, mail_rate: RateLimit | None, monotonic_ns: Callable[[], int]) -> None:
         """Begin with nothing counted."""
         self._sent = RateLimiter(mail_rate, monotonic_ns)
+        self.accepted_count = self.refused_count = 0
         self._examining = asyncio.Semaphore(LARGE_MESSAGES_AT_ONCE)
 
     @property
@@ -135,6 +136,15 @@ class Submission:
         Raises:
             CommandError: It was refused, and nobody got it.
         """
+        try:
+            reply = await self._deliver(transaction, stuffed)
+        except CommandError:
+            self.refused_count += 1
+            raise
+        self.accepted_count += 1
+        return reply
+
+    async def _deliver(self, transaction: Transaction, stuffed: bytes) -> SmtpReply:
         addresses = [address for _, address in transaction.recipients.values()]
         addresses += transaction.foreign
         work = (stuffed, self.max_bytes, transaction.mail_from, addresses)

@@ -7,7 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodelink.contract.states import MAX_REVISION, NodeKind, SpkiPin
+from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, SpkiPin
+
+MAX_PROBES = 64
+PROBED_AT_ONCE = 5
+"""Peers of a node and round."""
 
 ShortText = Annotated[str, Field(max_length=64)]
 Sentence = Annotated[str, Field(max_length=500)]
@@ -24,6 +28,17 @@ class MailPlaces(BaseModel):
     tls_pin: SpkiPin | None
 
 
+class ProbeReport(BaseModel):
+    """What came of the last probe of a peer. `seconds` is how long it took, `None` for one that failed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    peer: NodeName
+    at_seconds: int = Field(ge=0, description="When it ended.")
+    seconds: float | None = Field(ge=0, le=3600)
+    problem: Sentence | None = Field(description="Why it failed, for an operator.")
+
+
 class Report(BaseModel):
     """How a node is. `applied_revision` is 0 before the first desired state.
 
@@ -32,6 +47,7 @@ class Report(BaseModel):
     are gauges and counters by name, for example `accounts` or `allocations`. `places` is what mail nodes say,
     and neither TURN nodes nor mail nodes of an older version. `trusted_keys` are those of the control plane
     that the node accepts, the newest last; the channel adds them, and those of an older version did not.
+    `probes` are those of the last rounds, one for each peer.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,3 +67,4 @@ class Report(BaseModel):
     figures: dict[ShortText, float] = Field(max_length=256)
     places: MailPlaces | None = None
     trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)
+    probes: tuple[ProbeReport, ...] = Field(default=(), max_length=MAX_PROBES)

@@ -107,6 +107,14 @@ class MailNodeState(Part):
     )
 
 
+class TurnPeer(Part):
+    """Another TURN node of the fleet, and how apps reach it."""
+
+    name: NodeName
+    host: str = Field(min_length=1, max_length=253, description="Name or IPv4 literal.")
+    port: int = Field(ge=1, le=65535)
+
+
 class TurnNodeState(Part):
     """What a TURN node is to do. `secrets` are all that are live now, the newest first."""
 
@@ -124,6 +132,9 @@ class TurnNodeState(Part):
     )
     allocations_per_credential: int = Field(ge=1, le=10_000)
     allocations: int = Field(ge=1, le=1_000_000, description="Allocations of this node in total.")
+    peers: tuple[TurnPeer, ...] = Field(
+        default=(), max_length=4096, description="The fleet's other TURN nodes, to be probed."
+    )
 
 
 NodeState = Annotated[MailNodeState | TurnNodeState, Field(discriminator="kind")]
