@@ -89,13 +89,15 @@ def test_secret_does_not_show_when_facts_are_logged() -> None:
 def test_another_secret_is_another_state() -> None:
     other = replace(FLEET, turn_secrets=("another secret of it",))
 
-    assert digest_state(decide_state(MAIL, FLEET), KEYS) != digest_state(decide_state(MAIL, other), KEYS)
+    assert digest_state(decide_state(MAIL, FLEET), KEYS, {}) != digest_state(
+        decide_state(MAIL, other), KEYS, {}
+    )
 
 
 def test_another_key_to_be_trusted_is_another_state() -> None:
     state = decide_state(MAIL, FLEET)
 
-    assert len({digest_state(state, keys) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
+    assert len({digest_state(state, keys, {}) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
 
 
 def test_node_that_differs_goes_before_the_fleet() -> None:

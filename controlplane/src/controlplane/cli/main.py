@@ -13,10 +13,17 @@ from sqlalchemy.exc import OperationalError
 from controlplane.cli.admin_commands import add_admin_commands
 from controlplane.cli.backup_commands import add_backup_commands
 from controlplane.cli.key_commands import add_key_commands
+from controlplane.cli.migrate_command import add_migrate_command
 from controlplane.cli.node_commands import add_node_commands
 from controlplane.cli.opening import quieten_log
 from controlplane.cli.policy_commands import add_policy_commands
-from controlplane.errors import BackupError, BadInstallationError, ControlPlaneError, DatabaseBusyError
+from controlplane.errors import (
+    BackupError,
+    BadInstallationError,
+    ControlPlaneError,
+    DatabaseBusyError,
+    MigrationRefusedError,
+)
 from nodelink.daemon.settings import refuse_configuration
 from nodelink.daemon.tls import CertificateError
 
@@ -52,6 +59,7 @@ add_policy_commands(app)
 add_admin_commands(app)
 add_key_commands(app)
 add_backup_commands(app)
+add_migrate_command(app)
 
 
 def main() -> None:
@@ -62,7 +70,7 @@ def main() -> None:
         _refuse(refusal)
     except OperationalError:
         _refuse(DatabaseBusyError())
-    except BackupError as refusal:
+    except (BackupError, MigrationRefusedError) as refusal:
         sys.stderr.write(f"{refusal}\n")
         raise SystemExit(EXIT_REFUSED) from refusal
     except (BadInstallationError, CertificateError) as error:

@@ -17,7 +17,7 @@ from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
-from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_state
+from controlplane.nodes.states import FleetFacts, NodeFacts, decide_state, digest_siblings, digest_state
 from controlplane.nodes.turn_access import TurnService, choose_turn_service, decide_modulus
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
@@ -40,8 +40,13 @@ class Wanted:
     state: NodeState
 
 
-def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
-    """Decide what a node is to do, by what the database says now."""
+def read_siblings(session: Session) -> tuple[SiblingNode, ...]:
+    """Read the mail nodes that others know. Takes long in a large fleet: every report is read."""
+    return choose_siblings(find_mail_candidates(session))
+
+
+def read_wanted(session: Session, facts: FleetFacts, node: Node, siblings: Sequence[SiblingNode]) -> Wanted:
+    """Decide what a node is to do, by what the database says now; `siblings` are all mail nodes."""
     fleet = read_fleet(session)
     fleet_policy = session.exec(select(FleetPolicy)).one()
     group_name = find_group_name(session, node.name)
@@ -49,7 +54,6 @@ def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
         None if group_name is None else session.get(GroupPolicy, group_name),
         session.get(NodePolicy, node.name),
     ]
-    siblings = choose_siblings(find_mail_candidates(session))
     gathered = _gather(node, fleet, fleet_policy, layers, siblings)
     return Wanted(node.revision, decide_state(gathered, facts))
 
@@ -65,12 +69,13 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
     groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
     group_names = read_group_names(session)
-    siblings = choose_siblings(find_mail_candidates(session))
+    siblings = read_siblings(session)
+    digests = digest_siblings(siblings)
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
         gathered = _gather(node, fleet, fleet_policy, layers, siblings)
-        digest = digest_state(decide_state(gathered, facts), trusted_keys)
+        digest = digest_state(decide_state(gathered, facts), trusted_keys, digests)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1

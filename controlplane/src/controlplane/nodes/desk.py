@@ -4,15 +4,18 @@ For: channels and their hub, which call these blocking functions in threads.
 Not for: frames or signatures; documents are signed here because both keys and rows are at hand.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
+from sqlmodel import Session
 
 from controlplane.nodes.desired import (
     Wanted,
     raise_revision,
+    read_siblings,
     read_wanted,
     renew_revisions,
     renew_siblings,
@@ -27,7 +30,7 @@ from controlplane.signing.keyring import SigningKeys, is_any_known, read_key_cha
 from controlplane.signing.service import catch_up, switch_if_acknowledged
 from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.reports import Report
-from nodelink.contract.states import MAX_REVISION, DesiredState, NodeKind
+from nodelink.contract.states import MAX_REVISION, DesiredState, NodeKind, SiblingNode
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -45,12 +48,34 @@ class Errand:
     operations: dict[str, str]
 
 
+@dataclass(slots=True)
+class SiblingsRead:
+    """The mail nodes that others know, read once for all channels and for as long as nothing has changed.
+
+    Whatever changes them raises the change count in the same transaction (note_report). The count is read
+    first: so what is kept is at least as new as its count.
+    """
+
+    _count: int = field(init=False, default=-1)
+    _siblings: tuple[SiblingNode, ...] = field(init=False, default=())
+    _reading: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def read(self, session: Session) -> tuple[SiblingNode, ...]:
+        """Read them, or remember."""
+        count = read_change_count(session)
+        with self._reading:
+            if self._count < count:
+                self._siblings, self._count = read_siblings(session), count
+            return self._siblings
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What channels may do with the database."""
 
     plane: Plane
     clock: Callable[[], float] = time.time
+    siblings: SiblingsRead = field(init=False, default_factory=SiblingsRead)
 
     def find_key(self, node: str) -> str | None:
         """Find a node's public key; `None` for one that is not enrolled."""
@@ -77,7 +102,7 @@ class Desk:
             if row.revision != sent_revision or waiting:
                 keys = read_signing_keys(session, self.plane.vault)
                 if row.revision != sent_revision:
-                    wanted = read_wanted(session, self.plane.facts, row)
+                    wanted = read_wanted(session, self.plane.facts, row, self.siblings.read(session))
                     document = sign_state(keys, node, wanted, now_seconds)
                 operations = {
                     each.id: sign_document(
@@ -112,12 +137,13 @@ class Desk:
             row = session.get(Node, node)
             if row is None:
                 return False
-            former = session.get(NodeReport, node)
-            was = read_report(former)
-            is_kept = keep_report(session, row, report, now_seconds)
-            if not is_kept or (was is not None and _tell_place(was) == _tell_place(report)):
+            was = read_report(session.get(NodeReport, node))
+            is_moved = was is None or _tell_place(was) != _tell_place(report)
+            if is_moved:
+                begin_change(session)  # before any row is written: replicas take their locks in one order
+            if not keep_report(session, row, report, now_seconds) or not is_moved:
                 return False
-            session.flush()
+            session.expire_all()  # the report was kept past what the session remembers
             if row.kind == NodeKind.TURN:
                 return renew_turn_service(session, self.plane.facts, now_seconds)
             renew_siblings(session, self.plane.facts)

@@ -6,6 +6,7 @@ Not for: what changes.
 
 from secrets import token_urlsafe
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select, update
 
 from controlplane.nodes.models import Fleet, Secret
@@ -13,6 +14,8 @@ from controlplane.vault import Vault
 
 TURN_SECRET = "turn-shared-secret"  # noqa: S105 - the name of a secret
 IS_CHANGED = "is_changed"
+NEWS = "madfleet_change"
+"""What replicas listen to at PostgreSQL; it says nothing but that there is something new."""
 
 
 def begin_change(session: Session) -> Fleet:
@@ -22,6 +25,9 @@ def begin_change(session: Session) -> Fleet:
     what is read after it is the latest, so a decision that is based on it still holds at the commit.
     """
     session.exec(update(Fleet).values(change_count=col(Fleet.change_count) + 1))
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":  # sent at the commit, to every replica
+        connection.execute(text(f"NOTIFY {NEWS}"))
     session.expire_all()
     session.info[IS_CHANGED] = True
     return read_fleet(session)

@@ -4,9 +4,10 @@ For: pushing changes to nodes as soon as there are any, and finding the channel 
 Not for: what a channel says (channel.py).
 
     a request commits a change ──▶ wake() ─┐
-    another process does       ──▶ poll ───┴──▶ has the fleet's change count risen? ──▶ kick every channel
+    another process does ──▶ news or poll ─┴──▶ has the fleet's change count risen? ──▶ kick every channel
 
-A kicked channel looks in the database for what its node is owed. A kick that is lost costs half a second.
+A kicked channel looks in the database for what its node is owed. News that are lost cost
+one poll: half a second, or five where PostgreSQL tells of changes (news.py).
 """
 
 import asyncio
@@ -24,10 +25,12 @@ from starlette.websockets import WebSocket
 from controlplane.errors import NodeNotConnectedError
 from controlplane.nodes.channel import Channel, Ending
 from controlplane.nodes.desk import Desk
+from controlplane.nodes.news import follow_news
 from nodelink.contract.frames import Done
 from nodelink.daemon.tasks import open_task_group
 
 POLL_SECONDS = 0.5
+SLOW_POLL_SECONDS = 5.0
 TEND_SECONDS = 5.0
 ASK_SECONDS = 5.0
 
@@ -46,6 +49,7 @@ class ChannelHub:
     _channels: dict[str, dict[str, Channel]] = field(init=False, default_factory=dict)
     _expected: "dict[tuple[str, str], asyncio.Future[Done]]" = field(init=False, default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
+    _poll_seconds: float = field(init=False, default=POLL_SECONDS)
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -58,6 +62,10 @@ class ChannelHub:
         await asyncio.to_thread(self.desk.adopt_settings)
         spawn = await open_task_group(stack)
         spawn(self._watch_changes())
+        url = self.desk.plane.settings.database_url
+        if url is not None:
+            self._poll_seconds = SLOW_POLL_SECONDS
+            spawn(follow_news(url.get_secret_value(), self.wake))
         spawn(self._tend())
 
     def wake(self) -> None:
@@ -134,7 +142,7 @@ class ChannelHub:
                         for channel in channels.values():
                             channel.kick()
             try:
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._woken.wait()
             except TimeoutError:
                 continue
