@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
+from sqlmodel import select as select_of
 
+from controlplane.backup.restoring import restore_backup
+from controlplane.backup.taking import take_backup
 from controlplane.copying import list_tables
 from controlplane.errors import MigrationRefusedError
 from controlplane.migrate import DatabaseEngine, migrate
+from controlplane.nodes.models import Node
 from controlplane.plane import DATABASE, open_database, open_plane
 from controlplane.settings import ControlPlaneSettings
-from support.controlplane_site import add_group, add_node, add_token, make_settings
+from support.controlplane_site import NOW, add_group, add_node, add_token, make_settings
 from support.postgresql import make_database
 
 ROWS = 1_100
@@ -105,3 +109,17 @@ def test_setting_and_file_must_be_there(settings: ControlPlaneSettings) -> None:
     without = settings.model_copy(update={"database_url": None})
     with pytest.raises(MigrationRefusedError, match="CONTROLPLANE_DATABASE_URL is not set"):
         migrate(without, DatabaseEngine.SQLITE)
+
+
+def test_backup_of_postgresql_is_one_of_sqlite(filled: ControlPlaneSettings, tmp_path: Path) -> None:
+    migrate(filled, DatabaseEngine.POSTGRESQL)
+    with open_plane(filled) as plane:
+        taken, trusted = take_backup(plane, tmp_path / "backup", NOW), plane.keys.trusted
+    elsewhere = make_settings(tmp_path / "elsewhere", database_url=None)
+
+    restore_backup(elsewhere.state_directory, tmp_path / "backup", NOW, replacing=False)
+
+    assert taken.contents.nodes == 1
+    with open_plane(elsewhere) as restored, restored.sessions() as session:
+        assert session.exec(select_of(Node.name)).one() == "mail1"
+        assert restored.keys.trusted == trusted

@@ -131,7 +131,7 @@ class Desk:
             raise_revision(session, node, applied_revision)
 
     def note_report(self, node: str, report: Report) -> bool:
-        """Keep a report; tell whether other nodes must now hear of something else."""
+        """Keep a report; tell whether other nodes must now hear of something else (`renew_siblings`)."""
         now_seconds = int(self.clock())
         with self.plane.sessions.begin() as session:
             row = session.get(Node, node)
@@ -146,8 +146,12 @@ class Desk:
             session.expire_all()  # the report was kept past what the session remembers
             if row.kind == NodeKind.TURN:
                 return renew_turn_service(session, self.plane.facts, now_seconds)
-            renew_siblings(session, self.plane.facts)
             return True
+
+    def renew_siblings(self) -> None:
+        """Tell every mail node what has changed about another one, however many have told something."""
+        with self.plane.sessions.begin() as session:
+            renew_siblings(session, self.plane.facts)
 
     def note_done(self, node: str, operation: str, problem: str | None) -> None:
         """Note that an operation needs not be sent again."""
