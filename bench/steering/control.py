@@ -135,7 +135,7 @@ def _enrol(session: Session, plane: Plane, nodes: list[SimulatedNode]) -> None:
         NewNode(first.name, first.kind, first.identity.public.x, key_is_replaced=False),
         AUTHOR,
     )
-    example = session.get_one(Node, first.name).model_dump()
+    example = session.get_one(Node, first.name).model_dump(warnings=False)
     residue = 1
     for node in rest:
         is_mail = node.kind is NodeKind.MAIL
