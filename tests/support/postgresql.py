@@ -66,6 +66,7 @@ def start_server() -> Path:
             user=user,
             group=user,
             cwd=directory,
+            start_new_session=True,  # an interrupt at the terminal is for the tests
         )
 
     def end() -> None:
