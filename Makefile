@@ -59,6 +59,10 @@ bench-mail: setup ## Measure the mail node's CPU per message
 bench-turn: setup ## Measure what relaying costs, in the kernel and not, beside coturn (root)
 	@PYTHONPATH=tests:bench $(BIN)/python -m turn.kernel $(ARGUMENTS)
 
+.PHONY: bench-controlplane
+bench-controlplane: setup ## Measure the control plane with 10, 100 and 1,000 nodes
+	@PYTHONPATH=scripts:bench $(BIN)/python -m steering $(ARGUMENTS)
+
 .PHONY: check-full
 check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=… are those of scripts/check_full.sh
 	scripts/check_full.sh $(PARTS)

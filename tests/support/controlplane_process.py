@@ -48,7 +48,7 @@ class Installation:
         What it logs goes to the end of the file `log`, or else into a pipe.
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            address = f"\0madfleet-test-{os.getpid()}-{self.port}"
+            address = f"\0madfleet-test-{os.getpid()}-{self.directory.name}-{self.port}"
             manager.settimeout(SOON_SECONDS)
             manager.bind(address)
             environment = os.environ | {"NOTIFY_SOCKET": f"@{address[1:]}"}

@@ -26,6 +26,7 @@ from controlplane.settings import ControlPlaneSettings
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.reports import MailPlaces, Report
 from nodelink.contract.states import NodeKind
+from support.postgresql import ENGINE, database_of
 
 PUBLIC_URL = "https://control.example.org:8443"
 NOW = 1_800_000_000
@@ -43,12 +44,14 @@ class Clock:
 
 
 def make_settings(directory: Path, **changes: object) -> ControlPlaneSettings:
-    fields = {
+    fields: dict[str, object] = {
         "state_directory": directory / "state",
         "public_url": PUBLIC_URL,
         "tls_certificate": directory / "tls.crt",
         "tls_key": directory / "tls.key",
     }
+    if ENGINE == "postgresql":
+        fields["database_url"] = database_of(directory)
     return ControlPlaneSettings.model_validate(fields | changes)
 
 

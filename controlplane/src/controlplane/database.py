@@ -1,6 +1,6 @@
 """The database's edge: how it is opened and upgraded.
 
-For: everything that only SQLite needs; other modules use SQL that PostgreSQL knows as well.
+For: everything that only one of SQLite and PostgreSQL needs; other modules use SQL that both know.
 Not for: queries. They live with the domain that asks them.
 """
 
@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import sessionmaker
@@ -19,6 +19,14 @@ from sqlmodel import Session
 from controlplane.errors import BadInstallationError
 
 BUSY_TIMEOUT_SECONDS = 10.0
+STATEMENT_SECONDS = 30
+IDLE_SECONDS = 20
+CONNECT_SECONDS = 5
+CONNECTIONS, MORE_CONNECTIONS = 20, 30
+"""Of one replica: as many as requests and channels are at work at once."""
+STARTING_LOCK = 0x6D6164666C656574
+"""What replicas agree on, so that one of them upgrades; the letters of our name."""
+APPLICATION_NAME = "madfleet"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Sessions = sessionmaker[Session]
@@ -42,6 +50,40 @@ def open_sqlite(path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECOND
     return engine
 
 
+def open_postgresql(url: str, *, application_name: str = APPLICATION_NAME) -> Engine:
+    """Open a PostgreSQL database. Nothing is asked of it yet.
+
+    A replica whose host is gone must not hold the others off: the server ends what waits too long.
+    """
+    limits = {
+        "lock_timeout": f"{BUSY_TIMEOUT_SECONDS:.0f}s",
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+        "tcp_keepalives_idle": str(IDLE_SECONDS),
+    }
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,  # a connection from before the server's restart is replaced
+        pool_size=CONNECTIONS,
+        max_overflow=MORE_CONNECTIONS,
+        isolation_level="READ COMMITTED",  # `begin_change` needs it, whatever the server's default is
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": CONNECT_SECONDS,
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+        },
+    )
+
+
+def hold_off_starts(connection: Connection) -> None:
+    """Hold other replicas off that start, until the end of the transaction.
+
+    Only PostgreSQL needs it: processes with one SQLite file are on one host, and hold a file's lock.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": STARTING_LOCK})
+
+
 def open_sessions(engine: Engine) -> Sessions:
     """Build what makes sessions. Rows stay readable after their commit."""
     return sessionmaker(engine, class_=Session, expire_on_commit=False)
@@ -50,7 +92,7 @@ def open_sessions(engine: Engine) -> Sessions:
 def upgrade_database(engine: Engine, revision: str = "head") -> None:
     """Bring the database to a revision, as one transaction.
 
-    The caller holds the lock that keeps other processes from doing the same.
+    The caller holds the lock that keeps other processes of this host from doing the same.
 
     Raises:
         BadInstallationError: The file is no database of ours, or one of a newer version.
@@ -60,6 +102,7 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
     scripts = ScriptDirectory.from_config(config)
     try:
         with engine.connect() as connection:
+            hold_off_starts(connection)
             current = MigrationContext.configure(connection).get_current_revision()
             if current == (scripts.get_current_head() if revision == "head" else revision):
                 return
@@ -75,6 +118,11 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
             command.upgrade(config, revision)
             connection.commit()
     except DatabaseError as error:
-        raise BadInstallationError(
-            f"The database cannot be opened: {error.orig}. Look at its owner and its disk."
-        ) from error
+        raise BadInstallationError(_explain(engine, error)) from error
+
+
+def _explain(engine: Engine, error: DatabaseError) -> str:
+    problem = " ".join(str(error.orig).split())
+    if engine.dialect.name == "postgresql":
+        return f"PostgreSQL cannot be used: {problem}. Look at CONTROLPLANE_DATABASE_URL and at the server."
+    return f"The database cannot be opened: {problem}. Look at its owner and its disk."

@@ -61,6 +61,10 @@ class BackupError(Exception):
     """A backup cannot be written or used; the text says what is wrong and what to do, in one sentence."""
 
 
+class MigrationRefusedError(Exception):
+    """A database is not moved; the text says why and what to do, in one sentence or two."""
+
+
 class ControlPlaneError(Exception):
     """A refusal: what the client is told stands on the class, what the log needs comes with the occasion.
 

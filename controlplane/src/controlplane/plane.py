@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from controlplane.backup.placing import complete_restore
-from controlplane.database import Sessions, open_sessions, open_sqlite, upgrade_database
+from controlplane.database import (
+    Sessions,
+    hold_off_starts,
+    open_postgresql,
+    open_sessions,
+    open_sqlite,
+    upgrade_database,
+)
 from controlplane.errors import BadInstallationError
 from controlplane.key_files import forget_former_signing_key, load_vault
 from controlplane.locks import IN_USE, hold_lock
@@ -26,6 +33,8 @@ from controlplane.vault import Vault
 from nodelink.channel.files import make_private_directory
 from nodelink.contract.states import SpkiPin
 from nodelink.daemon.tls import read_self_signed_pin
+
+DATABASE = "controlplane.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,13 @@ class Plane:
         return read_self_signed_pin(self.settings.tls_certificate) if self.settings.tls_pinned else None
 
 
+def open_database(settings: ControlPlaneSettings) -> Engine:
+    """Open the database that the settings name, as it is."""
+    if settings.database_url is None:
+        return open_sqlite(settings.state_directory / DATABASE)
+    return open_postgresql(settings.database_url.get_secret_value())
+
+
 @contextmanager
 def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
     """Open the control plane; make whatever is missing at the first start.
@@ -64,10 +80,12 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
             with hold_lock(directory / "start.lock"):
                 complete_restore(directory)
                 vault = load_vault(directory)
-                engine = open_sqlite(directory / "controlplane.sqlite")
+                engine = open_database(settings)
+                in_use.callback(engine.dispose)
                 upgrade_database(engine)
                 sessions = open_sessions(engine)
                 with sessions.begin() as session:
+                    hold_off_starts(session.connection())
                     prepare_first_secret(session, vault, int(time.time()))
                     prepare_first_key(session, vault, directory, int(time.time()))
                 forget_former_signing_key(directory)
@@ -75,6 +93,5 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
             raise BadInstallationError(
                 f"The state directory {directory} cannot be used: {error.strerror}. Look at its owner."
             ) from error
-        in_use.callback(engine.dispose)
         facts = FleetFacts(settings.turn_name, settings.turn_port, vault)
         yield Plane(settings, engine, sessions, vault, facts)

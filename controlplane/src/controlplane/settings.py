@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from controlplane.client_address import Network
 from nodelink.contract.enrolment import URL_PATTERN
@@ -88,6 +90,11 @@ class ControlPlaneSettings(DaemonSettings):
         default=(),
         description="Networks of proxies that are believed who a client is, such as 192.0.2.0/28.",
     )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL database, as postgresql://NAME:PASSWORD@HOST/DATABASE?sslmode=verify-full; "
+        "a SQLite file in the state directory if not set.",
+    )
     turn_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
@@ -103,6 +110,18 @@ class ControlPlaneSettings(DaemonSettings):
         if token is not None and not _STATIC_TOKEN.fullmatch(token.get_secret_value()):
             raise ValueError("a token has 32 to 256 letters, digits and any of . _ ~ + / = -")
         return token
+
+    @field_validator("database_url")
+    @classmethod
+    def _url_is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            try:
+                scheme = make_url(url.get_secret_value()).drivername
+            except ArgumentError as error:
+                raise ValueError("a URL such as postgresql://NAME:PASSWORD@HOST/DATABASE is due") from error
+            if scheme not in {"postgresql", "postgres"}:
+                raise ValueError("only postgresql://... is known; leave it out for SQLite")
+        return url
 
     @field_validator("api_path")
     @classmethod

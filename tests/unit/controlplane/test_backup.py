@@ -27,6 +27,12 @@ from nodelink.contract.states import MAX_REVISION, NodeKind
 from self_signed import make_certificate
 from support.controlplane_site import AUTHOR, NOW, add_node, make_settings, open_test_plane, read_turn_secrets
 from support.damaged_backup import read_members, seal, write_members
+from support.postgresql import ENGINE
+
+pytestmark = pytest.mark.skipif(
+    ENGINE != "sqlite",
+    reason="a backup is restored into a SQLite file; test_moving_engines.py has PostgreSQL's",
+)
 
 
 @pytest.fixture

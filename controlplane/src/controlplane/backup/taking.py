@@ -28,6 +28,8 @@ from controlplane.backup.archive import (
 )
 from controlplane.backup.contents import Contents, check_contents
 from controlplane.backup.placing import sync_directory
+from controlplane.copying import copy_rows
+from controlplane.database import open_sqlite, upgrade_database
 from controlplane.errors import BackupError
 from controlplane.locks import hold_lock
 from controlplane.plane import Plane
@@ -132,10 +134,16 @@ def _copy_database(plane: Plane, path: Path) -> None:
     """Copy the database as it is at one moment, whoever writes meanwhile."""
     with plane.engine.connect() as connection:
         source = connection.connection.driver_connection
-        if not isinstance(source, sqlite3.Connection):
-            raise BackupError("Only a SQLite database is in a backup. Use pg_dump for PostgreSQL.")
-        with closing(sqlite3.connect(path)) as copy:
-            source.backup(copy)
+        if isinstance(source, sqlite3.Connection):
+            with closing(sqlite3.connect(path)) as copy:
+                source.backup(copy)
+    if plane.engine.dialect.name == "postgresql":
+        sink = open_sqlite(path)
+        try:
+            upgrade_database(sink)
+            copy_rows(plane.engine, sink)
+        finally:
+            sink.dispose()
     path.chmod(0o600)
 
 

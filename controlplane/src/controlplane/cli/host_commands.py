@@ -14,7 +14,14 @@ from controlplane.cli.admin_commands import add_admin_commands
 from controlplane.cli.backup_commands import add_backup_commands
 from controlplane.cli.enrol_command import add_enrol_command
 from controlplane.cli.key_commands import add_key_commands
-from controlplane.errors import BackupError, BadInstallationError, ControlPlaneError, DatabaseBusyError
+from controlplane.cli.migrate_command import add_migrate_command
+from controlplane.errors import (
+    BackupError,
+    BadInstallationError,
+    ControlPlaneError,
+    DatabaseBusyError,
+    MigrationRefusedError,
+)
 from nodelink.daemon.settings import refuse_configuration
 from nodelink.daemon.tls import CertificateError
 
@@ -27,6 +34,7 @@ def add_host_commands(app: typer.Typer) -> None:
     add_admin_commands(app)
     add_key_commands(app)
     add_backup_commands(app)
+    add_migrate_command(app)
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def refuse_on_host() -> Iterator[None]:
         _refuse(refusal.public_text, refusal)
     except OperationalError as error:
         _refuse(DatabaseBusyError.public_text, error)
-    except BackupError as refusal:
+    except (BackupError, MigrationRefusedError) as refusal:
         _refuse(str(refusal), refusal)
     except (BadInstallationError, CertificateError) as error:
         refuse_configuration(str(error))

@@ -16,7 +16,7 @@ from typing import assert_never
 
 import structlog
 from pydantic import BaseModel, JsonValue
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from controlplane.errors import NodeNotConnectedError, NodeRefusedError, NodeSilentError
@@ -178,8 +178,9 @@ class Channel:
                 continue
             try:
                 await self._take_in(frame)
-            except OperationalError as error:
+            except (OperationalError, IntegrityError) as error:
                 # The node will say it again: a report in seconds, an acknowledgement when it is asked again.
+                # Integrity is at stake if it is retired at this very moment.
                 log.warning("database busy", node=self.node, cause=str(error.orig))
 
     async def _take_in(self, frame: FromNode) -> None:

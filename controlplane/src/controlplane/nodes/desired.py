@@ -18,7 +18,14 @@ from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
-from controlplane.nodes.states import FleetFacts, LiveSecrets, NodeFacts, decide_state, digest_state
+from controlplane.nodes.states import (
+    FleetFacts,
+    LiveSecrets,
+    NodeFacts,
+    decide_state,
+    digest_siblings,
+    digest_state,
+)
 from controlplane.nodes.turn_access import (
     TurnService,
     choose_turn_service,
@@ -48,24 +55,40 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Peers:
+    """The nodes that are named to others of their kind."""
+
+    mail: tuple[SiblingNode, ...] = ()
+    turn: tuple[TurnPeer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Common:
-    """What the states of all nodes are made of; `mail` and `turn` are named to others of their kind."""
+    """What the states of all nodes are made of."""
 
     fleet: Fleet
     policy: FleetPolicy
     secrets: LiveSecrets
-    mail: tuple[SiblingNode, ...]
-    turn: tuple[TurnPeer, ...]
+    peers: Peers
 
 
-def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
-    """Decide what a node is to do, by what the database says now."""
+def read_peers(session: Session) -> Peers:
+    """Read the nodes that others know. Takes long in a large fleet: every report is read."""
+    return Peers(
+        choose_siblings(find_mail_candidates(session)),
+        list_turn_peers(find_turn_candidates(session, now_seconds=0)),  # connected or not
+    )
+
+
+def read_wanted(session: Session, facts: FleetFacts, node: Node, peers: Peers) -> Wanted:
+    """Decide what a node is to do, by what the database says now; `peers` are all nodes."""
     group_name = find_group_name(session, node.name)
     layers = [
         None if group_name is None else session.get(GroupPolicy, group_name),
         session.get(NodePolicy, node.name),
     ]
-    return Wanted(node.revision, decide_state(_gather(node, _read_common(session, facts), layers)))
+    common = _read_common(session, facts, peers)
+    return Wanted(node.revision, decide_state(_gather(node, common, layers)))
 
 
 def renew_revisions(session: Session, facts: FleetFacts) -> None:
@@ -74,14 +97,15 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     The caller has begun a change.
     """
     session.flush()
-    common = _read_common(session, facts)
+    common = _read_common(session, facts, read_peers(session))
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
     groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
     group_names = read_group_names(session)
+    digests = digest_siblings(common.peers.mail)
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
-        digest = digest_state(decide_state(_gather(node, common, layers)), trusted_keys)
+        digest = digest_state(decide_state(_gather(node, common, layers)), trusted_keys, digests)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1
@@ -148,13 +172,12 @@ def _in_use(fleet: Fleet) -> TurnService | None:
     return TurnService(fleet.turn_host, fleet.turn_port)
 
 
-def _read_common(session: Session, facts: FleetFacts) -> _Common:
+def _read_common(session: Session, facts: FleetFacts, peers: Peers) -> _Common:
     return _Common(
         read_fleet(session),
         session.exec(select(FleetPolicy)).one(),
         open_secrets(session, facts.vault),
-        choose_siblings(find_mail_candidates(session)),
-        list_turn_peers(find_turn_candidates(session, now_seconds=0)),  # connected or not
+        peers,
     )
 
 
@@ -169,7 +192,7 @@ def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> 
         turn=_in_use(common.fleet),
         modulus=decide_modulus(common.fleet.mail_nodes_ever),
         secrets=common.secrets,
-        siblings=leave_out(common.mail, node.name),
+        siblings=leave_out(common.peers.mail, node.name),
         is_draining=node.is_draining,
-        turn_peers=tuple(peer for peer in common.turn if peer.name != node.name),
+        turn_peers=tuple(peer for peer in common.peers.turn if peer.name != node.name),
     )

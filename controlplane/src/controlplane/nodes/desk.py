@@ -4,15 +4,19 @@ For: channels and their hub, which call these blocking functions in threads.
 Not for: frames or signatures; documents are signed here because both keys and rows are at hand.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
+from sqlmodel import Session
 
 from controlplane.nodes.desired import (
+    Peers,
     Wanted,
     raise_revision,
+    read_peers,
     read_wanted,
     renew_revisions,
     renew_siblings,
@@ -46,12 +50,34 @@ class Errand:
     operations: dict[str, str]
 
 
+@dataclass(slots=True)
+class PeersRead:
+    """The nodes that others know, read once for all channels and for as long as nothing has changed.
+
+    Whatever changes them raises the change count in the same transaction (note_report). The count is read
+    first: so what is kept is at least as new as its count.
+    """
+
+    _count: int = field(init=False, default=-1)
+    _peers: Peers = field(init=False, default=Peers())
+    _reading: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def read(self, session: Session) -> Peers:
+        """Read them, or remember."""
+        count = read_change_count(session)
+        with self._reading:
+            if self._count < count:
+                self._peers, self._count = read_peers(session), count
+            return self._peers
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What channels may do with the database."""
 
     plane: Plane
     clock: Callable[[], float] = time.time
+    peers: PeersRead = field(init=False, default_factory=PeersRead)
 
     def find_key(self, node: str) -> str | None:
         """Find a node's public key; `None` for one that is not enrolled."""
@@ -78,7 +104,7 @@ class Desk:
             if row.revision != sent_revision or waiting:
                 keys = read_signing_keys(session, self.plane.vault)
                 if row.revision != sent_revision:
-                    wanted = read_wanted(session, self.plane.facts, row)
+                    wanted = read_wanted(session, self.plane.facts, row, self.peers.read(session))
                     document = sign_state(keys, node, wanted, now_seconds)
                 operations = {
                     each.id: sign_document(
@@ -107,22 +133,27 @@ class Desk:
             raise_revision(session, node, applied_revision)
 
     def note_report(self, node: str, report: Report) -> bool:
-        """Keep a report; tell whether other nodes must now hear of something else."""
+        """Keep a report; tell whether other nodes must now hear of something else (`renew_siblings`)."""
         now_seconds = int(self.clock())
         with self.plane.sessions.begin() as session:
             row = session.get(Node, node)
             if row is None:
                 return False
-            former = session.get(NodeReport, node)
-            was = read_report(former)
-            is_kept = keep_report(session, row, report, now_seconds)
-            if not is_kept or (was is not None and _tell_place(was) == _tell_place(report)):
+            was = read_report(session.get(NodeReport, node))
+            is_moved = was is None or _tell_place(was) != _tell_place(report)
+            if is_moved:
+                begin_change(session)  # before any row is written: replicas take their locks in one order
+            if not keep_report(session, row, report, now_seconds) or not is_moved:
                 return False
-            session.flush()
+            session.expire_all()  # the report was kept past what the session remembers
             if row.kind == NodeKind.TURN:
                 renew_turn_service(session, self.plane.facts, now_seconds)
-            renew_siblings(session, self.plane.facts)
             return True
+
+    def renew_siblings(self) -> None:
+        """Tell every mail node what has changed about another one, however many have told something."""
+        with self.plane.sessions.begin() as session:
+            renew_siblings(session, self.plane.facts)
 
     def note_done(self, node: str, operation: str, problem: str | None) -> None:
         """Note that an operation needs not be sent again."""

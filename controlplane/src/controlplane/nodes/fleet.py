@@ -4,11 +4,14 @@ For: whoever changes something that nodes must hear of. He begins with `begin_ch
 Not for: what changes.
 """
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select, update
 
 from controlplane.nodes.models import Fleet
 
 IS_CHANGED = "is_changed"
+NEWS = "madfleet_change"
+"""What replicas listen to at PostgreSQL; it says nothing but that there is something new."""
 
 
 def begin_change(session: Session) -> Fleet:
@@ -18,6 +21,9 @@ def begin_change(session: Session) -> Fleet:
     what is read after it is the latest, so a decision that is based on it still holds at the commit.
     """
     session.exec(update(Fleet).values(change_count=col(Fleet.change_count) + 1))
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":  # sent at the commit, to every replica
+        connection.execute(text(f"NOTIFY {NEWS}"))
     session.expire_all()
     session.info[IS_CHANGED] = True
     return read_fleet(session)

@@ -4,9 +4,10 @@ For: pushing changes to nodes as soon as there are any, and finding the channel 
 Not for: what a channel says (channel.py).
 
     a request commits a change ──▶ wake() ─┐
-    another process does       ──▶ poll ───┴──▶ has the fleet's change count risen? ──▶ kick every channel
+    another process does ──▶ news or poll ─┴──▶ has the fleet's change count risen? ──▶ kick every channel
 
-A kicked channel looks in the database for what its node is owed. A kick that is lost costs half a second.
+A kicked channel looks in the database for what its node is owed. News that are lost cost
+one poll: half a second, or five where PostgreSQL tells of changes (news.py).
 """
 
 import asyncio
@@ -24,11 +25,14 @@ from starlette.websockets import WebSocket
 from controlplane.errors import NodeNotConnectedError
 from controlplane.nodes.channel import Channel, Ending
 from controlplane.nodes.desk import Desk
+from controlplane.nodes.news import follow_news
 from nodelink.contract.frames import Done
 from nodelink.daemon.tasks import open_task_group
 
 POLL_SECONDS = 0.5
+SLOW_POLL_SECONDS = 5.0
 TEND_SECONDS = 5.0
+SIBLINGS_SECONDS = 1.0
 ASK_SECONDS = 5.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -46,6 +50,8 @@ class ChannelHub:
     _channels: dict[str, dict[str, Channel]] = field(init=False, default_factory=dict)
     _expected: "dict[tuple[str, str], asyncio.Future[Done]]" = field(init=False, default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
+    _poll_seconds: float = field(init=False, default=POLL_SECONDS)
+    _siblings_due: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -58,6 +64,11 @@ class ChannelHub:
         await asyncio.to_thread(self.desk.adopt_settings)
         spawn = await open_task_group(stack)
         spawn(self._watch_changes())
+        spawn(self._renew_siblings())
+        url = self.desk.plane.settings.database_url
+        if url is not None:
+            self._poll_seconds = SLOW_POLL_SECONDS
+            spawn(follow_news(url.get_secret_value(), self.wake))
         spawn(self._tend())
 
     def wake(self) -> None:
@@ -67,7 +78,9 @@ class ChannelHub:
 
     async def serve(self, websocket: WebSocket, node: str, public_key: str) -> None:
         """Speak with a node that was admitted, instead of by an older channel to the same address."""
-        channel = Channel(node, public_key, websocket, self.desk, self.wake, partial(self._hear_done, node))
+        channel = Channel(
+            node, public_key, websocket, self.desk, self._hear_news, partial(self._hear_done, node)
+        )
         address = str((websocket.scope.get("server") or ("",))[0])
         former = self._channels.get(node, {}).pop(address, None)
         if former is not None:
@@ -115,6 +128,10 @@ class ChannelHub:
         finally:
             del self._expected[node, operation]
 
+    def _hear_news(self) -> None:
+        self._siblings_due.set()
+        self.wake()
+
     def _hear_done(self, node: str, done: Done) -> None:
         heard = self._expected.get((node, done.operation))
         if heard is not None and not heard.done():
@@ -134,11 +151,28 @@ class ChannelHub:
                         for channel in channels.values():
                             channel.kick()
             try:
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._woken.wait()
             except TimeoutError:
                 continue
             self._woken.clear()
+
+    async def _renew_siblings(self) -> None:
+        """Tell mail nodes of one another: at once, and of many that come together in one go.
+
+        In a large fleet that takes long, and after a power cut every node has news. Should this replica die
+        before, the next start of any does it, and so does the next change.
+        """
+        while True:
+            await self._siblings_due.wait()
+            self._siblings_due.clear()
+            try:
+                await asyncio.to_thread(self.desk.renew_siblings)
+            except OperationalError as error:
+                log.warning("database busy", cause=str(error.orig))
+                self._siblings_due.set()
+            self.wake()
+            await asyncio.sleep(SIBLINGS_SECONDS)
 
     async def _tend(self) -> None:
         """See from time to time whether a TURN node has gone, or whether every node has the next key."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, text
 from sqlmodel import Session, col, select
 
 from controlplane.admins.access import WHOLE_FLEET, Scope, ScopeKind
@@ -24,6 +24,12 @@ from nodelink.contract.states import NodeKind
 
 CONNECTED_SECONDS = 15
 """A node reports every 5 s: after three reports that did not come, it counts as gone."""
+KEEP_REPORT = text(
+    "INSERT INTO node_report (node_name, received_at_seconds, body)"
+    " VALUES (:node_name, :received_at_seconds, :body)"
+    " ON CONFLICT (node_name) DO UPDATE"
+    " SET received_at_seconds = excluded.received_at_seconds, body = excluded.body"
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,8 +73,9 @@ def keep_report(session: Session, node: Node, report: Report, now_seconds: int) 
     if report.kind is not NodeKind(node.kind):
         log.warning("report not kept", node=node.name, kind=report.kind)
         return False
+    # One statement: two replicas may hear the first report of a node at once.
     row = {"node_name": node.name, "received_at_seconds": now_seconds, "body": body}
-    session.merge(NodeReport.model_validate(row))
+    session.connection().execute(KEEP_REPORT, row)
     return True
 
 

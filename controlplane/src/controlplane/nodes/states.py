@@ -4,7 +4,7 @@ For: the one place where policy, TURN and secrets become a desired state of the 
 Not for: gathering what is known (desired.py), signing or sending (channel.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import assert_never
@@ -91,12 +91,20 @@ def decide_state(node: NodeFacts) -> NodeState:
             assert_never(node.kind)
 
 
-def digest_state(state: NodeState, trusted_keys: Sequence[str]) -> str:
+def digest_siblings(siblings: Sequence[SiblingNode]) -> dict[str, bytes]:
+    """Compute a digest of each node that others are told of, by name: most are in every state."""
+    return {sibling.name: sha256(sibling.model_dump_json().encode()).digest() for sibling in siblings}
+
+
+def digest_state(state: NodeState, trusted_keys: Sequence[str], sibling_digests: Mapping[str, bytes]) -> str:
     """Compute what tells two states apart, and the keys that go with them.
 
     It reveals nothing: the secret within cannot be guessed.
     """
-    return sha256(" ".join((state.model_dump_json(), *trusted_keys)).encode()).hexdigest()
+    digest = sha256(" ".join((state.model_dump_json(exclude={"siblings"}), *trusted_keys)).encode())
+    if isinstance(state, MailNodeState):
+        digest.update(b"".join(sibling_digests[sibling.name] for sibling in state.siblings))
+    return digest.hexdigest()
 
 
 def _decide_turn_access(node: NodeFacts) -> TurnAccess | None:

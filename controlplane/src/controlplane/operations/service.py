@@ -14,7 +14,7 @@ from secrets import token_urlsafe
 
 import structlog
 from pydantic import JsonValue
-from sqlmodel import Session, col, delete, func, select
+from sqlmodel import Session, col, delete, func, select, update
 
 from controlplane.admins.audit import Author, record
 from controlplane.admins.audit_models import Action
@@ -218,10 +218,19 @@ def acknowledge(
     session: Session, node_name: str, operation_id: str, problem: str | None, now_seconds: int
 ) -> None:
     """Note that a node has done an operation of its own, or never will; the first word counts."""
-    row = None if "\0" in operation_id else session.get(NodeOperation, operation_id)
-    if row is None or row.node_name != node_name or row.acknowledged_at_seconds is not None:
+    # One statement compares and sets: a node tells every replica, and each at once.
+    noted = session.exec(
+        update(NodeOperation)
+        .where(
+            col(NodeOperation.id) == operation_id.replace("\0", ""),
+            col(NodeOperation.node_name) == node_name,
+            col(NodeOperation.acknowledged_at_seconds).is_(None),
+        )
+        .values(acknowledged_at_seconds=now_seconds)
+    )
+    if noted.rowcount != 1:
         return
-    row.acknowledged_at_seconds = now_seconds
+    row = session.get_one(NodeOperation, operation_id, populate_existing=True)
     row.arguments = None
     # A NUL would be refused by PostgreSQL, and the operation would come again for ever.
     row.problem = None if problem is None else problem.replace("\0", "")

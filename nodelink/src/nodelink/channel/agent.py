@@ -248,6 +248,7 @@ class NodeAgent:
 
     async def _keep_connected(self, address: str) -> None:
         """Connect, and connect again, with a growing pause and full jitter while that fails."""
+        myself = asyncio.current_task()
         failures = 0
         while True:
             began_at = time.monotonic()
@@ -259,6 +260,8 @@ class NodeAgent:
                 self.complaints.warning(
                     "control plane not connected", problem=f"{type(error).__name__}: {error}"
                 )
+            if myself is not None and myself.cancelling():
+                return  # a group whose task fails at that very moment raises this failure instead
             failures = 0 if time.monotonic() - began_at > LONGEST_PAUSE_SECONDS else failures + 1
             longest_seconds = longest_pause_seconds(failures)
             await asyncio.sleep(random.uniform(SHORTEST_PAUSE_SECONDS, longest_seconds))  # noqa: S311 - no secret
