@@ -1,13 +1,12 @@
 """The errors of the control plane, and what they tell a client.
 
 For: rules that say no. http_errors.py answers with them, the command line prints them.
-Not for: malformed bodies, which never reach a rule (422), nor for faults of ours (500).
+Not for: malformed bodies, which never reach a rule (422), nor for faults of ours (500). The frame of the
+Admin API has refusals of its own (rest/errors.py).
 
     ControlPlaneError
     ├── BadAddressError         400
     ├── NoticeHiddenError       400
-    ├── BadCursorError          400
-    ├── BadTagError             400
     ├── NotSignedInError        401
     │   └── SessionOverError    303
     ├── NotPermittedError       403
@@ -34,9 +33,6 @@ Not for: malformed bodies, which never reach a rule (422), nor for faults of our
     ├── TurnSecretsInUseError   409
     ├── TokenInSettingsError    409
     ├── StaleRevisionError      409
-    ├── ChangedMeanwhileError   412
-    ├── KeyReusedError          422
-    ├── NothingSeenError        428
     ├── TooManyAttemptsError    429
     ├── TooManyAccountsError    429
     ├── NodeRefusedError        502
@@ -100,22 +96,6 @@ class NoticeHiddenError(ControlPlaneError):
         "Delta Chat shows encrypted messages only, and a server cannot write one: nobody would see this "
         "notice. Write from an account of your own to those whom it concerns."
     )
-
-
-class BadCursorError(ControlPlaneError):
-    """A page was asked for with a cursor that no answer has given, or one of another list."""
-
-    status = 400
-    code = "bad_cursor"
-    public_text = "This cursor is of no use here. Take next_cursor of the last answer, or begin without one."
-
-
-class BadTagError(ControlPlaneError):
-    """A precondition is none."""
-
-    status = 400
-    code = "bad_tag"
-    public_text = "If-Match is no list of tags. Send the ETag that you were given, as it is, or an asterisk."
 
 
 class NotSignedInError(ControlPlaneError):
@@ -294,30 +274,6 @@ class StaleRevisionError(ControlPlaneError):
     status = 409
     code = "stale_revision"
     public_text = "Somebody else has changed this meanwhile. Look again, then decide."
-
-
-class ChangedMeanwhileError(ControlPlaneError):
-    """The resource is not as the client has seen it."""
-
-    status = 412
-    code = "changed_meanwhile"
-    public_text = "Somebody else has changed this meanwhile. Read it again, then decide."
-
-
-class KeyReusedError(ControlPlaneError):
-    """An idempotency key came with another request before."""
-
-    status = 422
-    code = "key_reused"
-    public_text = "This Idempotency-Key was used for another request. Make a new key for each request."
-
-
-class NothingSeenError(ControlPlaneError):
-    """A change does not say what the client has seen."""
-
-    status = 428
-    code = "nothing_seen"
-    public_text = "Send If-Match with the ETag that you were given when you read this, or with an asterisk."
 
 
 class TooManyAttemptsError(ControlPlaneError):

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.accounts.merging import Order, ask_behind, merge, read_place
-from controlplane.errors import BadCursorError
+from controlplane.rest.errors import (
+    BadCursorError,
+)
 from controlplane.rest.paging import write_cursor
 from nodelink.contract.accounts import LARGEST_NUMBER
 

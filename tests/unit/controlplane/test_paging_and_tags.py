@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from controlplane.errors import BadCursorError, BadTagError, ChangedMeanwhileError, NothingSeenError
+from controlplane.rest.errors import (
+    BadCursorError,
+    BadTagError,
+    ChangedMeanwhileError,
+    NothingSeenError,
+)
 from controlplane.rest.paging import PageQuery, read_cursor, write_cursor
 from controlplane.rest.tags import OptionalPrecondition, Precondition, read_tags, write_tag
 

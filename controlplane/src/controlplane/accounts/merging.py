@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controlplane.errors import BadCursorError
+from controlplane.rest.errors import (
+    BadCursorError,
+)
 from controlplane.rest.paging import read_cursor, write_cursor
 from nodelink.contract.accounts import LARGEST_NUMBER, AccountEntry, AccountsAfter, AccountSort
 

@@ -13,9 +13,14 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, func, or_, select, true
 
 from controlplane.admins.access import Scope, ScopeKind
-from controlplane.errors import BadCursorError, UnknownOperationError
+from controlplane.errors import (
+    UnknownOperationError,
+)
 from controlplane.nodes.group_models import GroupMember
 from controlplane.operations.models import BulkPublic, NodeOperation, OperationName, OperationState
+from controlplane.rest.errors import (
+    BadCursorError,
+)
 
 SHOWN_PROBLEMS = 20
 

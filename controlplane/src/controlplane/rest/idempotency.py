@@ -28,8 +28,10 @@ from sqlmodel import Field, Session, SQLModel, col, delete
 
 from controlplane.admins.tokens import Caller
 from controlplane.dependencies import Now, PlaneDep, SessionDep
-from controlplane.errors import KeyReusedError
 from controlplane.nodes.fleet import begin_change
+from controlplane.rest.errors import (
+    KeyReusedError,
+)
 from controlplane.rest.refusals import refuses
 from controlplane.rest.replay import AnsweredBeforeError
 from controlplane.vault import Vault

@@ -15,7 +15,12 @@ from typing import Annotated, ClassVar, Generic, TypeVar
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from controlplane.errors import BadCursorError, ControlPlaneError
+from controlplane.errors import (
+    ControlPlaneError,
+)
+from controlplane.rest.errors import (
+    BadCursorError,
+)
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

@@ -18,7 +18,14 @@ from typing import Annotated, ClassVar
 from fastapi import Depends, Header
 from pydantic import BaseModel
 
-from controlplane.errors import BadTagError, ChangedMeanwhileError, ControlPlaneError, NothingSeenError
+from controlplane.errors import (
+    ControlPlaneError,
+)
+from controlplane.rest.errors import (
+    BadTagError,
+    ChangedMeanwhileError,
+    NothingSeenError,
+)
 
 TAG_DIGITS = 24
 MAX_HEADER = 1000
