@@ -26,7 +26,7 @@ from controlplane.errors import BadInstallationError
 from controlplane.key_files import forget_former_signing_key, load_vault
 from controlplane.locks import IN_USE, hold_lock
 from controlplane.nodes.states import FleetFacts
-from controlplane.nodes.turn_secrets import prepare_first_secret
+from controlplane.nodes.turn_secrets import open_secrets, prepare_first_secret
 from controlplane.settings import ControlPlaneSettings
 from controlplane.signing.keyring import SigningKeys, prepare_first_key, read_signing_keys
 from controlplane.vault import Vault
@@ -87,6 +87,7 @@ def open_plane(settings: ControlPlaneSettings) -> Iterator[Plane]:
                 with sessions.begin() as session:
                     hold_off_starts(session.connection())
                     prepare_first_secret(session, vault, int(time.time()))
+                    open_secrets(session, vault)  # this master key and this database belong together
                     prepare_first_key(session, vault, directory, int(time.time()))
                 forget_former_signing_key(directory)
         except OSError as error:

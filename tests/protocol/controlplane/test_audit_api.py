@@ -64,8 +64,19 @@ CHANGES: dict[str, Callable[[TestClient], Response]] = {
         "/api/v1/nodes/mail1/accounts/alice@example.org/quota", json={"quota_bytes": 5 << 20}
     ),
     "account.remove": lambda c: c.delete("/api/v1/nodes/mail1/accounts/alice@example.org"),
+    "account.import": lambda c: c.post(
+        "/api/v1/nodes/mail1/accounts", json={"address": "alice@example.org", "password": "p" * 20}
+    ),
+    "account.block": lambda c: c.put(
+        "/api/v1/nodes/mail1/blocklist/alice@example.org", json={"reason": "spam"}
+    ),
+    "account.unblock": lambda c: c.delete("/api/v1/nodes/mail1/blocklist/alice@example.org"),
+    "mail.purge": lambda c: c.post("/api/v1/nodes/mail1/purge", json={"what": "read"}),
+    "queue.purge": lambda c: c.post("/api/v1/nodes/mail1/queue/purge", json={}),
+    "turn-secret.rotate": lambda c: c.post("/api/v1/turn/secrets"),
 }
 FROM_ELSEWHERE = {
+    "account.export",
     "node.enrol",
     "node.key-replace",
     "admin-token.revoke",

@@ -275,7 +275,9 @@ def test_turn_node_that_has_gone_is_replaced_by_one_that_is_there(client: TestCl
     desk = Desk(plane, clock)
     desk.note_report("turn1", make_report(NodeKind.TURN))
     clock.now += 10
-    assert not desk.note_report("turn2", make_report(NodeKind.TURN, public_name="192.0.2.2"))
+    assert desk.note_report(
+        "turn2", make_report(NodeKind.TURN, public_name="192.0.2.2")
+    )  # its peers hear of it
     assert not desk.tend_turn_service()
 
     clock.now += 6

@@ -100,7 +100,7 @@ def test_replica_with_another_master_key_is_refused(replicas: Replicas) -> None:
     key = replicas.second.directory / "state" / "master-key"
     key.unlink()
 
-    refused = replicas.second.run("nodes")
+    refused = replicas.second.run("signing-key")
 
     assert refused.returncode == 2
     assert "master" in refused.stderr

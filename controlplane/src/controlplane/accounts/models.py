@@ -19,7 +19,7 @@ from nodelink.contract.accounts import (
 from nodelink.contract.states import MAX_DAYS, NodeName
 
 MAX_IMPORTED = 2_000
-MAX_CHOSEN = 10_000
+MAX_CHOSEN = 2_000  # even with the longest addresses, they fit into one request
 
 Text = StringConstraints(strict=True, pattern=r"^[^\x00]*$")
 GivenAddress = Annotated[str, Text, Field(min_length=3, max_length=320)]

@@ -26,10 +26,16 @@ SIGN_OF_LIFE_SECONDS = 15.0
 LONGEST_SECONDS = 600.0
 """Browsers come again by themselves; what is behind a dead connection does not stay for ever."""
 
+EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "description": "JSON."}},
+}
+
 EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events, each with the same content as the answer without `/events`.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "content": {MEDIA_TYPE: {"schema": EVENT}},
     }
 }
 """`responses` of an endpoint that tells events."""
