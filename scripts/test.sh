@@ -7,7 +7,7 @@ export CI=${CI:-}
 
 packages=(
     chromium fonts-noto-core iproute2 gnupg curl procps
-    postgresql # of the tests, each run with a server of its own
+    postgresql prometheus # each test run has servers of its own
     systemd-container mmdebstrap nftables openssh-client debian-archive-keyring # the lab
 )
 missing=()
