@@ -77,6 +77,7 @@ def join(installation: Installation, directory: Path) -> NodeAgent:
     return agent
 
 
+@pytest.mark.timeout(60)  # two starts of the control plane, and three commands
 async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path: Path) -> None:
     installation = install(tmp_path)
     async with AsyncExitStack() as stack:
@@ -98,6 +99,7 @@ async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path:
             assert opened.returncode == 0
             await until(lambda: agent.applied_revision == 3, within_seconds=2)
             nodes = json.loads((await asyncio.to_thread(installation.run, "nodes", "--json")).stdout)
+            await stack.aclose()  # a control plane that ends waits for its nodes
 
     assert (nodes[0]["health"], nodes[0]["applied_revision"], nodes[0]["revision"]) == ("ok", 3, 3)
 
