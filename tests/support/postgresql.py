@@ -14,11 +14,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+import pytest
 
 from support.clocks import wait_until
 
 ENGINE = os.environ.get("MADFLEET_TEST_ENGINE", "sqlite")
 """Which engine the control plane of the tests has: `sqlite` or `postgresql`."""
+
+reads_the_file = pytest.mark.skipif(ENGINE != "sqlite", reason="looks into SQLite's file")
 
 USER = "postgres"
 SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=300", "listen_addresses=")

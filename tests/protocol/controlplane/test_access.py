@@ -14,6 +14,7 @@ from controlplane.admins.tokens import revoke_tokens
 from controlplane.application import WRONG_TOKEN_BURST, create_app
 from controlplane.plane import Plane
 from support.controlplane_site import AUTHOR, add_node, add_token, open_client, read_turn_secrets
+from support.postgresql import reads_the_file
 
 PUBLIC = {
     ("GET", "/"),  # says what this is
@@ -123,6 +124,7 @@ def test_guesser_is_slowed_down_and_locks_nobody_out(client: TestClient) -> None
     assert client.get("/api/v1/nodes").status_code == 200
 
 
+@reads_the_file
 def test_secrets_of_tokens_are_not_in_the_database(plane: Plane) -> None:
     token = add_token(plane)
     plane.engine.dispose()

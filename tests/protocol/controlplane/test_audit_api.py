@@ -19,6 +19,7 @@ from controlplane.nodes.desk import Desk
 from controlplane.plane import Plane
 from controlplane.rest.upkeep import Upkeep
 from support.controlplane_site import AUTHOR, NOW, Clock, add_group, add_node, open_client
+from support.postgresql import reads_the_file
 
 AUDIT = "/api/v1/audit"
 ANY = {"if-match": "*"}
@@ -146,6 +147,7 @@ def test_secrets_are_not_recorded(client: TestClient) -> None:
     assert join_token not in text
 
 
+@reads_the_file
 def test_name_of_an_account_becomes_a_hash_after_30_days(
     client: TestClient, plane: Plane, clock: Clock
 ) -> None:

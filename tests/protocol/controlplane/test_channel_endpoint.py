@@ -137,6 +137,9 @@ async def test_key_that_a_command_replaces_in_another_process_ends_the_channel_i
             for name in ("state_directory", "public_url", "tls_certificate", "tls_key")
         )
     )
+    if settings.database_url is not None:
+        with file.open("a") as lines:
+            lines.write(f"CONTROLPLANE_DATABASE_URL={settings.database_url.get_secret_value()}\n")
     other = PrivateKey.generate().public.x
     command = [sys.executable, "-m", "controlplane.cli.main", "--settings", str(file), "enrol", "mail1"]
     options = ["--kind", "mail", "--public-key", other, "--replace-key"]

@@ -35,6 +35,7 @@ from nodelink.contract.key_changes import follow_key_change
 from nodelink.contract.keys import PrivateKey, PublicKey
 from nodelink.contract.states import open_desired_state
 from support.controlplane_site import AUTHOR, NOW, add_node, make_report, make_settings
+from support.postgresql import reads_the_file
 
 
 def announce(plane: Plane) -> tuple[str, ...]:
@@ -89,6 +90,7 @@ def test_announcing_again_changes_nothing(plane: Plane) -> None:
     assert read_revision(plane, "mail1") == 2
 
 
+@reads_the_file
 def test_former_private_key_is_gone_after_the_switch_and_from_the_file_too(
     plane: Plane, tmp_path: Path
 ) -> None:

@@ -34,6 +34,8 @@ PURPOSE = "admin token"
 SECONDS_PER_HOUR = 3600
 USE_NOTED_SECONDS = 600
 """How much later than the last noted use another one is noted: a request must not cost a write."""
+LARGEST_ID = (1 << 31) - 1
+"""Of a row. Others are those of tokens in settings, and PostgreSQL refuses to look for them."""
 
 _TOKEN = re.compile(r"madfleet-admin-([0-9a-f]{8})-([A-Za-z0-9_-]{43})", re.ASCII)
 
@@ -82,7 +84,8 @@ class TokenBook:
         """Find the owner of a token by its id; `None` for one that is not taken any more."""
         if self.static is not None and self.static.id == token_id:
             return _describe_static(self.static)
-        return self._describe(session.get(AdminToken, token_id), now_seconds)
+        row = session.get(AdminToken, token_id) if token_id <= LARGEST_ID else None
+        return self._describe(row, now_seconds)
 
     def judge(self, row: AdminToken, now_seconds: int) -> TokenState:
         """Say whether a token of the database is taken."""
