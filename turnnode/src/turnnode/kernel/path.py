@@ -11,6 +11,7 @@ Not for: choosing a rung (ladder.py).
 """
 
 import asyncio
+import errno
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from turnnode.kernel.route_messages import Interface
 from turnnode.kernel.routes import RouteSocket
 from turnnode.kernel.rungs import Rung, RungChoice
 from turnnode.relay.data_path import Flow
+from turnnode.relay.dues import Dues
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -61,7 +63,9 @@ class KernelPathSettings:
 class KernelPath:
     """Relays the data of bound channels in the kernel; until it has started, and where it cannot, nothing."""
 
-    def __init__(self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket) -> None:
+    def __init__(
+        self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket, dues: Dues
+    ) -> None:
         self.rung = Rung.USERSPACE
         self._settings = settings
         self._maps = maps
@@ -73,6 +77,7 @@ class KernelPath:
             hops=self._hops,
             is_own=settings.relay_hosts.__contains__,
         )
+        self._dues = dues
         self._is_failing = False
 
     def flow_added(self, flow: Flow) -> None:
@@ -81,13 +86,12 @@ class KernelPath:
             self._flows.add(flow)
         except OSError as error:
             self._complain(error)
+        self._dues.owe(self._flush)
 
     def flow_removed(self, flow: Flow) -> None:
         """Leave a flow to userspace, which drops it if it has ended."""
-        try:
-            self._flows.remove(flow)
-        except OSError as error:
-            self._complain(error)
+        self._flows.remove(flow)
+        self._dues.owe(self._flush)
 
     def read_totals(self) -> Totals:
         """Tell what was relayed here."""
@@ -137,6 +141,13 @@ class KernelPath:
                 except OSError as error:
                     self._complain(error)
 
+    def _flush(self) -> None:
+        try:
+            if not self._flows.flush():
+                self._complain(OSError(errno.E2BIG, "there is no more room for flows"))
+        except OSError as error:
+            self._complain(error)
+
     def _renew(self) -> None:
         until_ns = time.monotonic_ns() + LEASE_SECONDS * 10**9
         self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._settings.port))
@@ -153,7 +164,7 @@ class KernelPath:
             log.warning("some flows stay in userspace", reason=str(error))
 
 
-def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPath | None:
+def open_kernel_path(stack: ExitStack, settings: KernelPathSettings, dues: Dues) -> KernelPath | None:
     """Make the maps of a path that has yet to start; `None` if there is none, and userspace will do.
 
     Raises:
@@ -164,7 +175,7 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
         return None
     try:
         with ExitStack() as attempt:
-            path = KernelPath(settings, RelayMaps.create(attempt), RouteSocket(attempt))
+            path = KernelPath(settings, RelayMaps.create(attempt), RouteSocket(attempt), dues)
             stack.enter_context(attempt.pop_all())
             return path
     except OSError as error:
