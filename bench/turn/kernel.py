@@ -238,8 +238,8 @@ def prepare(network: KernelNetwork) -> None:
     os.sched_setaffinity(0, {0})
 
 
-def settle(process: int) -> None:
-    """Pin all threads, with the server before those that receive for it: the best case for userspace."""
+def settle(process: int, server_priority: int = 11) -> None:
+    """Pin all threads; by default the server comes before those that receive for it: its best case."""
     for thread in napi_threads("t0", "t1"):
         os.sched_setaffinity(thread, {1})
         os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(10))
@@ -247,7 +247,7 @@ def settle(process: int) -> None:
         os.sched_setaffinity(thread, {0})
         os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(10))
     for task in Path(f"/proc/{process}/task").iterdir():
-        os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(11))
+        os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(server_priority))
 
 
 def napi_threads(*devices: str) -> list[int]:
