@@ -140,7 +140,7 @@ def flood(network: KernelNetwork, name: str, arguments: argparse.Namespace, came
 
 
 def know_sources(network: KernelNetwork) -> None:
-    """Have the node know where its answers to the flood's sources go: they reach no host, and cost what they cost."""
+    """Have the node know where its answers to the flood go: they cost what they cost, and reach nobody."""
     link = ":".join(f"{octet:02x}" for octet in network.link_address("client", "c0"))
     commands = "".join(
         f"neigh replace {_source_of(place)} lladdr {link} dev t0 nud permanent\n" for place in range(SOURCES)
