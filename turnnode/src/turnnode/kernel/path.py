@@ -191,6 +191,6 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings, dues: Dues)
 def _leave_kernel(directory: Path | None) -> None:
     """Detach what a former process has left."""
     try:
-        detach_others(directory, Rung.USERSPACE, [])
+        detach_others(directory)
     except OSError as error:
         log.warning("cannot detach what was attached before", reason=str(error))
