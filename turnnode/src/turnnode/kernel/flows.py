@@ -12,6 +12,7 @@ Not for: deciding (relay/), or for who pays (a channel whose maps are full is re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.hops import HopTable, Pair
 from turnnode.kernel.layout import (
     BYTES_WORD,
@@ -44,11 +45,12 @@ class Totals:
 
 @dataclass(slots=True)
 class _Entry:
-    """An element of the map: its slot, and the next hop that it holds."""
+    """An element of the map: its slot, and the next hop and the bucket that it holds."""
 
     key: bytes
     slot: int
     hop: Pair
+    username: str
 
 
 @dataclass(slots=True)
@@ -64,15 +66,23 @@ class FlowTable:
     Args:
         flows, states: The maps.
         hops: Where frames go.
+        buckets: How fast each credential may send.
         is_own: Tells whether a host is one that this node relays from.
     """
 
     def __init__(
-        self, *, flows: HashMap, states: SharedArray, hops: HopTable, is_own: Callable[[str], bool]
+        self,
+        *,
+        flows: HashMap,
+        states: SharedArray,
+        hops: HopTable,
+        buckets: BucketTable,
+        is_own: Callable[[str], bool],
     ) -> None:
         self._flows = flows
         self._states = states
         self._hops = hops
+        self._buckets = buckets
         self._is_own = is_own
         self._free = list(range(states.entries - 1, -1, -1))
         self._coming: dict[bytes, tuple[bytes, _Known]] = {}  # by key: the element, and whose it is
@@ -164,12 +174,14 @@ class FlowTable:
                 self._take_out(known)
                 return
             key = before.pack()
-            entry = _Entry(key, self._free.pop(), hop)
+            username = known.flow.username
+            entry = _Entry(key, self._free.pop(), hop, username)
             known.entries.append(entry)
             if key in self._going:  # it would be taken out after it is put in
                 self._flows.remove(key)
                 self._free.append(self._going.pop(key))
-            self._coming[key] = pack_element(key, after, slot=entry.slot, hop=place), known
+            bucket = self._buckets.hold(username)
+            self._coming[key] = pack_element(key, after, slot=entry.slot, hop=place, bucket=bucket), known
         self._set_end(known)
 
     def _set_end(self, known: _Known) -> None:
@@ -186,6 +198,7 @@ class FlowTable:
     def _take_out(self, known: _Known) -> None:
         for entry in known.entries:
             self._hops.release(entry.hop)
+            self._buckets.release(entry.username)
             self._count(entry.slot, self._ended)
             self._states.write(entry.slot, _NO_STATE)  # its end has come: nothing is relayed from here on
             if self._coming.pop(entry.key, None) is None:

@@ -23,6 +23,7 @@ import structlog
 from nodelink.daemon.errors import HostError
 from turnnode.errors import RungUnavailableError
 from turnnode.kernel.attachment import detach_others
+from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.flows import FlowTable, Totals
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
@@ -71,10 +72,12 @@ class KernelPath:
         self._maps = maps
         self._routes = routes
         self._hops = HopTable(routes, maps.hops)
+        self._buckets = BucketTable(maps.buckets)
         self._flows = FlowTable(
             flows=maps.flows,
             states=maps.states,
             hops=self._hops,
+            buckets=self._buckets,
             is_own=settings.relay_hosts.__contains__,
         )
         self._dues = dues
@@ -92,6 +95,10 @@ class KernelPath:
         """Leave a flow to userspace, which drops it if it has ended."""
         self._flows.remove(flow)
         self._dues.owe(self._flush)
+
+    def limit_rate(self, bytes_per_second: int) -> None:
+        """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
+        self._buckets.set_rate(bytes_per_second)
 
     def read_totals(self) -> Totals:
         """Tell what was relayed here."""

@@ -132,4 +132,5 @@ class Allocation:
             peer=channel.peer,
             channel=channel.number,
             expires_at=min(channel.expires_at, self.expires_at),
+            username=self.username,
         )

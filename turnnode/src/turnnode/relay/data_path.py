@@ -17,7 +17,7 @@ class Flow(NamedTuple):
     """One bound channel, by the addresses on the wire; `published` is what peers call `relay`.
 
     When `peer` is the published address of another allocation of this node, both ends are clients. The data
-    path may join the two flows; userspace does so in any case.
+    path may join the two flows; userspace does so in any case. `username` is whose rate the data counts to.
     """
 
     client: Address
@@ -27,6 +27,7 @@ class Flow(NamedTuple):
     peer: Address
     channel: int
     expires_at: float
+    username: str = ""
 
 
 class DataPath(Protocol):
