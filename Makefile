@@ -59,6 +59,10 @@ bench-mail: setup ## Measure the mail node's CPU per message
 bench-turn: setup ## Measure what relaying costs, in the kernel and not, beside coturn (root)
 	@PYTHONPATH=tests:bench $(BIN)/python -m turn.kernel $(ARGUMENTS)
 
+.PHONY: bench-turn-flood
+bench-turn-flood: setup ## Measure what a call loses in a flood of requests, beside coturn (root)
+	@PYTHONPATH=tests:bench $(BIN)/python -m turn.flood $(ARGUMENTS)
+
 .PHONY: bench-controlplane
 bench-controlplane: setup ## Measure the control plane with 10, 100 and 1,000 nodes
 	@PYTHONPATH=scripts:bench $(BIN)/python -m steering $(ARGUMENTS)

@@ -269,14 +269,14 @@ def test_flows_follow_a_neighbour_to_another_address_of_the_link(
 
 
 def run_alone(tmp_path: Path, *become: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run the daemon on loopback until it ends, or for two seconds."""
+    """Run the daemon on loopback until it ends, or for eight seconds."""
     settings = {
         "STATE_DIRECTORY": str(tmp_path),
         "LISTEN_ADDRESSES": "127.0.0.1",
         "PORT": "34780",
         "PUBLIC_NAME": "127.0.0.1",
     } | settings
-    command = ["timeout", "--preserve-status", "2", *become, sys.executable, turn_program.__file__, "serve"]
+    command = ["timeout", "--preserve-status", "8", *become, sys.executable, turn_program.__file__, "serve"]
     environment = os.environ | {f"TURNNODE_{name}": value for name, value in settings.items()}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

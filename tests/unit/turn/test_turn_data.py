@@ -260,6 +260,7 @@ def test_data_path_learns_of_a_flow_of_its_refresh_and_of_its_end() -> None:
         peer=PEER,
         channel=CHANNEL,
         expires_at=NOON + 600,
+        username=client.writer.credential.username,
     )
     assert node.data_path.live == {(ALICE, SERVER, CHANNEL): flow}
 

@@ -11,6 +11,7 @@ Not for: choosing a rung (ladder.py).
 """
 
 import asyncio
+import errno
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import structlog
 from nodelink.daemon.errors import HostError
 from turnnode.errors import RungUnavailableError
 from turnnode.kernel.attachment import detach_others
+from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.flows import FlowTable, Totals
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
@@ -31,6 +33,7 @@ from turnnode.kernel.route_messages import Interface
 from turnnode.kernel.routes import RouteSocket
 from turnnode.kernel.rungs import Rung, RungChoice
 from turnnode.relay.data_path import Flow
+from turnnode.relay.dues import Dues
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -61,18 +64,23 @@ class KernelPathSettings:
 class KernelPath:
     """Relays the data of bound channels in the kernel; until it has started, and where it cannot, nothing."""
 
-    def __init__(self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket) -> None:
+    def __init__(
+        self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket, dues: Dues
+    ) -> None:
         self.rung = Rung.USERSPACE
         self._settings = settings
         self._maps = maps
         self._routes = routes
         self._hops = HopTable(routes, maps.hops)
+        self._buckets = BucketTable(maps.buckets)
         self._flows = FlowTable(
             flows=maps.flows,
             states=maps.states,
             hops=self._hops,
+            buckets=self._buckets,
             is_own=settings.relay_hosts.__contains__,
         )
+        self._dues = dues
         self._is_failing = False
 
     def flow_added(self, flow: Flow) -> None:
@@ -81,13 +89,16 @@ class KernelPath:
             self._flows.add(flow)
         except OSError as error:
             self._complain(error)
+        self._dues.owe(self._flush)
 
     def flow_removed(self, flow: Flow) -> None:
         """Leave a flow to userspace, which drops it if it has ended."""
-        try:
-            self._flows.remove(flow)
-        except OSError as error:
-            self._complain(error)
+        self._flows.remove(flow)
+        self._dues.owe(self._flush)
+
+    def limit_rate(self, bytes_per_second: int) -> None:
+        """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
+        self._buckets.set_rate(bytes_per_second)
 
     def read_totals(self) -> Totals:
         """Tell what was relayed here."""
@@ -137,6 +148,13 @@ class KernelPath:
                 except OSError as error:
                     self._complain(error)
 
+    def _flush(self) -> None:
+        try:
+            if not self._flows.flush():
+                self._complain(OSError(errno.E2BIG, "there is no more room for flows"))
+        except OSError as error:
+            self._complain(error)
+
     def _renew(self) -> None:
         until_ns = time.monotonic_ns() + LEASE_SECONDS * 10**9
         self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._settings.port))
@@ -153,7 +171,7 @@ class KernelPath:
             log.warning("some flows stay in userspace", reason=str(error))
 
 
-def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPath | None:
+def open_kernel_path(stack: ExitStack, settings: KernelPathSettings, dues: Dues) -> KernelPath | None:
     """Make the maps of a path that has yet to start; `None` if there is none, and userspace will do.
 
     Raises:
@@ -164,7 +182,7 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
         return None
     try:
         with ExitStack() as attempt:
-            path = KernelPath(settings, RelayMaps.create(attempt), RouteSocket(attempt))
+            path = KernelPath(settings, RelayMaps.create(attempt), RouteSocket(attempt), dues)
             stack.enter_context(attempt.pop_all())
             return path
     except OSError as error:
@@ -180,6 +198,6 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
 def _leave_kernel(directory: Path | None) -> None:
     """Detach what a former process has left."""
     try:
-        detach_others(directory, Rung.USERSPACE, [])
+        detach_others(directory)
     except OSError as error:
         log.warning("cannot detach what was attached before", reason=str(error))

@@ -123,12 +123,14 @@ class Allocation:
 
     def flow_of(self, channel: Channel) -> Flow:
         """Describe a channel to the data path."""
+        port = self.port
         return Flow(
             client=self.client,
             server=self.side.address,
-            relay=self.port.bound,
-            published=self.port.published,
+            relay=port.bound,
+            published=port.published,
             peer=channel.peer,
             channel=channel.number,
             expires_at=min(channel.expires_at, self.expires_at),
+            username=self.username,
         )

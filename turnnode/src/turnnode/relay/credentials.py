@@ -12,12 +12,15 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 MAX_USERNAME_BYTES: Final = 12  # enough for 30,000 years, and it bounds the conversion to a number
 
+KNOWN_KEYS: Final = 4096  # of clients that ask now; others are computed again
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Credential:
     """Who has proved to be what, and for how much longer; `key` signs the answers."""
 
@@ -55,4 +58,9 @@ def read_expiry(username: bytes, unix_seconds: float, max_lifetime_seconds: int)
 def possible_keys(username: str, realm: str, secrets: Iterable[str]) -> Iterator[bytes]:
     """Yield the key that a username has under each live secret."""
     for secret in secrets:
-        yield long_term_key(username, realm, password_of(secret, username))
+        yield _key_of(username, realm, secret)
+
+
+@lru_cache(maxsize=KNOWN_KEYS)
+def _key_of(username: str, realm: str, secret: str) -> bytes:
+    return long_term_key(username, realm, password_of(secret, username))

@@ -8,18 +8,16 @@ after the peer policy and the quotas have admitted it.
     channel or allocation ends, policy changes ──▶ flow_removed
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from turnnode.stun.attributes import Address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Flow(NamedTuple):
     """One bound channel, by the addresses on the wire; `published` is what peers call `relay`.
 
     When `peer` is the published address of another allocation of this node, both ends are clients. The data
-    path may join the two flows; userspace does so in any case.
+    path may join the two flows; userspace does so in any case. `username` is whose rate the data counts to.
     """
 
     client: Address
@@ -29,6 +27,7 @@ class Flow:
     peer: Address
     channel: int
     expires_at: float
+    username: str = ""
 
 
 class DataPath(Protocol):

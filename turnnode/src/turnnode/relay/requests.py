@@ -53,7 +53,7 @@ _UDP = 17
 _FAMILIES = (FAMILY_IPV4, FAMILY_IPV6)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request whose sender is known, and the rules of its moment.
 

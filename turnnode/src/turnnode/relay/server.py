@@ -21,6 +21,7 @@ from turnnode.relay.adoption import adopt_allocations
 from turnnode.relay.allocation import Side
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath, UserspaceDataPath
+from turnnode.relay.dues import Dues
 from turnnode.relay.journal_format import NONCE_KEY_BYTES
 from turnnode.relay.machine import TurnMachine
 from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKeeper
@@ -51,6 +52,8 @@ class TurnServer:
         ports: The ports to relay from.
         data_path: Told of each bound channel.
         memory, keeper: Remember calls and keep their sockets for the next process.
+        dues: What memory and data path put off until answers go out.
+        rest_room: How many relay sockets of an address may stay open between two owners.
         clock: Seconds that only grow: all lifetimes but those of credentials.
         calendar: Unix seconds, which may step: credentials end by them.
         sweep_seconds: How often what is over is swept away.
@@ -66,6 +69,8 @@ class TurnServer:
         data_path: DataPath | None = None,
         memory: AllocationMemory | None = None,
         keeper: SocketKeeper | None = None,
+        dues: Dues | None = None,
+        rest_room: int = 0,
         clock: Callable[[], float] = time.monotonic,
         calendar: Callable[[], float] = time.time,
         sweep_seconds: float = SWEEP_SECONDS,
@@ -73,6 +78,7 @@ class TurnServer:
         self.counters = RelayCounters()
         self._policy = policy
         self._memory = memory or NoMemory()
+        self._dues = dues or Dues()
         self._clock = clock
         self._sweep_seconds = sweep_seconds
         self._is_reading = False
@@ -89,6 +95,7 @@ class TurnServer:
             keeper=keeper or NoKeeper(),
             opened=self._watch_relay,
             closed=self._unwatch,
+            rest_room=rest_room,
         )
         recollection = self._memory.recall()
         self._nonce_key = recollection.nonce_key or os.urandom(NONCE_KEY_BYTES)
@@ -117,14 +124,14 @@ class TurnServer:
         """Serve until `stack` unwinds; the allocations are then left to the next process."""
         group = await stack.enter_async_context(asyncio.TaskGroup())
         self._memory.begin(self._nonce_key, self._machine.list_allocations())
-        self._machine.apply_policy()
+        self._apply_policy()
         stack.callback(self._memory.close)
         stack.callback(self._ports.leave)
-        stack.callback(self._policy.watch(self._machine.apply_policy))
+        stack.callback(self._policy.watch(self._apply_policy))
         self._is_reading = True
         for listener, side in self._listeners:
             self._watch_listener(listener, side)
-        for relay in self._ports.live:
+        for relay in self._ports.list_open():
             self._watch_relay(relay)
         self._sweep_task = group.create_task(self._sweep())
         stack.callback(self.leave)
@@ -137,7 +144,7 @@ class TurnServer:
         loop = asyncio.get_running_loop()
         for listener, _ in self._listeners:
             loop.remove_reader(listener)
-        for relay in self._ports.live:
+        for relay in self._ports.list_open():
             loop.remove_reader(relay.socket)
         if self._sweep_task is not None:
             self._sweep_task.cancel()
@@ -145,13 +152,13 @@ class TurnServer:
     def _watch_listener(self, listener: socket.socket, side: Side) -> None:
         listener.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LISTENER_BUFFER_BYTES)
-        reader = build_reader(listener, partial(self._machine.from_client, side), self._clock)
+        reader = build_reader(listener, partial(self._machine.from_client, side), self._clock, self._dues)
         asyncio.get_running_loop().add_reader(listener, reader)
 
     def _watch_relay(self, relay: RelaySocket) -> None:
         if self._is_reading:
             reader = build_reader(
-                relay.socket, partial(self._machine.from_peer, relay.published), self._clock
+                relay.socket, partial(self._machine.from_peer, relay.published), self._clock, self._dues
             )
             asyncio.get_running_loop().add_reader(relay.socket, reader)
 
@@ -163,3 +170,8 @@ class TurnServer:
         while True:
             await asyncio.sleep(self._sweep_seconds)
             self._machine.expire(self._clock())
+            self._dues.settle()
+
+    def _apply_policy(self) -> None:
+        self._machine.apply_policy()
+        self._dues.settle()

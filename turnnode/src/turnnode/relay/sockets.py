@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from turnnode.relay.counters import RelayCounters
+from turnnode.relay.dues import Dues
 from turnnode.relay.machine import Send
 from turnnode.relay.memory import SocketKeeper
 from turnnode.relay.ports import PortPool, PortRange
+from turnnode.relay.resting import RestingSockets
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
 
 MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what fills the buffer may be cut, and is dropped
@@ -59,7 +61,7 @@ class RelaySocket(DatagramOutlet):
         sock: socket.socket,
         published_host: str,
         counters: RelayCounters,
-        closed: Callable[["RelaySocket"], None],
+        given_back: Callable[["RelaySocket"], None],
         name: str | None,
     ) -> None:
         super().__init__(sock, counters)
@@ -67,12 +69,11 @@ class RelaySocket(DatagramOutlet):
         self.name = name
         self.bound: Address = address_of(sock)
         self.published: Address = (published_host, self.bound[1])
-        self._closed = closed
+        self._given_back = given_back
 
     def close(self) -> None:
         """Give the port back."""
-        self._closed(self)
-        self.socket.close()
+        self._given_back(self)
 
 
 class RelaySockets:
@@ -86,6 +87,7 @@ class RelaySockets:
         counters: Counts what could not be sent.
         keeper: Keeps the sockets beyond this process.
         opened, closed: Called with each socket after it opens and before it closes.
+        rest_room: How many sockets of an address may stay open without an owner; see resting.py.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -97,6 +99,7 @@ class RelaySockets:
         keeper: SocketKeeper,
         opened: Callable[[RelaySocket], None],
         closed: Callable[[RelaySocket], None],
+        rest_room: int = 0,
     ) -> None:
         self._addresses = tuple(addresses)
         self._counters = counters
@@ -107,15 +110,17 @@ class RelaySockets:
         self._unclaimed: dict[Address, RelaySocket] = {}
         self._unfit: list[tuple[str, socket.socket]] = []
         self._sort_inherited(ports)
+        self._resting: dict[str, RestingSockets[RelaySocket]] = {
+            address.bound: RestingSockets(rest_room) for address in self._addresses
+        }
         self._pools: dict[str, PortPool] = {}
         for address in self._addresses:
             taken = {port for host, port in self._unclaimed if host == address.bound}
             self._pools[address.bound] = PortPool(ports, taken)
 
-    @property
-    def live(self) -> frozenset[RelaySocket]:
-        """The sockets that are open and in use."""
-        return frozenset(self._live)
+    def list_open(self) -> list[RelaySocket]:
+        """List the sockets that are open, in use or resting."""
+        return [*self._live, *(relay for resting in self._resting.values() for relay in resting.list_all())]
 
     def supports(self, family: int) -> bool:
         """Tell whether there is a relay address of this family."""
@@ -126,12 +131,10 @@ class RelaySockets:
         for address in self._addresses:
             if family_of(address.bound) != family:
                 continue
-            sock = self._bind(address.bound, family)
-            if sock is not None:
-                name = self._keeper.keep(sock)
-                relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
+            resting = self._resting[address.bound]
+            relay = resting.draw() or self._open_one(address, family) or resting.draw(is_last_resort=True)
+            if relay is not None:
                 self._live.add(relay)
-                self._opened(relay)
                 return relay
         return None
 
@@ -148,8 +151,8 @@ class RelaySockets:
     def drop_unclaimed(self) -> int:
         """Close what a former process has left and nobody has claimed; return how many sockets that were."""
         dropped = len(self._unclaimed) + len(self._unfit)
-        for relay in list(self._unclaimed.values()):
-            relay.close()
+        for relay in self._unclaimed.values():
+            self._close(relay)
         for name, sock in self._unfit:
             sock.close()
             self._keeper.let_go(name)
@@ -159,10 +162,12 @@ class RelaySockets:
 
     def leave(self) -> None:
         """Close this process's sockets without giving the ports back: they are the next process's."""
-        for relay in self._live:
+        for relay in self.list_open():
             self._closed(relay)
             relay.socket.close()
         self._live.clear()
+        for address in self._addresses:
+            self._resting[address.bound] = RestingSockets(0)
 
     def _sort_inherited(self, ports: PortRange) -> None:
         """Look which sockets of a former process fit."""
@@ -177,6 +182,15 @@ class RelaySockets:
             relay = RelaySocket(sock, published_hosts[host], self._counters, self._give_back, name)
             self._unclaimed[relay.bound] = relay
 
+    def _open_one(self, address: RelayAddress, family: int) -> RelaySocket | None:
+        sock = self._bind(address.bound, family)
+        if sock is None:
+            return None
+        name = self._keeper.keep(sock)
+        relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
+        self._opened(relay)
+        return relay
+
     def _bind(self, host: str, family: int) -> socket.socket | None:
         """Bind the next free port; one that another program holds is put aside and tried again later."""
         pool = self._pools[host]
@@ -189,8 +203,14 @@ class RelaySockets:
         return None
 
     def _give_back(self, relay: RelaySocket) -> None:
-        self._closed(relay)
         self._live.discard(relay)
+        superfluous = self._resting[relay.bound[0]].take_in(relay)
+        if superfluous is not None:
+            self._close(superfluous)
+
+    def _close(self, relay: RelaySocket) -> None:
+        self._closed(relay)
+        relay.socket.close()
         if relay.name is not None:
             self._keeper.let_go(relay.name)
         self._pools[relay.bound[0]].put_back(relay.bound[1])
@@ -225,12 +245,24 @@ def build_reader(
     sock: socket.socket,
     decide: Callable[[bytes, Address, float], Send | None],
     clock: Callable[[], float],
+    dues: Dues,
 ) -> Callable[[], None]:
-    """Return what to call when `sock` is readable: it sends whatever `decide` makes of each datagram."""
+    """Return what to call when `sock` is readable: it sends whatever `decide` makes of each datagram.
+
+    What is due after grants is settled for all datagrams at once, and only then their answers go out.
+    """
     receive_from = sock.recvfrom
     has_long_addresses = sock.family == socket.AF_INET6
 
     def read() -> None:
+        waiting: list[Send] = []
+        read_batch(waiting)
+        if dues.waiting:
+            dues.settle()
+        for send in waiting:
+            send.outlet.send(send.data, send.address)
+
+    def read_batch(waiting: list[Send]) -> None:
         now = clock()
         for _ in range(BATCH_DATAGRAMS):
             try:
@@ -240,7 +272,11 @@ def build_reader(
             if len(datagram) == MAX_DATAGRAM_BYTES:
                 continue
             send = decide(datagram, address[:2] if has_long_addresses else address, now)
-            if send is not None:
+            if send is None:
+                continue
+            if dues.waiting:
+                waiting.append(send)
+            else:
                 send.outlet.send(send.data, send.address)
 
     return read

@@ -164,5 +164,7 @@ def _number(value: bytes) -> int:
 
 
 def _mix(packed: bytes, transaction_id: bytes) -> bytes:
-    mask = (_COOKIE + transaction_id)[: len(packed)]
-    return (int.from_bytes(packed) ^ int.from_bytes(mask)).to_bytes(len(packed))
+    size = len(packed)
+    if size == 4:
+        return (int.from_bytes(packed) ^ MAGIC_COOKIE).to_bytes(4)
+    return (int.from_bytes(packed) ^ int.from_bytes(_COOKIE + transaction_id)).to_bytes(size)
