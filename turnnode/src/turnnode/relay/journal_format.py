@@ -91,6 +91,8 @@ class AllocationRecord(_Record):
     answer: tuple[tuple[Annotated[int, Field(ge=0, le=65_535)], bytes], ...]
     permissions: Mapping[_PeerHost, _Moment]
     channels: tuple[ChannelRecord, ...]
+    second_relay: tuple[_PeerHost, _Port] | None = None
+    second_published: tuple[_PeerHost, _Port] | None = None
 
     @model_validator(mode="after")
     def _channels_are_one_to_one(self) -> Self:
@@ -135,6 +137,8 @@ def write_nonce_key(key: bytes) -> bytes:
 
 def write_allocation(allocation: Allocation) -> bytes:
     """Write the line of all that a client holds now."""
+    second = allocation.second
+    other = {} if second is None else {"second_relay": second.bound, "second_published": second.published}
     return _write_line(
         {
             "kind": "allocation",
@@ -151,6 +155,7 @@ def write_allocation(allocation: Allocation) -> bytes:
                 {"number": channel.number, "peer": channel.peer, "expires_at": channel.expires_at}
                 for channel in allocation.channels.values()
             ],
+            **other,
         }
     )
 

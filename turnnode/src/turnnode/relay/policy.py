@@ -17,12 +17,15 @@ class Quotas:
 
     A client allocates once for each pair of network interface and TURN address, and an account has several
     devices. ICE sends to each candidate of the other side, of which relays and interfaces make a few dozen.
+
+    `is_draining`: calls go on, and nobody gets a new allocation.
     """
 
     allocations: int = 4096
     allocations_per_credential: int = 16
     permissions_per_allocation: int = 64
     channels_per_allocation: int = 64
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKe
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.ports import PortRange
+from turnnode.relay.relay_poll import RelayPoll
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     DatagramOutlet,
@@ -34,6 +35,7 @@ from turnnode.relay.sockets import (
     RelaySocket,
     RelaySockets,
     address_of,
+    build_error_reader,
     build_reader,
 )
 
@@ -82,6 +84,7 @@ class TurnServer:
             (listener, Side(address_of(listener), DatagramOutlet(listener, self.counters)))
             for listener in listeners
         )
+        self._relay_poll = RelayPoll()
         self._ports = RelaySockets(
             addresses=relay_addresses,
             ports=ports or PortRange(),
@@ -119,6 +122,7 @@ class TurnServer:
         self._memory.begin(self._nonce_key, self._machine.list_allocations())
         self._machine.apply_policy()
         stack.callback(self._memory.close)
+        self._relay_poll.start(stack)
         stack.callback(self._ports.leave)
         stack.callback(self._policy.watch(self._machine.apply_policy))
         self._is_reading = True
@@ -137,8 +141,7 @@ class TurnServer:
         loop = asyncio.get_running_loop()
         for listener, _ in self._listeners:
             loop.remove_reader(listener)
-        for relay in self._ports.live:
-            loop.remove_reader(relay.socket)
+        self._relay_poll.stop()
         if self._sweep_task is not None:
             self._sweep_task.cancel()
 
@@ -153,11 +156,13 @@ class TurnServer:
             reader = build_reader(
                 relay.socket, partial(self._machine.from_peer, relay.published), self._clock
             )
-            asyncio.get_running_loop().add_reader(relay.socket, reader)
+            errors = build_error_reader(
+                relay.socket, partial(self._machine.from_network, relay.published), self._clock
+            )
+            self._relay_poll.add(relay.socket, reader, errors)
 
     def _unwatch(self, relay: RelaySocket) -> None:
-        if self._is_reading:
-            asyncio.get_running_loop().remove_reader(relay.socket)
+        self._relay_poll.remove(relay.socket)
 
     async def _sweep(self) -> None:
         while True:

@@ -7,14 +7,17 @@ Reading straight from a socket that became readable, many datagrams at a time, c
 datagram transport (7 % of the whole packet when loaded), and needs the time only once.
 """
 
+import errno
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.machine import Send
 from turnnode.relay.memory import SocketKeeper
+from turnnode.relay.network_errors import NetworkError, collect_errors, read_errors
 from turnnode.relay.ports import PortPool, PortRange
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
 
@@ -23,6 +26,17 @@ BATCH_DATAGRAMS: Final = 64  # read from one socket before the others get their 
 RELAY_BUFFER_BYTES: Final = 1 << 20
 LISTENER_BUFFER_BYTES: Final = 4 << 20
 _MAX_BIND_ATTEMPTS = 64
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
+_ERRORS_OF_EARLIER: Final = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EPROTO,
+        errno.ENOPROTOOPT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,28 @@ class RelayAddress:
 
     bound: str
     published: str
+
+
+class UnfragmentedOutlet:
+    """Sends datagrams that routers must rather drop than divide (RFC 8656 section 14)."""
+
+    def __init__(self, sock: socket.socket, counters: RelayCounters) -> None:
+        self._socket = sock
+        self._counters = counters
+        is_ipv6 = sock.family == socket.AF_INET6
+        self._level = socket.IPPROTO_IPV6 if is_ipv6 else socket.IPPROTO_IP
+        self._option = _IPV6_MTU_DISCOVER if is_ipv6 else _IP_MTU_DISCOVER
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it: this host divides none that is larger than its interface takes."""
+        usual = self._socket.getsockopt(self._level, self._option)
+        self._socket.setsockopt(self._level, self._option, _PMTUDISC_PROBE)
+        try:
+            self._socket.sendto(data, address)
+        except OSError:
+            self._counters.dropped_unsent += 1
+        finally:
+            self._socket.setsockopt(self._level, self._option, usual)
 
 
 class DatagramOutlet:
@@ -63,11 +99,27 @@ class RelaySocket(DatagramOutlet):
         name: str | None,
     ) -> None:
         super().__init__(sock, counters)
+        collect_errors(sock)
         self.socket = sock
         self.name = name
         self.bound: Address = address_of(sock)
         self.published: Address = (published_host, self.bound[1])
         self._closed = closed
+
+    @property
+    def unfragmented(self) -> UnfragmentedOutlet:
+        """The same socket, for datagrams that routers must not divide."""
+        return UnfragmentedOutlet(self.socket, self._counters)
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it; once more, if the error is one that an earlier one has met."""
+        try:
+            self._sendto(data, address)
+        except OSError as error:
+            if error.errno in _ERRORS_OF_EARLIER:
+                super().send(data, address)
+            else:
+                self._counters.dropped_unsent += 1
 
     def close(self) -> None:
         """Give the port back."""
@@ -128,12 +180,22 @@ class RelaySockets:
                 continue
             sock = self._bind(address.bound, family)
             if sock is not None:
-                name = self._keeper.keep(sock)
-                relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
-                self._live.add(relay)
-                self._opened(relay)
-                return relay
+                return self._begin(sock, address)
         return None
+
+    def open_even(self, family: int, *, with_next: bool) -> tuple[RelaySocket, ...]:
+        """Open a socket on an even port, and one on the port above if asked for; none without such ports."""
+        for address in self._addresses:
+            if family_of(address.bound) != family:
+                continue
+            for _ in range(_MAX_BIND_ATTEMPTS):
+                drawn = self._pools[address.bound].draw_even(with_next=with_next)
+                if not drawn:
+                    break
+                socks = self._bind_all(address.bound, drawn, family)
+                if socks:
+                    return tuple(self._begin(sock, address) for sock in socks)
+        return ()
 
     def claim(self, bound: Address, published: Address) -> RelaySocket | None:
         """Go on with a socket of a former process; `None` if there is none that fits the settings of now."""
@@ -188,6 +250,28 @@ class RelaySockets:
                 pool.put_back(port)
         return None
 
+    def _bind_all(self, host: str, drawn: tuple[int, ...], family: int) -> list[socket.socket]:
+        """Bind all of some ports, or none, which are then put aside."""
+        with ExitStack() as attempt:
+            try:
+                socks = [
+                    attempt.enter_context(bind_datagram(host, port, _SOCKET_FAMILIES[family]))
+                    for port in drawn
+                ]
+            except OSError:
+                for port in drawn:
+                    self._pools[host].put_back(port)
+                return []
+            attempt.pop_all()
+            return socks
+
+    def _begin(self, sock: socket.socket, address: RelayAddress) -> RelaySocket:
+        name = self._keeper.keep(sock)
+        relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
+        self._live.add(relay)
+        self._opened(relay)
+        return relay
+
     def _give_back(self, relay: RelaySocket) -> None:
         self._closed(relay)
         self._live.discard(relay)
@@ -235,11 +319,30 @@ def build_reader(
         for _ in range(BATCH_DATAGRAMS):
             try:
                 datagram, address = receive_from(MAX_DATAGRAM_BYTES)
-            except OSError:  # nothing more to read, or an ICMP error that some datagram of ours met
+            except BlockingIOError:
                 return
+            except OSError:  # that an ICMP error has come: the datagrams are still there
+                continue
             if len(datagram) == MAX_DATAGRAM_BYTES:
                 continue
             send = decide(datagram, address[:2] if has_long_addresses else address, now)
+            if send is not None:
+                send.outlet.send(send.data, send.address)
+
+    return read
+
+
+def build_error_reader(
+    sock: socket.socket,
+    decide: Callable[[NetworkError, float], Send | None],
+    clock: Callable[[], float],
+) -> Callable[[], None]:
+    """Return what to call when `sock` has collected errors: it sends whatever `decide` makes of each."""
+
+    def read() -> None:
+        now = clock()
+        for error in read_errors(sock):
+            send = decide(error, now)
             if send is not None:
                 send.outlet.send(send.data, send.address)
 
