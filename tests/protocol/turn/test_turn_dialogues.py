@@ -181,6 +181,6 @@ async def test_unwinding_closes_relay_ports_and_leaves_the_listeners_to_their_ow
         host, port = await client.allocate()
 
     bind_datagram(host, port, socket.AF_INET).close()
-    for listener in node.listeners:
+    for listener in (*node.listeners, node.tcp, node.tls):
         assert listener.fileno() >= 0
         listener.close()

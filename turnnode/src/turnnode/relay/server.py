@@ -19,6 +19,7 @@ from functools import partial
 
 from turnnode.relay.adoption import adopt_allocations
 from turnnode.relay.allocation import Side
+from turnnode.relay.connections import ConnectionCount
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath, UserspaceDataPath
 from turnnode.relay.journal_format import NONCE_KEY_BYTES
@@ -38,16 +39,18 @@ from turnnode.relay.sockets import (
     build_error_reader,
     build_reader,
 )
+from turnnode.relay.streams import StreamDoor, StreamListener
 
 SWEEP_SECONDS = 1
 
 
 class TurnServer:
-    """Serves TURN over UDP.
+    """Serves TURN over UDP, and to clients that cannot use it, over TCP and TLS.
 
     Args:
         listeners: Bound UDP sockets, one for each address to listen on; IPv6 ones with `IPV6_V6ONLY`. They
             stay the caller's, who closes them.
+        streams: Listening TCP sockets, with or without TLS; the caller's, too.
         relay_addresses: Where to relay from; at least one.
         policy: What may be decided; replaced, it holds at once.
         ports: The ports to relay from.
@@ -64,6 +67,7 @@ class TurnServer:
         listeners: Sequence[socket.socket],
         relay_addresses: Sequence[RelayAddress],
         policy: RelayPolicyHolder,
+        streams: Sequence[StreamListener] = (),
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
         memory: AllocationMemory | None = None,
@@ -108,6 +112,18 @@ class TurnServer:
             memory=self._memory,
             calendar=calendar,
         )
+        count = ConnectionCount()
+        self._doors = [
+            StreamDoor(
+                stream,
+                self._machine,
+                counters=self.counters,
+                count=count,
+                limit=lambda: policy.current.connections,
+                clock=clock,
+            )
+            for stream in streams
+        ]
         adopt_allocations(
             recollection.allocations.values(),
             sides={side.address: side for _, side in self._listeners},
@@ -130,6 +146,8 @@ class TurnServer:
             self._watch_listener(listener, side)
         for relay in self._ports.live:
             self._watch_relay(relay)
+        for door in self._doors:
+            await door.start(stack)
         self._sweep_task = group.create_task(self._sweep())
         stack.callback(self.leave)
 
@@ -142,6 +160,8 @@ class TurnServer:
         for listener, _ in self._listeners:
             loop.remove_reader(listener)
         self._relay_poll.stop()
+        for door in self._doors:
+            door.leave()
         if self._sweep_task is not None:
             self._sweep_task.cancel()
 
@@ -167,4 +187,7 @@ class TurnServer:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            self._machine.expire(self._clock())
+            now = self._clock()
+            self._machine.expire(now)
+            for door in self._doors:
+                door.sweep(now)
