@@ -159,6 +159,41 @@ def _check_turn_node(host: Host) -> Iterator[str]:
             f"turnnode_public_name is {_show(public)}. Write a name or an IPv4 address; apps do not take"
             " an IPv6 address here."
         )
+    yield from _check_turn_ports(host)
+    bound = host.get("turnnode_relay_addresses") or addresses
+    published = host.get("turnnode_published_addresses")
+    if (
+        published
+        and isinstance(bound, list)
+        and (not isinstance(published, list) or len(published) != len(bound))
+    ):
+        yield (
+            f"turnnode_published_addresses is {_show(published)}. Write one address for each of"
+            f" {', '.join(map(str, bound))}, in the same order."
+        )
+
+
+def _check_turn_ports(host: Host) -> Iterator[str]:
+    udp = [host.get("turnnode_port", 3478), *_list_of(host.get("turnnode_other_udp_ports"))]
+    tls = _list_of(host.get("turnnode_tls_ports"))
+    announced = host.get("turnnode_announced_port", 0)
+    if announced and announced not in udp:
+        yield (
+            f"turnnode_announced_port is {announced}, but the node listens on {', '.join(map(str, udp))} by"
+            " UDP. Write one of them, or add it to turnnode_other_udp_ports."
+        )
+    for name, ports in (("UDP", udp), ("TCP and TLS", [host.get("turnnode_tcp_port", 3478), *tls])):
+        for port in sorted({str(port) for port in ports if ports.count(port) > 1}):
+            yield f"A TURN node listens on port {port} twice by {name}. Write each port once."
+    if tls and host.get("tls_certificate_mode") == "acme":
+        yield (
+            "turnnode_tls_ports are set, but a TURN node gets no certificate by ACME. Set"
+            " tls_certificate_mode to file or self_signed for it, or leave turnnode_tls_ports out."
+        )
+
+
+def _list_of(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _check_domains(names: list[str], hosts: Mapping[str, Host]) -> Iterator[str]:

@@ -65,6 +65,10 @@ def test_a_good_inventory_has_no_problem() -> None:
         ("turn1", "turnnode_listen_addresses", ["::"], "no address of a host"),
         ("turn1", "turnnode_listen_addresses", "192.0.2.31", "as a list"),
         ("turn1", "turnnode_public_name", "2001:db8::31", "apps do not take an IPv6 address"),
+        ("turn1", "turnnode_announced_port", 443, "or add it to turnnode_other_udp_ports"),
+        ("turn1", "turnnode_other_udp_ports", [3478], "listens on port 3478 twice by UDP"),
+        ("turn1", "turnnode_tls_ports", [3478], "listens on port 3478 twice by TCP and TLS"),
+        ("turn1", "turnnode_published_addresses", ["198.51.100.31", "198.51.100.32"], "one address for each"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_host_and_the_remedy(
@@ -80,6 +84,13 @@ def test_a_wrong_value_is_named_with_its_host_and_the_remedy(
 @pytest.mark.parametrize("domain", ["_chat.example.org", "[IPv6:2001:db8::21]"])
 def test_a_self_signed_certificate_is_good_where_apps_take_it(domain: str) -> None:
     assert find(change("mail1", mailnode_mail_domain=domain)) == []
+
+
+def test_turn_node_with_tls_gets_no_certificate_by_acme() -> None:
+    tls = change("turn1", turnnode_tls_ports=[5349, 443], tls_certificate_mode="self_signed")
+
+    assert find(tls) == []
+    assert "a TURN node gets no certificate by ACME" in find(with_acme("turn1", turnnode_tls_ports=[443]))[0]
 
 
 def with_acme(host: str, **variables: object) -> Inventory:

@@ -42,6 +42,8 @@ class FakePort:
         self.bound = self.published = address
         self.is_closed = False
 
+        self.unfragmented = FakeOutlet()
+
     def send(self, data: bytes, address: Address) -> None:
         raise AssertionError(f"the machine decides and does not send {data!r} to {address}")
 
@@ -71,6 +73,16 @@ class FakePorts:
         port = FakePort((RELAY_HOSTS[family], 50_000 + len(self.opened)))
         self.opened.append(port)
         return port
+
+    def open_even(self, family: int, *, with_next: bool) -> tuple[FakePort, ...]:
+        if len(self.opened) % 2:
+            self.opened.append(FakePort(("9.9.9.9", 1)))  # so that the next one is even
+            self.opened[-1].close()
+        wanted = 1 + with_next
+        if len(self.opened) + wanted > self.free:
+            return ()
+        ports = [self.open(family) for _ in range(wanted)]
+        return tuple(port for port in ports if port is not None)
 
 
 @dataclass
@@ -105,6 +117,7 @@ class Node:
         ports: FakePorts | None = None,
         allow: str | None = None,
         memory: AllocationMemory | None = None,
+        is_draining: bool = False,
         **quotas: int,
     ) -> None:
         self.now = NOON
@@ -114,7 +127,9 @@ class Node:
         self.ports = ports or FakePorts()
         self.data_path = RecordingDataPath()
         networks = (ip_network(allow),) if allow else ()
-        self.policy = RelayPolicyHolder(policy_with(quotas=Quotas(**quotas), peer_allow=networks))
+        self.policy = RelayPolicyHolder(
+            policy_with(quotas=Quotas(**quotas, is_draining=is_draining), peer_allow=networks)
+        )
         self.machine = TurnMachine(
             policy=self.policy,
             ports=self.ports,

@@ -9,7 +9,8 @@ from turnnode.relay.counters import RelayCounters
 from turnnode.relay.dues import Dues
 from turnnode.relay.journal import Journal
 from turnnode.relay.machine import Send
-from turnnode.relay.sockets import DatagramOutlet, build_reader
+from turnnode.relay.readers import build_reader
+from turnnode.relay.sockets import DatagramOutlet
 from turnnode.stun.attributes import Address
 
 

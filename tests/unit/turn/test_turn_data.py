@@ -105,7 +105,7 @@ def test_indication_without_peer_or_data_is_dropped(missing: AttributeType) -> N
 def test_indication_with_an_unknown_attribute_is_dropped() -> None:
     client = permitted()
     whole = decode(send_indication(PEER, b"x"))
-    more = (*whole.attributes, (AttributeType.DONT_FRAGMENT, b""))
+    more = (*whole.attributes, (0x7FFF, b""))
 
     assert (
         client.send(encode(Message(Method.SEND, MessageClass.INDICATION, whole.transaction_id, more))) is None

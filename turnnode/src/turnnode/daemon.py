@@ -21,14 +21,15 @@ from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.figure_metrics import FigureCollector
-from nodelink.daemon.listeners import bind_udp
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.succession import Succession
+from turnnode.credential_socket import CredentialSocket
 from turnnode.kernel.flows import Totals
 from turnnode.kernel.path import KernelPath, KernelPathSettings, open_kernel_path
 from turnnode.kernel.rungs import Rung, number_of
+from turnnode.listening import list_relay_addresses, open_client_sockets
 from turnnode.probe.peers import TurnPeers
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.dues import Dues
@@ -38,7 +39,6 @@ from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
 from turnnode.relay.ports import PortRange
 from turnnode.relay.resting import REST_ROOM
 from turnnode.relay.server import TurnServer
-from turnnode.relay.sockets import RelayAddress
 from turnnode.settings import TurnNodeSettings
 
 VERSION = version("turnnode")
@@ -95,7 +95,7 @@ class TurnNode:
             applied_revision=revision,
             started_at_seconds=self.started_at_seconds,
             public_name=self.settings.public_name,
-            public_port=self.settings.port,
+            public_port=self.settings.announced_port or self.settings.port,
             overrides=(),
             problems=(),
             figures=self.read_figures(),
@@ -107,26 +107,26 @@ class TurnNode:
         settings = self.settings
         agent = open_agent(settings, software_version=VERSION, apply=self.apply, read_report=self.read_report)
         chassis.take_over()  # from here to `commit`, nobody relays
-        listeners = bind_udp(chassis.manager, "turn", settings.listen_addresses, settings.port)
-        for listener in listeners:
-            stack.callback(listener.close)
+        sockets = open_client_sockets(stack, chassis.manager, settings)
         directory = chassis.manager.runtime_directory
-        relay_addresses = settings.relay_addresses or settings.listen_addresses
+        relay_addresses = list_relay_addresses(settings)
+        relay_hosts = frozenset(host for each in relay_addresses for host in (each.bound, each.published))
         dues = Dues()
         self.kernel = open_kernel_path(
             stack.enter_context(ExitStack()),
             KernelPathSettings(
                 choice=settings.data_path,
                 port=settings.port,
-                hosts=frozenset((*settings.listen_addresses, *relay_addresses)),
-                relay_hosts=frozenset(relay_addresses),
+                hosts=frozenset((*settings.listen_addresses, *(each.bound for each in relay_addresses))),
+                relay_hosts=relay_hosts,
                 directory=settings.bpf_directory,
             ),
             dues,
         )
         server = TurnServer(
-            listeners=listeners,
-            relay_addresses=[RelayAddress(bound=address, published=address) for address in relay_addresses],
+            listeners=sockets.datagrams,
+            streams=sockets.streams,
+            relay_addresses=relay_addresses,
             policy=self.policy,
             data_path=self.kernel,
             ports=PortRange(first=settings.relay_port_min, last=settings.relay_port_max),
@@ -141,7 +141,12 @@ class TurnNode:
             await self.kernel.start(stack)  # it may refuse: then the other process goes on
         chassis.commit()
         await server.start(stack)
+        if sockets.certificate is not None:
+            chassis.on_reload.append(sockets.certificate.reload)
+            await sockets.certificate.start(stack)
         chassis.on_moved.append(server.leave)
+        if settings.credential_socket is not None:
+            await CredentialSocket(settings.credential_socket, self.policy).start(stack)
         await chassis.settle()
         spare_garbage_collector()
         # Behind the server: what comes last ends first, and calls go on meanwhile.

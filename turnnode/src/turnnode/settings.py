@@ -21,6 +21,17 @@ def _split_networks(text: object) -> object:
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 
 
+def _split_ports(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(int(word) for word in text.split(",") if word.strip())
+
+
+PortList = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split_ports)
+]
+"""Ports, separated by commas; may be empty."""
+
 NetworkList = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_networks)]
 """IP networks, separated by commas; may be empty."""
 
@@ -33,9 +44,25 @@ class TurnNodeSettings(NodeSettings):
     listen_addresses: AddressList = Field(
         description="Addresses of this host to listen on, each by itself; `0.0.0.0` would not say which."
     )
-    port: int = Field(default=3478, ge=1, le=65535)
+    port: int = Field(default=3478, ge=1, le=65535, description="UDP port whose calls the kernel may relay.")
+    other_udp_ports: PortList = Field(
+        default=(), description="UDP ports to listen on beside it, for networks that let only some out."
+    )
+    tcp_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port for clients over TCP; none where it is not set."
+    )
+    tls_ports: PortList = Field(default=(), description="Ports for clients over TLS, such as 5349 and 443.")
+    tls_certificate: Path | None = Field(default=None, description="Certificate chain in PEM form.")
+    tls_key: Path | None = Field(default=None, description="Its private key in PEM form.")
+    announced_port: int | None = Field(
+        default=None, ge=1, le=65535, description="UDP port that apps are told; otherwise `port`."
+    )
     relay_addresses: AddressList | None = Field(
         default=None, description="Addresses of this host to relay from; otherwise those it listens on."
+    )
+    published_addresses: AddressList | None = Field(
+        default=None,
+        description="Behind a NAT: what others must write for each of the addresses to relay from, in order.",
     )
     relay_port_min: int = Field(default=49152, ge=1024, le=65535)
     relay_port_max: int = Field(default=65535, ge=1024, le=65535)
@@ -54,6 +81,11 @@ class TurnNodeSettings(NodeSettings):
         description="Directory in a BPF file system, by which calls in the kernel outlive the process.",
     )
 
+    credential_socket: Path | None = Field(
+        default=None,
+        description="Unix socket from which a chatmail relay reads credentials; none where it is not set.",
+    )
+
     @model_validator(mode="after")
     def _addresses_and_ports_are_usable(self) -> Self:
         if self.relay_port_max < self.relay_port_min:
@@ -61,4 +93,28 @@ class TurnNodeSettings(NodeSettings):
         for address in (*self.listen_addresses, *(self.relay_addresses or ())):
             if ip_address(address).is_unspecified:
                 raise ValueError(f"{address} names no address of this host; write each address")
+        if self.announced_port is not None and self.announced_port not in {self.port, *self.other_udp_ports}:
+            raise ValueError("announced_port is neither port nor one of other_udp_ports")
+        udp_ports = (self.port, *self.other_udp_ports)
+        for ports in (udp_ports, (*self.tls_ports, self.tcp_port)):
+            if len(set(ports)) != len(ports):
+                raise ValueError("a port is named twice; name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _published_addresses_match(self) -> Self:
+        bound = self.relay_addresses or self.listen_addresses
+        if self.published_addresses is None:
+            return self
+        if len(self.published_addresses) != len(bound):
+            raise ValueError("published_addresses needs one address for each that is relayed from")
+        for one, other in zip(bound, self.published_addresses, strict=True):
+            if ip_address(one).version != ip_address(other).version:
+                raise ValueError(f"{other} in published_addresses is of another family than {one}")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_has_a_certificate(self) -> Self:
+        if self.tls_ports and (self.tls_certificate is None or self.tls_key is None):
+            raise ValueError("tls_ports needs tls_certificate and tls_key")
         return self

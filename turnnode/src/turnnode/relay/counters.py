@@ -20,6 +20,7 @@ class RelayCounters:
         packets_hairpinned: Of the latter, those whose peer was another allocation of this node.
         refused: Error responses, by STUN error code.
         replies_withheld: Answers that a source did not get because it had not proved who it is.
+        connections_refused: Connections of TCP and TLS that were too many.
         dropped_garbage: Datagrams that were no STUN, no ChannelData, or nothing that a client may say.
         dropped_unpermitted: Data without an allocation, a channel, a permission or a permitted peer.
         dropped_unsent: Datagrams that the operating system did not take.
@@ -34,6 +35,7 @@ class RelayCounters:
     packets_hairpinned: int = 0
     refused: Counter[int] = field(default_factory=Counter)
     replies_withheld: int = 0
+    connections_refused: int = 0
     dropped_garbage: int = 0
     dropped_unpermitted: int = 0
     dropped_unsent: int = 0

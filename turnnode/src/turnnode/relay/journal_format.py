@@ -92,6 +92,8 @@ class AllocationRecord(_Record):
     answer: tuple[tuple[Annotated[int, Field(ge=0, le=65_535)], bytes], ...]
     permissions: Mapping[_PeerHost, _Moment]
     channels: tuple[ChannelRecord, ...]
+    second_relay: tuple[_PeerHost, _Port] | None = None
+    second_published: tuple[_PeerHost, _Port] | None = None
 
     @model_validator(mode="after")
     def _channels_are_one_to_one(self) -> Self:
@@ -143,13 +145,15 @@ def write_allocation(allocation: Allocation) -> bytes:
         for one in allocation.channels.values()
     )
     answer = ",".join(f'[{number:d},"{value.hex()}"]' for number, value in allocation.answer)
-    port = allocation.port
+    port, second, other = allocation.port, allocation.second, ""
+    if second is not None:
+        other = f',"second_relay":{_pair(second.bound)},"second_published":{_pair(second.published)}'
     return _frame(
         f'{{"kind":"allocation","client":{_pair(allocation.client)},"server":{_pair(allocation.side.address)},'
         f'"relay":{_pair(port.bound)},"published":{_pair(port.published)},'
         f'"username":{_text(allocation.username)},"expires_at":{allocation.expires_at!r},'
         f'"transaction_id":"{allocation.transaction_id.hex()}","answer":[{answer}],'
-        f'"permissions":{{{permissions}}},"channels":[{channels}]}}'.encode()
+        f'"permissions":{{{permissions}}},"channels":[{channels}]{other}}}'.encode()
     )
 
 

@@ -3,6 +3,7 @@
     client ─ from_client ─▶ ChannelData, Send indication ──▶ to a peer, or across to another allocation
                             request ──▶ answer to the client
     peer ─── from_peer ───▶ ChannelData or Data indication to the client
+    router ─ from_network ▶ Data indication with what an ICMP error said
 
 For: everything that a server decides, of RFC 8489 and RFC 8656 over UDP.
 Not for: sockets, clocks and tasks (server.py). Relay ports come from a `PortProvider`.
@@ -14,27 +15,28 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from turnnode.errors import RequestRefusedError, StunFormatError
+from turnnode.relay.allocating import UNDERSTOOD, Request, allocate
 from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
 from turnnode.relay.authentication import authenticate, challenge_of
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
 from turnnode.relay.limiter import ReplyLimiter
 from turnnode.relay.memory import AllocationMemory
+from turnnode.relay.network_errors import NetworkError
 from turnnode.relay.nonce import FiveTuple, NonceMint
 from turnnode.relay.peer_policy import OwnAddresses, PeerPolicy
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.requests import (
-    UNDERSTOOD,
-    Request,
-    allocate,
     bind_channel,
     create_permission,
     refresh,
 )
+from turnnode.relay.reservations import Reservations
 from turnnode.relay.responses import (
     MAX_INDICATED_BYTES,
     binding_success,
     data_indication,
+    error_indication,
     refusal,
     success,
 )
@@ -91,6 +93,7 @@ class TurnMachine:
         self._calendar = calendar
         self._limiter = ReplyLimiter()
         self._table = AllocationTable(data_path, counters, memory)
+        self._reservations = Reservations()
         self._peers = self._peer_policy()
 
     def from_client(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
@@ -116,9 +119,27 @@ class TurnMachine:
             return None
         return self._deliver(allocation, data, peer, now)
 
+    def from_network(self, relay: Address, error: NetworkError, now: float) -> Send | None:
+        """Take an ICMP error that a datagram from the relay socket published as `relay` has met.
+
+        Source: RFC 8656 section 11.5.
+        """
+        allocation = self._table.by_relay.get(relay)
+        if allocation is None or allocation.expires_at <= now or not _is_expected(allocation, error, now):
+            self._counters.dropped_unpermitted += 1
+            return None
+        return Send(allocation.side.outlet, error_indication(error), allocation.client)
+
+    def client_left(self, side: Side, client: Address) -> None:
+        """End what a client held over a connection that has ended."""
+        allocation = side.allocations.get(client)
+        if allocation is not None:
+            self._table.remove(allocation)
+
     def expire(self, now: float) -> None:
         """End what is over. Calling it once a second keeps the tables small; nothing else depends on it."""
         self._table.expire(now)
+        self._reservations.expire(now)
 
     def apply_policy(self) -> None:
         """Take over a changed policy and end the permissions and channels that it forbids."""
@@ -131,7 +152,7 @@ class TurnMachine:
 
     def list_allocations(self) -> list[Allocation]:
         """List what clients hold now."""
-        return list(self._table.by_relay.values())
+        return self._table.list_all()
 
     def _peer_policy(self) -> PeerPolicy:
         policy = self._policy.current
@@ -164,21 +185,31 @@ class TurnMachine:
         ):
             self._counters.dropped_unpermitted += 1
             return None
-        return self._forward(allocation, data, peer, now)
+        return self._forward(
+            allocation, data, peer, now, is_whole=message.find(AttributeType.DONT_FRAGMENT) is not None
+        )
 
-    def _forward(self, allocation: Allocation, data: bytes, peer: Address, now: float) -> Send | None:
-        """Send a client's data to a peer, or straight to the client behind it if that is one of ours."""
+    def _forward(
+        self, allocation: Allocation, data: bytes, peer: Address, now: float, *, is_whole: bool = False
+    ) -> Send | None:
+        """Send a client's data to a peer, or straight to the client behind it if that is one of ours.
+
+        `is_whole`: no router may divide it.
+        """
+        port = allocation.port if allocation.second is None else allocation.port_to(peer[0])
+        if port is None:
+            return None
         if peer[0] in self._own.relay_hosts:
             target = self._table.by_relay.get(peer)
             if target is not None:
                 self._counters.packets_hairpinned += 1
-                return self._deliver(target, data, allocation.port.published, now)
+                return self._deliver(target, data, port.published, now)
             if not self._peers.permits(peer, is_live_relay=False):  # it was a relay port, and has closed
                 self._counters.dropped_unpermitted += 1
                 return None
         self._counters.packets_to_peers += 1
         self._counters.bytes_to_peers += len(data)
-        return Send(allocation.port, data, peer)
+        return Send(port.unfragmented if is_whole else port, data, peer)
 
     def _deliver(self, allocation: Allocation, data: bytes, peer: Address, now: float) -> Send | None:
         """Send a peer's data to the client, by its channel if there is one."""
@@ -203,7 +234,7 @@ class TurnMachine:
         if message.method not in _AUTHENTICATED_METHODS:
             raise StunFormatError("the method is unknown")  # no answer: RFC 8489 section 6.3
         policy = self._policy.current
-        five_tuple = FiveTuple(client, side.address)
+        five_tuple = side.five_tuple_of(client)
         try:
             credential = authenticate(
                 message, five_tuple, policy, self._nonces, now=now, unix_seconds=self._calendar()
@@ -230,7 +261,7 @@ class TurnMachine:
         try:
             match request.message.method:
                 case Method.ALLOCATE:
-                    return allocate(request, self._table, self._ports)
+                    return allocate(request, self._table, self._ports, self._reservations)
                 case Method.REFRESH:
                     return refresh(request, self._table)
                 case Method.CREATE_PERMISSION:
@@ -259,5 +290,15 @@ class TurnMachine:
             self._counters.replies_withheld += 1
             return None
         self._counters.refused[error.status] += 1
-        challenge = () if error.status == 400 else challenge_of(five_tuple, policy, self._nonces, now)
+        challenge = (
+            () if error.status == 400 else challenge_of(message, five_tuple, policy, self._nonces, now)
+        )
         return Send(side.outlet, refusal(message, error, challenge=challenge), five_tuple.client)
+
+
+def _is_expected(allocation: Allocation, error: NetworkError, now: float) -> bool:
+    """Tell whether an error is about data that the client may have sent."""
+    channel = allocation.channels_by_peer.get(error.peer)
+    if channel is not None and channel.expires_at > now:
+        return True
+    return allocation.permissions.get(error.peer[0], 0) > now

@@ -45,3 +45,7 @@ class RestingSockets(Generic[SocketT]):
     def list_all(self) -> list[SocketT]:
         """List all, the oldest first."""
         return list(self._resting)
+
+    def clear(self) -> None:
+        """Forget all; whoever asks closes them."""
+        self._resting.clear()

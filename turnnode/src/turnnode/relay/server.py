@@ -19,6 +19,7 @@ from functools import partial
 
 from turnnode.relay.adoption import adopt_allocations
 from turnnode.relay.allocation import Side
+from turnnode.relay.connections import ConnectionCount
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath, UserspaceDataPath
 from turnnode.relay.dues import Dues
@@ -28,6 +29,8 @@ from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKe
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.ports import PortRange
+from turnnode.relay.readers import build_error_reader, build_reader
+from turnnode.relay.relay_poll import RelayPoll
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     DatagramOutlet,
@@ -35,18 +38,19 @@ from turnnode.relay.sockets import (
     RelaySocket,
     RelaySockets,
     address_of,
-    build_reader,
 )
+from turnnode.relay.streams import StreamDoor, StreamListener
 
 SWEEP_SECONDS = 1
 
 
 class TurnServer:
-    """Serves TURN over UDP.
+    """Serves TURN over UDP, and to clients that cannot use it, over TCP and TLS.
 
     Args:
         listeners: Bound UDP sockets, one for each address to listen on; IPv6 ones with `IPV6_V6ONLY`. They
             stay the caller's, who closes them.
+        streams: Listening TCP sockets, with or without TLS; the caller's, too.
         relay_addresses: Where to relay from; at least one.
         policy: What may be decided; replaced, it holds at once.
         ports: The ports to relay from.
@@ -65,6 +69,7 @@ class TurnServer:
         listeners: Sequence[socket.socket],
         relay_addresses: Sequence[RelayAddress],
         policy: RelayPolicyHolder,
+        streams: Sequence[StreamListener] = (),
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
         memory: AllocationMemory | None = None,
@@ -88,6 +93,7 @@ class TurnServer:
             (listener, Side(address_of(listener), DatagramOutlet(listener, self.counters)))
             for listener in listeners
         )
+        self._relay_poll = RelayPoll()
         self._ports = RelaySockets(
             addresses=relay_addresses,
             ports=ports or PortRange(),
@@ -112,6 +118,18 @@ class TurnServer:
             memory=self._memory,
             calendar=calendar,
         )
+        count = ConnectionCount()
+        self._doors = [
+            StreamDoor(
+                stream,
+                self._machine,
+                counters=self.counters,
+                count=count,
+                limit=lambda: policy.current.connections,
+                clock=clock,
+            )
+            for stream in streams
+        ]
         adopt_allocations(
             recollection.allocations.values(),
             sides={side.address: side for _, side in self._listeners},
@@ -126,6 +144,7 @@ class TurnServer:
         self._memory.begin(self._nonce_key, self._machine.list_allocations())
         self._apply_policy()
         stack.callback(self._memory.close)
+        self._relay_poll.start(stack)
         stack.callback(self._ports.leave)
         stack.callback(self._policy.watch(self._apply_policy))
         self._is_reading = True
@@ -133,6 +152,8 @@ class TurnServer:
             self._watch_listener(listener, side)
         for relay in self._ports.list_open():
             self._watch_relay(relay)
+        for door in self._doors:
+            await door.start(stack)
         self._sweep_task = group.create_task(self._sweep())
         stack.callback(self.leave)
 
@@ -144,8 +165,9 @@ class TurnServer:
         loop = asyncio.get_running_loop()
         for listener, _ in self._listeners:
             loop.remove_reader(listener)
-        for relay in self._ports.list_open():
-            loop.remove_reader(relay.socket)
+        self._relay_poll.stop()
+        for door in self._doors:
+            door.leave()
         if self._sweep_task is not None:
             self._sweep_task.cancel()
 
@@ -160,17 +182,22 @@ class TurnServer:
             reader = build_reader(
                 relay.socket, partial(self._machine.from_peer, relay.published), self._clock, self._dues
             )
-            asyncio.get_running_loop().add_reader(relay.socket, reader)
+            errors = build_error_reader(
+                relay.socket, partial(self._machine.from_network, relay.published), self._clock
+            )
+            self._relay_poll.add(relay.socket, reader, errors)
 
     def _unwatch(self, relay: RelaySocket) -> None:
-        if self._is_reading:
-            asyncio.get_running_loop().remove_reader(relay.socket)
+        self._relay_poll.remove(relay.socket)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            self._machine.expire(self._clock())
+            now = self._clock()
+            self._machine.expire(now)
             self._dues.settle()
+            for door in self._doors:
+                door.sweep(now)
 
     def _apply_policy(self) -> None:
         self._machine.apply_policy()

@@ -45,10 +45,13 @@ class AttributeType(IntEnum):
     EVEN_PORT = 0x0018
     REQUESTED_TRANSPORT = 0x0019
     DONT_FRAGMENT = 0x001A
+    PASSWORD_ALGORITHM = 0x001D
     XOR_MAPPED_ADDRESS = 0x0020
     RESERVATION_TOKEN = 0x0022
     ADDITIONAL_ADDRESS_FAMILY = 0x8000
     ADDRESS_ERROR_CODE = 0x8001
+    PASSWORD_ALGORITHMS = 0x8002
+    ICMP = 0x8004
     SOFTWARE = 0x8022
 
 
@@ -155,6 +158,25 @@ def decode_first_octet(value: bytes) -> int:
         StunFormatError: The value is not four octets long.
     """
     return _number(value) >> 24
+
+
+def encode_icmp(icmp_type: int, code: int, error_data: int) -> bytes:
+    """Write what an ICMP error said: seven bits of type, nine of code, and its data, such as an MTU.
+
+    Source: RFC 8656 section 18.13.
+    """
+    return (icmp_type << 9 | code).to_bytes(4) + error_data.to_bytes(4)
+
+
+def decode_icmp(value: bytes) -> tuple[int, int, int]:
+    """Read type, code and data of an ICMP error.
+
+    Raises:
+        StunFormatError: The value is not eight octets long.
+    """
+    if len(value) != 8:
+        raise StunFormatError("an ICMP error has a wrong length")
+    return value[2] >> 1, (value[2] & 1) << 8 | value[3], int.from_bytes(value[4:])
 
 
 def _number(value: bytes) -> int:

@@ -111,6 +111,12 @@ class Message:
     has_fingerprint: bool = field(default=False, compare=False)
     _first: dict[int, bytes] | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def covered_bytes(self) -> int:
+        """How long the message is on the wire at least: header, attributes and the proof of integrity."""
+        proof = 0 if self.integrity is None else 4 + len(self.integrity.digest)
+        return HEADER_BYTES + proof + sum(4 + len(value) + (-len(value) & 3) for _, value in self.attributes)
+
     def find(self, attribute_type: int) -> bytes | None:
         """Return the value of the first such attribute, which is the one that counts; `None` without one."""
         if self._first is None:
