@@ -15,6 +15,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -43,6 +44,7 @@ from turnnode.kernel.layout import Ends
 from turnnode.kernel.proof import build_frame
 from turnnode.stun.attributes import Address
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 FIRST_CLIENT_PORT: Final = 20_000
 FIRST_PEER_PORT: Final = 30_000
 CHANNEL: Final = 0x4000
@@ -190,10 +192,24 @@ def server(network: KernelNetwork, name: str) -> Iterator[int]:
         with (
             mounted_bpf(directory / "bpf") as bpf,
             KernelNode(
-                network, directory, become=("taskset", "-c", "1"), DATA_PATH=name, BPF_DIRECTORY=str(bpf)
+                network,
+                directory,
+                become=("taskset", "-c", "1"),
+                python=choose_python(),
+                DATA_PATH=name,
+                BPF_DIRECTORY=str(bpf),
             ) as node,
         ):
             yield node.manager.main
+
+
+def choose_python() -> str:
+    """Choose Debian's Python, as nodes have it, where it is of this one's version: optimised as coturn is."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ours = [str(Path(place).resolve()) for place in sys.path if Path(place).resolve().is_relative_to(ROOT)]
+    os.environ["PYTHONPATH"] = ":".join(ours)
+    system = Path(f"/usr/bin/python{version}")
+    return str(system) if system.exists() else sys.executable
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class TurnMachine:
         self._policy = policy
         self._ports = ports
         self._own = own
+        self._relay_hosts = own.relay_hosts
         self._nonces = NonceMint(key=nonce_key)
         self._counters = counters
         self._calendar = calendar
@@ -143,10 +144,16 @@ class TurnMachine:
         channel = None if allocation is None else allocation.channels.get(number)
         # A live channel keeps its peer permitted, although RFC 8656 section 9 ends permissions after 300 s:
         # clients such as aioice refresh only the channel, every 500 s.
+        counters = self._counters
         if allocation is None or channel is None or channel.expires_at <= now or allocation.expires_at <= now:
-            self._counters.dropped_unpermitted += 1
+            counters.dropped_unpermitted += 1
             return None
-        return self._forward(allocation, data, channel.peer, now)
+        peer = channel.peer
+        if peer[0] in self._relay_hosts:
+            return self._forward(allocation, data, peer, now)
+        counters.packets_to_peers += 1
+        counters.bytes_to_peers += len(data)
+        return Send(allocation.port, data, peer)
 
     def _relay_indication(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
         """Relay the data of a Send indication; what is wrong with one is never answered."""

@@ -252,19 +252,21 @@ def build_reader(
     What is due after grants is settled for all datagrams at once, and only then their answers go out.
     """
     receive_from = sock.recvfrom
+    due = dues.waiting
+    places = range(BATCH_DATAGRAMS)
     has_long_addresses = sock.family == socket.AF_INET6
 
     def read() -> None:
         waiting: list[Send] = []
         read_batch(waiting)
-        if dues.waiting:
+        if due:
             dues.settle()
-        for send in waiting:
-            send.outlet.send(send.data, send.address)
+        for outlet, data, address in waiting:
+            outlet.send(data, address)
 
     def read_batch(waiting: list[Send]) -> None:
         now = clock()
-        for _ in range(BATCH_DATAGRAMS):
+        for _ in places:
             try:
                 datagram, address = receive_from(MAX_DATAGRAM_BYTES)
             except OSError:  # nothing more to read, or an ICMP error that some datagram of ours met
@@ -274,10 +276,11 @@ def build_reader(
             send = decide(datagram, address[:2] if has_long_addresses else address, now)
             if send is None:
                 continue
-            if dues.waiting:
+            if due:
                 waiting.append(send)
             else:
-                send.outlet.send(send.data, send.address)
+                outlet, data, address = send
+                outlet.send(data, address)
 
     return read
 
