@@ -17,7 +17,7 @@ from turnnode.errors import RequestRefusedError, StunFormatError
 from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
 from turnnode.relay.authentication import authenticate, challenge_of
 from turnnode.relay.counters import RelayCounters
-from turnnode.relay.data_path import DataPath
+from turnnode.relay.data_path import SAMPLE, DataPath
 from turnnode.relay.limiter import ReplyLimiter
 from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.nonce import FiveTuple, NonceMint
@@ -87,6 +87,8 @@ class TurnMachine:
         self._ports = ports
         self._own = own
         self._relay_hosts = own.relay_hosts
+        self._data_path = data_path
+        self._until_sample = SAMPLE
         self._nonces = NonceMint(key=nonce_key)
         self._counters = counters
         self._calendar = calendar
@@ -148,6 +150,10 @@ class TurnMachine:
         if allocation is None or channel is None or channel.expires_at <= now or allocation.expires_at <= now:
             counters.dropped_unpermitted += 1
             return None
+        self._until_sample -= 1
+        if self._until_sample == 0:
+            self._until_sample = SAMPLE
+            self._data_path.data_seen(client, side.address, number)
         peer = channel.peer
         if peer[0] in self._relay_hosts:
             return self._forward(allocation, data, peer, now)
