@@ -25,6 +25,7 @@ kills() {
 benches() {
     make --no-print-directory bench-mail ARGUMENTS="--seconds 60"
     make --no-print-directory bench-turn
+    make --no-print-directory bench-turn-flood
 }
 molecule() {
     make --no-print-directory molecule

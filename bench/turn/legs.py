@@ -12,7 +12,8 @@ Requests come side by side, as on a busy node, and to each server alike.
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -60,6 +61,16 @@ class _Leg:
         return self.writer.write(Method.REFRESH, (AttributeType.LIFETIME, encode_lifetime(0)))
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have this thread come before all on its processor: a client that waits would cost a server more."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(4))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def make_legs(network: KernelNetwork, count: int, first_port: int = _FIRST_PORT) -> int:
     """Set up and end legs in whole waves; return how many."""
     waves = max(1, count // WAVE)
@@ -96,9 +107,11 @@ def _new_writer(number: int) -> RequestWriter:
 def _ask(legs: list[_Leg], write: Callable[[_Leg], bytes]) -> list[Message]:
     """Send a request for each leg, then read all answers."""
     requests = [write(leg) for leg in legs]
-    for leg, request in zip(legs, requests, strict=True):
-        leg.sock.sendto(request, (NODE, PORT))
-    return [decode(leg.sock.recv(2048)) for leg in legs]
+    with undisturbed():
+        for leg, request in zip(legs, requests, strict=True):
+            leg.sock.sendto(request, (NODE, PORT))
+        answers = [leg.sock.recv(2048) for leg in legs]
+    return [decode(answer) for answer in answers]
 
 
 def _must_succeed(answers: list[Message]) -> None:

@@ -91,6 +91,7 @@ class RecordingDataPath:
 
     live: dict[tuple[Address, Address, int], Flow] = field(default_factory=dict)
     removed: list[Flow] = field(default_factory=list)
+    seen: list[tuple[Address, Address, int]] = field(default_factory=list)
 
     def flow_added(self, flow: Flow) -> None:
         self.live[flow.client, flow.server, flow.channel] = flow
@@ -98,6 +99,9 @@ class RecordingDataPath:
     def flow_removed(self, flow: Flow) -> None:
         del self.live[flow.client, flow.server, flow.channel]
         self.removed.append(flow)
+
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
+        self.seen.append((client, server, channel))
 
 
 def policy_with(**changes: object) -> RelayPolicy:

@@ -112,6 +112,15 @@ class FlowTable:
         else:
             self._insert(known, _to_peer(flow), _from_peer(flow))
 
+    def is_ready(self, flow: FlowId) -> bool:
+        """Tell whether programs have all that they need for a flow."""
+        known = self._known.get(flow)
+        if known is None or not known.entries:
+            return False
+        return all(
+            entry.key not in self._coming and self._hops.is_known(entry.hop) for entry in known.entries
+        )
+
     def remove(self, flow: Flow) -> None:
         """Leave a flow to userspace, at once; its elements leave the map with `flush`."""
         known = self._known.pop(_id_of(flow), None)

@@ -44,13 +44,14 @@ class Ground:
     directory: Path | None
 
 
-def climb(stack: ExitStack, ground: Ground, choice: RungChoice) -> Rung:
-    """Attach the first rung that works; `stack` closes it, but for what is pinned.
+def climb(stack: ExitStack, ground: Ground, choice: RungChoice, *, beneath: Rung | None = None) -> Rung:
+    """Attach the first rung that works, at all or beneath another; `stack` closes it, but for what is pinned.
 
     Raises:
         RungUnavailableError: The rung that was set does not work.
     """
-    for rung in rungs_of(choice):
+    rungs = rungs_of(choice)
+    for rung in rungs if beneath is None else rungs[rungs.index(beneath) + 1 :]:
         if rung is Rung.USERSPACE:
             break
         reason = _doubt(ground, rung) if choice is RungChoice.AUTO else None

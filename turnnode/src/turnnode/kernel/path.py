@@ -24,6 +24,7 @@ from nodelink.daemon.errors import HostError
 from turnnode.errors import RungUnavailableError
 from turnnode.kernel.attachment import detach_others
 from turnnode.kernel.buckets import BucketTable
+from turnnode.kernel.canary import Canary
 from turnnode.kernel.flows import FlowTable, Totals
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
@@ -34,6 +35,7 @@ from turnnode.kernel.routes import RouteSocket
 from turnnode.kernel.rungs import Rung, RungChoice
 from turnnode.relay.data_path import Flow
 from turnnode.relay.dues import Dues
+from turnnode.stun.attributes import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -82,6 +84,9 @@ class KernelPath:
         )
         self._dues = dues
         self._is_failing = False
+        self._attached = ExitStack()
+        self._ground: Ground | None = None
+        self._canary = Canary(lambda: 0)
 
     def flow_added(self, flow: Flow) -> None:
         """Have a flow relayed here; if that does not work, userspace goes on."""
@@ -95,6 +100,13 @@ class KernelPath:
         """Leave a flow to userspace, which drops it if it has ended."""
         self._flows.remove(flow)
         self._dues.owe(self._flush)
+
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
+        """Look at a flow whose data had to go by userspace: it may show that the rung does nothing."""
+        if self._canary.is_proved or self.rung is Rung.USERSPACE:
+            return
+        if self._canary.is_dead(is_ready=self._flows.is_ready((client, server, channel))):
+            self._leave_dead_rung()
 
     def limit_rate(self, bytes_per_second: int) -> None:
         """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
@@ -116,19 +128,20 @@ class KernelPath:
             HostError: The rung that was set cannot be had.
         """
         self._renew()
-        attached = stack.enter_context(ExitStack())
-        ground = Ground(
+        stack.callback(self._detach)
+        self._ground = Ground(
             maps=self._maps,
             interfaces=self._list_interfaces(),
             port=self._settings.port,
             directory=self._settings.directory,
         )
         try:
-            self.rung = climb(attached, ground, self._settings.choice)
+            self.rung = climb(self._attached, self._ground, self._settings.choice)
         except RungUnavailableError as error:
             raise HostError(f"{error}; set data_path to another, or to auto.") from error
         if self.rung is Rung.USERSPACE:
             return
+        self._canary = self._new_canary()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._routes.changes, self._hops.follow_changes)
         stack.callback(loop.remove_reader, self._routes.changes)
@@ -147,6 +160,26 @@ class KernelPath:
                     self._hops.confirm()
                 except OSError as error:
                     self._complain(error)
+
+    def _detach(self) -> None:
+        self._attached.close()
+
+    def _new_canary(self) -> Canary:
+        before = self.read_totals().packets
+        return Canary(lambda: self.read_totals().packets - before)
+
+    def _leave_dead_rung(self) -> None:
+        """Climb down if that is allowed; a rung that was ordered stays, and userspace goes on relaying."""
+        dead, former = self.rung, self._attached
+        if self._settings.choice is not RungChoice.AUTO or self._ground is None:
+            self._canary.is_proved = True  # this is said once
+            log.error("kernel relays nothing", rung=dead, remedy="set data_path to another way, or to auto")
+            return
+        log.warning("kernel relays nothing", rung=dead)
+        self._attached = ExitStack()
+        self.rung = climb(self._attached, self._ground, RungChoice.AUTO, beneath=dead)
+        former.close()
+        self._canary = self._new_canary()
 
     def _flush(self) -> None:
         try:

@@ -8,9 +8,12 @@ after the peer policy and the quotas have admitted it.
     channel or allocation ends, policy changes ──▶ flow_removed
 """
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from turnnode.stun.attributes import Address
+
+SAMPLE: Final = 32
+"""Of so many datagrams, a data path is told of one: that must cost a packet nothing."""
 
 
 class Flow(NamedTuple):
@@ -39,6 +42,9 @@ class DataPath(Protocol):
     def flow_removed(self, flow: Flow) -> None:
         """Stop relaying a flow before its time."""
 
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
+        """Learn of a datagram of a flow that userspace has relayed; one in `SAMPLE` is told."""
+
 
 class UserspaceDataPath:
     """Leaves all data to the relay's own loop."""
@@ -47,4 +53,7 @@ class UserspaceDataPath:
         """Do nothing."""
 
     def flow_removed(self, flow: Flow) -> None:
+        """Do nothing."""
+
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Do nothing."""

@@ -19,7 +19,7 @@ from turnnode.relay.allocating import UNDERSTOOD, Request, allocate
 from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
 from turnnode.relay.authentication import authenticate, challenge_of
 from turnnode.relay.counters import RelayCounters
-from turnnode.relay.data_path import DataPath
+from turnnode.relay.data_path import SAMPLE, DataPath
 from turnnode.relay.limiter import ReplyLimiter
 from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.network_errors import NetworkError
@@ -88,6 +88,9 @@ class TurnMachine:
         self._policy = policy
         self._ports = ports
         self._own = own
+        self._relay_hosts = own.relay_hosts
+        self._data_path = data_path
+        self._until_sample = SAMPLE
         self._nonces = NonceMint(key=nonce_key)
         self._counters = counters
         self._calendar = calendar
@@ -164,10 +167,20 @@ class TurnMachine:
         channel = None if allocation is None else allocation.channels.get(number)
         # A live channel keeps its peer permitted, although RFC 8656 section 9 ends permissions after 300 s:
         # clients such as aioice refresh only the channel, every 500 s.
+        counters = self._counters
         if allocation is None or channel is None or channel.expires_at <= now or allocation.expires_at <= now:
-            self._counters.dropped_unpermitted += 1
+            counters.dropped_unpermitted += 1
             return None
-        return self._forward(allocation, data, channel.peer, now)
+        self._until_sample -= 1
+        if self._until_sample == 0:
+            self._until_sample = SAMPLE
+            self._data_path.data_seen(client, side.address, number)
+        peer = channel.peer
+        if peer[0] in self._relay_hosts:
+            return self._forward(allocation, data, peer, now)
+        counters.packets_to_peers += 1
+        counters.bytes_to_peers += len(data)
+        return Send(allocation.port, data, peer)
 
     def _relay_indication(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
         """Relay the data of a Send indication; what is wrong with one is never answered."""

@@ -8,7 +8,7 @@ datagram transport (7 % of the whole packet when loaded), and needs the time onl
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -30,14 +30,15 @@ def build_reader(
 
     What is due after grants is settled for all datagrams at once, and only then their answers go out.
     """
-    read_batch = partial(_read_batch, sock, decide, dues)
+    due = dues.waiting
+    read_batch = partial(_read_batch, sock.recvfrom, decide, due, sock.family == socket.AF_INET6)
 
     def read() -> None:
         waiting = read_batch(clock())
-        if dues.waiting:
+        if due:
             dues.settle()
-        for send in waiting:
-            send.outlet.send(send.data, send.address)
+        for outlet, data, address in waiting:
+            outlet.send(data, address)
 
     return read
 
@@ -59,12 +60,16 @@ def build_error_reader(
     return read
 
 
-def _read_batch(sock: socket.socket, decide: Decide, dues: Dues, now: float) -> list[Send]:
+def _read_batch(
+    receive_from: Callable[[int], tuple[bytes, Address]],
+    decide: Decide,
+    due: Mapping[Callable[[], None], None],
+    has_long_addresses: bool,  # noqa: FBT001 - by `partial`, which gives it once
+    now: float,
+) -> list[Send]:
     """Read what is there, up to a batch; return the answers that must wait until all is settled."""
-    receive_from = sock.recvfrom
-    has_long_addresses = sock.family == socket.AF_INET6
     waiting: list[Send] = []
-    for _ in range(BATCH_DATAGRAMS):
+    for _ in _PLACES:
         try:
             datagram, address = receive_from(MAX_DATAGRAM_BYTES)
         except BlockingIOError:
@@ -74,8 +79,14 @@ def _read_batch(sock: socket.socket, decide: Decide, dues: Dues, now: float) -> 
         if len(datagram) == MAX_DATAGRAM_BYTES:
             continue
         send = decide(datagram, address[:2] if has_long_addresses else address, now)
-        if send is not None and dues.waiting:
+        if send is None:
+            continue
+        if due:
             waiting.append(send)
-        elif send is not None:
-            send.outlet.send(send.data, send.address)
+        else:
+            outlet, data, to = send
+            outlet.send(data, to)
     return waiting
+
+
+_PLACES: Final = range(BATCH_DATAGRAMS)
