@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from controlplane.nodes.desired import Wanted, read_peers, read_wanted
+from controlplane.nodes.desired import Wanted, read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.plane import Plane
@@ -53,7 +53,7 @@ def change(
 
 def wanted(plane: Plane, name: str) -> Wanted:
     with plane.sessions() as session:
-        return read_wanted(session, plane.facts, read_node(session, name), read_peers(session))
+        return read_wanted(session, plane.facts, read_node(session, name))
 
 
 def mail_state(plane: Plane, name: str) -> MailNodeState:

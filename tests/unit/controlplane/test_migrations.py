@@ -72,6 +72,10 @@ def fill_turn_secrets(connection: Connection) -> None:
     connection.execute(text("INSERT INTO turn_secret VALUES (1, 'sealed', 1, 1, NULL)"))
 
 
+def fill_siblings(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO sibling_list VALUES (1, 1, 'd', '{}')"))
+
+
 FILLERS: dict[str, Callable[[Connection], None]] = {
     "0001": fill_nodes,
     "0002": fill_policy,
@@ -86,6 +90,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0011": lambda _: None,
     "0012": fill_turn_secrets,
     "0013": lambda _: None,
+    "0015": fill_siblings,
 }
 
 

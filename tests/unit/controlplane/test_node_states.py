@@ -91,13 +91,13 @@ def test_secret_does_not_show_when_facts_are_logged() -> None:
 def test_another_secret_is_another_state() -> None:
     other = replace(MAIL, secrets=LiveSecrets("another secret of it", SECRETS.live))
 
-    assert digest_state(decide_state(MAIL), KEYS, {}) != digest_state(decide_state(other), KEYS, {})
+    assert digest_state(decide_state(MAIL), KEYS) != digest_state(decide_state(other), KEYS)
 
 
 def test_another_key_to_be_trusted_is_another_state() -> None:
     state = decide_state(MAIL)
 
-    assert len({digest_state(state, keys, {}) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
+    assert len({digest_state(state, keys) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
 
 
 def test_node_that_differs_goes_before_the_fleet() -> None:

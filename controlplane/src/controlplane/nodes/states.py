@@ -4,7 +4,7 @@ For: the one place where policy, TURN and secrets become a desired state of the 
 Not for: gathering what is known (desired.py), signing or sending (channel.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import assert_never
@@ -16,7 +16,7 @@ from nodelink.contract.states import (
     MailNodeState,
     NodeKind,
     NodeState,
-    SiblingNode,
+    SiblingListName,
     TurnAccess,
     TurnNodeState,
     TurnPeer,
@@ -58,7 +58,7 @@ class NodeFacts:
     turn: TurnService | None
     modulus: int
     secrets: LiveSecrets
-    siblings: tuple[SiblingNode, ...] = ()
+    sibling_list: SiblingListName | None = None
     is_draining: bool = False
     turn_peers: tuple[TurnPeer, ...] = ()
 
@@ -73,7 +73,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 quota_bytes=node.policy.quota_bytes,
                 message_bytes=node.policy.message_bytes,
                 turn=_decide_turn_access(node),
-                siblings=node.siblings,
+                sibling_list=node.sibling_list,
                 registration_token_required=node.policy.registration_token_required,
                 message_retention_days=node.policy.message_retention_days,
                 unused_account_days=node.policy.unused_account_days,
@@ -91,20 +91,12 @@ def decide_state(node: NodeFacts) -> NodeState:
             assert_never(node.kind)
 
 
-def digest_siblings(siblings: Sequence[SiblingNode]) -> dict[str, bytes]:
-    """Compute a digest of each node that others are told of, by name: most are in every state."""
-    return {sibling.name: sha256(sibling.model_dump_json().encode()).digest() for sibling in siblings}
-
-
-def digest_state(state: NodeState, trusted_keys: Sequence[str], sibling_digests: Mapping[str, bytes]) -> str:
+def digest_state(state: NodeState, trusted_keys: Sequence[str]) -> str:
     """Compute what tells two states apart, and the keys that go with them.
 
     It reveals nothing: the secret within cannot be guessed.
     """
-    digest = sha256(" ".join((state.model_dump_json(exclude={"siblings"}), *trusted_keys)).encode())
-    if isinstance(state, MailNodeState):
-        digest.update(b"".join(sibling_digests[sibling.name] for sibling in state.siblings))
-    return digest.hexdigest()
+    return sha256(" ".join((state.model_dump_json(), *trusted_keys)).encode()).hexdigest()
 
 
 def _decide_turn_access(node: NodeFacts) -> TurnAccess | None:

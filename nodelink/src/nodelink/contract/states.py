@@ -26,6 +26,8 @@ MAX_REVISION = 1 << 53
 """What every reader of JSON still counts exactly."""
 
 
+MAX_SIBLINGS = 4096
+
 MAX_DAYS = 3_650
 """Ten years are as good as for ever."""
 
@@ -82,8 +84,18 @@ class SiblingNode(Part):
     tls_pin: SpkiPin | None
 
 
+class SiblingListName(Part):
+    """Which list of siblings is meant: its revision, and the digest of its content (siblings.py)."""
+
+    revision: int = Field(ge=1, le=MAX_REVISION)
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class MailNodeState(Part):
-    """What a mail node is to do. `siblings` are the fleet's other mail nodes, a domain each."""
+    """What a mail node is to do. `siblings` are the fleet's other mail nodes, a domain each.
+
+    Where `sibling_list` names a document, they stand in that one instead: it is the same for all nodes.
+    """
 
     kind: Literal[NodeKind.MAIL] = NodeKind.MAIL
     registration_open: bool
@@ -91,7 +103,8 @@ class MailNodeState(Part):
     quota_bytes: int = Field(ge=1 << 20, le=1 << 50)
     message_bytes: int = Field(ge=1 << 16, le=1 << 30)
     turn: TurnAccess | None = Field(description="None where the fleet has no TURN node.")
-    siblings: tuple[SiblingNode, ...] = Field(default=(), max_length=4096)
+    siblings: tuple[SiblingNode, ...] = Field(default=(), max_length=MAX_SIBLINGS)
+    sibling_list: SiblingListName | None = None
     registration_token_required: bool = Field(
         default=False,
         description="Whether whoever registers must have a token; JIT alone rules logins.",
