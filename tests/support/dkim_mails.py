@@ -75,8 +75,8 @@ def sign_by_oracle(message: bytes, shape: tuple[bytes, bytes], key: SigningKey, 
     return field + message
 
 
-def ask_oracle(mail: bytes, names: dict[str, bytes] | None = None) -> bool:
-    """Tell whether any of the signatures of our domain holds, as dkimpy judges."""
+def ask_oracle(mail: bytes, names: dict[str, bytes] | None = None, domain: str = DOMAIN) -> bool:
+    """Tell whether any of the signatures of a domain holds, as dkimpy judges."""
     known = records() if names is None else names
 
     def get_text(name: bytes, timeout: int = 5) -> bytes | None:
@@ -90,7 +90,7 @@ def ask_oracle(mail: bytes, names: dict[str, bytes] | None = None) -> bool:
     count = sum(name.lower() == b"dkim-signature" for name, _ in judge.headers)
     for index in range(min(count, 5)):
         try:
-            if judge.verify(idx=index, dnsfunc=get_text) and judge.domain.lower() == DOMAIN.encode():
+            if judge.verify(idx=index, dnsfunc=get_text) and judge.domain.lower() == domain.encode():
                 return True
         except (dkim.DKIMException, ValueError, IndexError, KeyError, AssertionError):
             continue
