@@ -230,11 +230,17 @@ class MemoryMailStore(MemoryRegister):
         found = [row for row in self._outgoing.values() if row.envelope.destination == destination]
         return sorted(found, key=lambda row: (row.next_attempt_at_seconds, row.id))[:limit]
 
-    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+    async def postpone_outgoing(
+        self, outgoing_id: OutgoingId, next_attempt_at_seconds: int, recipients: Sequence[str] = ()
+    ) -> None:
         self._check()
         if (row := self._outgoing.get(outgoing_id)) is not None:
+            left = tuple(recipients) or row.envelope.recipients
             self._outgoing[outgoing_id] = replace(
-                row, attempt_count=row.attempt_count + 1, next_attempt_at_seconds=next_attempt_at_seconds
+                row,
+                envelope=replace(row.envelope, recipients=left),
+                attempt_count=row.attempt_count + 1,
+                next_attempt_at_seconds=next_attempt_at_seconds,
             )
         await self._settle()
 

@@ -12,7 +12,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +26,7 @@ from mailnode.administration.operations import Operations
 from mailnode.administration.purge import Purge
 from mailnode.administration.queries import Queries
 from mailnode.administration.retention import Retention
+from mailnode.dkim.errors import DkimError
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
 from mailnode.federation.door import Door
@@ -42,6 +43,9 @@ from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
+from mailnode.peering.assembly import Peering, open_peering
+from mailnode.peering.reception import Reception
+from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
 from mailnode.settings import MailNodeSettings
 from mailnode.shared_metadata import NodeMetadata
 from mailnode.smtp.server import SmtpLimits, SmtpServer
@@ -89,7 +93,7 @@ class MailNode:
         """
         try:
             await self._start(chassis, stack)
-        except (AccountsError, LocalAdminError, MailStoreError) as error:
+        except (AccountsError, DkimError, LocalAdminError, MailStoreError) as error:
             raise HostError(str(error)) from error
 
     async def _start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -115,22 +119,30 @@ class MailNode:
 
         purge = Purge(accounts, store)
         outbound: Outbound | None = None
-        steering = Steering(settings=settings, accounts=accounts, store=store, overrides=overrides)
+        peering = await open_peering(settings, stack)
+        steering = Steering(
+            settings=settings, accounts=accounts, store=store, overrides=overrides, peering=peering
+        )
         agent = open_agent(
             settings,
             software_version=VERSION,
             apply=steering.apply,
             read_report=steering.read_report,
-            queries={"status": steering.answer_status, **Queries(accounts, store).by_name()},
+            queries={
+                "status": steering.answer_status,
+                "peers": steering.answer_peers,
+                **Queries(accounts, store).by_name(),
+            },
             operations={
                 **Operations(accounts, purge, lambda: outbound).by_name(),
                 "change_quota": steering.change_quota,
                 "create_account": steering.create_account,
                 "remove_account": steering.remove_account,
+                "rotate_dkim_keys": peering.keys.rotate,
             },
         )
         if agent is not None:
-            outbound = self._build_outbound(agent, steering)
+            outbound = self._build_outbound(agent, steering, peering)
 
         imap = ImapServer(
             accounts=accounts,
@@ -141,22 +153,22 @@ class MailNode:
             append_gate=judge_appended,
             limits=SessionLimits(farewell_seconds=FAREWELL_SECONDS),
         )
-        mail_rate = limit_per_minute(settings.messages_per_minute, MESSAGES_AT_ONCE)
         smtp = SmtpServer(
             accounts=accounts,
             store=store,
             hostname=settings.host,
             tls=tls,
             outbound=outbound,
-            limits=SmtpLimits(mail_rate=mail_rate, farewell_seconds=FAREWELL_SECONDS),
+            limits=SmtpLimits(
+                mail_rate=limit_per_minute(settings.messages_per_minute, MESSAGES_AT_ONCE),
+                farewell_seconds=FAREWELL_SECONDS,
+            ),
         )
         door = Door(MailDomain.parse(settings.mail_domain).name, steering.siblings)
-        probes = None
-        if outbound is not None:
-            domain = MailDomain.parse(settings.mail_domain).name
-            probes = MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
+        probes = self._build_probes(outbound, steering)
         inbound = Inbound(accounts=accounts, store=store, probes=probes)
-        deliveries = None if agent is None else build_router(door, inbound)
+        reception = None if outbound is None else peering.build_reception(accounts, store, outbound)
+        deliveries = None if agent is None else build_router(door, inbound, reception)
         http = HttpServer(
             create_app(accounts=accounts, site=describe_site(settings), deliveries=deliveries),
             bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
@@ -174,6 +186,8 @@ class MailNode:
             ("submission", settings.smtp_starttls_port, lambda: smtp.build_protocol(is_secure=False), None),
         ):
             await self._listen(chassis, stack, name, port, build, context)
+        if reception is not None:
+            await self._serve_peers(chassis, stack, reception, tls)
         await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
 
@@ -187,9 +201,7 @@ class MailNode:
         await admin.start(stack)
         await certificate.start(stack)
         chassis.on_reload.append(certificate.reload)
-        registry = CollectorRegistry()
-        registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
-        serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
+        serve_metrics(stack, _collect(steering), open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
         await Retention(accounts, purge).start(stack)
         if outbound is not None:
@@ -208,7 +220,24 @@ class MailNode:
         listeners = listen_tcp(chassis.manager, "http", settings.listen_addresses, settings.http_port)
         await plain.start(stack, listeners)
 
-    def _build_outbound(self, agent: NodeAgent, steering: Steering) -> Outbound:
+    async def _serve_peers(
+        self, chassis: Chassis, stack: AsyncExitStack, reception: Reception, tls: ssl.SSLContext
+    ) -> None:
+        port = self.settings.inbound_smtp_port
+        if port is None:
+            return
+        server = PeerSmtpServer(
+            accounts=reception.accounts,
+            store=reception.store,
+            hostname=self.settings.host,
+            tls=tls,
+            limits=replace(PEER_LIMITS, farewell_seconds=FAREWELL_SECONDS),
+            reception=reception,
+        )
+        await server.start(stack)
+        await self._listen(chassis, stack, "smtp", port, lambda: server.build_protocol(is_secure=False), None)
+
+    def _build_outbound(self, agent: NodeAgent, steering: Steering, peering: Peering) -> Outbound:
         return Outbound(
             store=steering.store,
             accounts=steering.accounts,
@@ -216,7 +245,15 @@ class MailNode:
             transport=Transport(
                 node=agent.enrolment.node, identity=agent.identity, ca_file=self.settings.siblings_ca_file
             ),
+            courier=peering.courier,
+            give_up_seconds=3_600 * self.settings.queue_hours,
         )
+
+    def _build_probes(self, outbound: Outbound | None, steering: Steering) -> MailProbes | None:
+        if outbound is None:
+            return None
+        domain = MailDomain.parse(self.settings.mail_domain).name
+        return MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
 
     async def _listen(  # noqa: PLR0917, PLR0913 - a row of the table above
         self,
@@ -274,6 +311,12 @@ def describe_site(settings: MailNodeSettings) -> Site:
         support_contact=settings.support_contact,
         default_language=settings.language,
     )
+
+
+def _collect(steering: Steering) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
+    return registry
 
 
 async def _start_probes(stack: AsyncExitStack, probes: MailProbes, steering: Steering) -> None:

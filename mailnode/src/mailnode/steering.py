@@ -23,6 +23,8 @@ from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
+from mailnode.peering.assembly import Peering
+from mailnode.peering.traffic import Traffic
 from mailnode.settings import MailNodeSettings
 from mailnode.smtp.server import SmtpServer
 from mailnode.store.mail_store import (
@@ -34,8 +36,9 @@ from mailnode.store.mail_store import (
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.connection import RefusedError
 from nodelink.channel.probing import ProbeRounds
+from nodelink.contract.federation import MAX_PEERS_SHOWN, PeersAnswer
 from nodelink.contract.figures import LOOP_LAG
-from nodelink.contract.reports import MailPlaces, Report
+from nodelink.contract.reports import MAX_PEERS_REPORTED, MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.tasks import open_task_group
@@ -60,6 +63,7 @@ class Steering:
     accounts: Accounts
     store: MailStore
     overrides: LocalOverrides
+    peering: Peering | None = None
     siblings: Siblings = field(default_factory=Siblings)
     _tls_pin: str | None = field(init=False, default=None)
     _outbound: Outbound | None = field(init=False, default=None)
@@ -106,6 +110,8 @@ class Steering:
             return  # the agent has refused it already
         self._turn = state.turn
         self.siblings.replace(state.siblings)
+        if self.peering is not None:
+            self.peering.policy.put_in_force(state.federation)
         self.overrides.accept(
             Policy(
                 registration_open=state.registration_open,
@@ -138,6 +144,7 @@ class Steering:
             "registration_open": int(self.accounts.policy.current.registration_open),
             LOOP_LAG: self._lag.worst_seconds,
         }
+        figures |= (Traffic() if self.peering is None else self.peering.traffic).read_figures()
         return figures if self._disk is None else figures | asdict(self._disk)
 
     def read_report(self, revision: int) -> Report:
@@ -153,6 +160,8 @@ class Steering:
             problems=self._problems,
             figures=self.read_figures(),
             probes=self._probes.read_results() if self._probes else (),
+            dkim_keys=self.peering.keys.read_report() if self.peering else (),
+            peers=self.peering.traffic.list_peers(MAX_PEERS_REPORTED).peers if self.peering else (),
             places=MailPlaces(
                 host=self.settings.host,
                 imap_tls_port=self.settings.imap_tls_port,
@@ -173,6 +182,12 @@ class Steering:
             "problems": [*self._problems],
         }
         return status | {name: _shorten(value) for name, value in self.read_figures().items()}
+
+    async def answer_peers(self, _: Mapping[str, JsonValue]) -> JsonValue:
+        """Answer the control plane's question with whom mail was exchanged."""
+        if self.peering is None:
+            return PeersAnswer(peers=(), total=0).model_dump(mode="json")
+        return self.peering.traffic.list_peers(MAX_PEERS_SHOWN).model_dump(mode="json")
 
     async def answer_status(self, _: Mapping[str, JsonValue]) -> JsonValue:
         """Answer the control plane's question how the node is."""

@@ -320,8 +320,13 @@ class MailStore(Protocol):
     async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
         """List what waits for a domain: what is to be tried first comes first, then what came first."""
 
-    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
-        """Count an attempt that failed, and say when the next one is due. What is gone stays so."""
+    async def postpone_outgoing(
+        self, outgoing_id: OutgoingId, next_attempt_at_seconds: int, recipients: Sequence[str] = ()
+    ) -> None:
+        """Count an attempt that failed, and say when the next one is due. What is gone stays so.
+
+        `recipients` are those that are left; without any, all of them are.
+        """
 
     async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
         """Let go what has been handed over or given up. What is gone stays so."""

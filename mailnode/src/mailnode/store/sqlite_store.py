@@ -271,10 +271,14 @@ class SqliteMailStore(SqliteRegister):
         """List what waits for a domain."""
         return self._readers.read(lambda reader: sqlite_queue.list_outgoing(reader, destination, limit))
 
-    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+    async def postpone_outgoing(
+        self, outgoing_id: OutgoingId, next_attempt_at_seconds: int, recipients: Sequence[str] = ()
+    ) -> None:
         """Count an attempt that failed."""
         await self._write(
-            lambda transaction: sqlite_queue.postpone(transaction, outgoing_id, next_attempt_at_seconds)
+            lambda transaction: sqlite_queue.postpone(
+                transaction, outgoing_id, next_attempt_at_seconds, recipients
+            )
         )
 
     async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nodelink.contract.federation import MAX_DKIM_KEYS, DkimKey, PeerTraffic
 from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, SpkiPin
 
 MAX_PROBES = 64
+MAX_PEERS_REPORTED = 20
 PROBED_AT_ONCE = 5
 """Peers of a node and round."""
 
@@ -47,7 +49,8 @@ class Report(BaseModel):
     are gauges and counters by name, for example `accounts` or `allocations`. `places` is what mail nodes say,
     and neither TURN nodes nor mail nodes of an older version. `trusted_keys` are those of the control plane
     that the node accepts, the newest last; the channel adds them, and those of an older version did not.
-    `probes` are those of the last rounds, one for each peer.
+    `probes` are those of the last rounds, one for each peer. `dkim_keys` are what a mail node signs with, and
+    `peers` the servers of others that it has exchanged mail with last.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -68,3 +71,5 @@ class Report(BaseModel):
     places: MailPlaces | None = None
     trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)
     probes: tuple[ProbeReport, ...] = Field(default=(), max_length=MAX_PROBES)
+    dkim_keys: tuple[DkimKey, ...] = Field(default=(), max_length=MAX_DKIM_KEYS)
+    peers: tuple[PeerTraffic, ...] = Field(default=(), max_length=MAX_PEERS_REPORTED)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nodelink.contract.documents import DocumentType, open_document
 from nodelink.contract.errors import MisaddressedError
+from nodelink.contract.federation import FederationState
 from nodelink.contract.keys import PublicKey
 
 NODE_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -117,6 +118,9 @@ class MailNodeState(Part):
         ge=0,
         le=MAX_DAYS,
         description="After how many days without a login an account goes; 0 for never.",
+    )
+    federation: FederationState | None = Field(
+        default=None, description="Mail to and from servers of others; None: there is none."
     )
 
 

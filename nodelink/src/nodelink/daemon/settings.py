@@ -32,6 +32,10 @@ AddressList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addres
 """IP addresses, separated by commas."""
 
 
+MaybeAddresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses)]
+"""The same, or none."""
+
+
 class LogLevel(StrEnum):
     """How much is logged. Addresses of users are never logged above `debug`."""
 
