@@ -19,7 +19,9 @@ from prometheus_client import CollectorRegistry
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.address import MailDomain
 from mailnode.accounts.errors import AccountsError
+from mailnode.accounts.keyed_hash import load_pepper
 from mailnode.accounts.overrides import LocalOverrides
+from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.administration.operations import Operations
@@ -109,6 +111,7 @@ class MailNode:
             store=store,
             policy=policy,
             domain=settings.mail_domain,
+            hasher=PasswordHasher(pepper=load_pepper(settings.state_directory)),
             creation_limit=limit_per_minute(settings.new_accounts_per_minute, NEW_ACCOUNTS_AT_ONCE),
         )
         await accounts.start(stack)
