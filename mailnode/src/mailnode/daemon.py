@@ -10,7 +10,7 @@ Not for: any protocol or rule; this is only where they are put together.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -50,6 +50,7 @@ from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.steering import CLOSED, VERSION, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
+from mailnode.tls_tickets import TicketKey
 from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
 from nodelink.channel.probing import ProbeRounds
@@ -188,8 +189,7 @@ class MailNode:
             directory=settings.runtime_directory,
         )
         await admin.start(stack)
-        await certificate.start(stack)
-        chassis.on_reload.append(certificate.reload)
+        await self._keep_tls(chassis, stack, certificate, (tls, shared_tls))
         registry = CollectorRegistry()
         registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
         serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
@@ -201,6 +201,20 @@ class MailNode:
             await _start_probes(stack, probes, steering)
         if agent is not None:
             await agent.start(stack)
+
+    async def _keep_tls(
+        self,
+        chassis: Chassis,
+        stack: AsyncExitStack,
+        certificate: ServerCertificate,
+        contexts: Sequence[ssl.SSLContext],
+    ) -> None:
+        """Offer new certificates, and resume sessions beyond a restart."""
+        await certificate.start(stack)
+        chassis.on_reload.append(certificate.reload)
+        settings = self.settings
+        tickets = TicketKey(settings.state_directory, contexts, settings.tls_certificate, settings.tls_key)
+        await tickets.start(stack)
 
     async def _serve_plain_http(self, chassis: Chassis, stack: AsyncExitStack) -> None:
         settings = self.settings

@@ -7,8 +7,8 @@ Not for: deciding who may log in, or remembering what was verified (verified.py)
     any other                                            ─▶ argon2id, in a thread
 
 argon2id runs in a few threads of its own; it gives up the interpreter's lock meanwhile. Only so many
-passwords may wait for a thread: who comes later is told to try again, which is cheaper for everybody. How long
-a login takes tells the form of the password that was tried, not whether there is such an account.
+passwords may wait for a thread: who comes later is told to try again, which is cheaper for everybody. How
+long a login takes tells the form of the password that was tried, not whether there is such an account.
 """
 
 import asyncio
