@@ -52,7 +52,7 @@ test-browser: setup ## Press the buttons of the pages in Chromium
 	$(BIN)/pytest tests/browser --timeout 120
 
 .PHONY: bench-mail
-bench-mail: setup ## Measure the mail node's CPU per message
+bench-mail: setup ## Measure the mail node beside Postfix and Dovecot (root); ARGUMENTS=--smoke for the node alone
 	@PYTHONPATH=scripts:bench $(BIN)/python -m mail $(ARGUMENTS)
 
 .PHONY: bench-turn

@@ -23,7 +23,7 @@ kills() {
     make --no-print-directory lab-down
 }
 benches() {
-    make --no-print-directory bench-mail ARGUMENTS="--seconds 60"
+    make --no-print-directory bench-mail ARGUMENTS="--floor 12"
     make --no-print-directory bench-turn
     make --no-print-directory bench-turn-flood
 }

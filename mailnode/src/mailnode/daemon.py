@@ -10,7 +10,7 @@ Not for: any protocol or rule; this is only where they are put together.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,9 @@ from prometheus_client import CollectorRegistry
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.address import MailDomain
 from mailnode.accounts.errors import AccountsError
+from mailnode.accounts.keyed_hash import load_pepper
 from mailnode.accounts.overrides import LocalOverrides
+from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.administration.operations import Operations
@@ -52,6 +54,7 @@ from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.steering import CLOSED, VERSION, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
+from mailnode.tls_tickets import TicketKey
 from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
 from nodelink.channel.probing import ProbeRounds
@@ -113,6 +116,7 @@ class MailNode:
             store=store,
             policy=policy,
             domain=settings.mail_domain,
+            hasher=PasswordHasher(pepper=load_pepper(settings.state_directory)),
             creation_limit=limit_per_minute(settings.new_accounts_per_minute, NEW_ACCOUNTS_AT_ONCE),
         )
         await accounts.start(stack)
@@ -199,8 +203,7 @@ class MailNode:
             directory=settings.runtime_directory,
         )
         await admin.start(stack)
-        await certificate.start(stack)
-        chassis.on_reload.append(certificate.reload)
+        await self._keep_tls(chassis, stack, certificate, (tls, shared_tls))
         serve_metrics(stack, _collect(steering), open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
         await Retention(accounts, purge).start(stack)
@@ -210,6 +213,20 @@ class MailNode:
             await _start_probes(stack, probes, steering)
         if agent is not None:
             await agent.start(stack)
+
+    async def _keep_tls(
+        self,
+        chassis: Chassis,
+        stack: AsyncExitStack,
+        certificate: ServerCertificate,
+        contexts: Sequence[ssl.SSLContext],
+    ) -> None:
+        """Offer new certificates, and resume sessions beyond a restart."""
+        await certificate.start(stack)
+        chassis.on_reload.append(certificate.reload)
+        settings = self.settings
+        tickets = TicketKey(settings.state_directory, contexts, settings.tls_certificate, settings.tls_key)
+        await tickets.start(stack)
 
     async def _serve_plain_http(self, chassis: Chassis, stack: AsyncExitStack) -> None:
         settings = self.settings

@@ -109,7 +109,7 @@ class AccountImport(Request):
     password_hash: GivenHash | None = Field(
         default=None,
         repr=False,
-        description="`sha256:` of Madmail, `$5$`, `$6$` or `$argon2`; renewed at the first login.",
+        description="`sha256:` of Madmail, `$2b$`, `$5$`, `$6$` or `$argon2`; renewed at the first login.",
     )
 
     @model_validator(mode="after")

@@ -24,7 +24,6 @@ from mailnode.accounts.errors import (
     LoginUnavailableError,
     RegistrationClosedError,
 )
-from mailnode.accounts.foreign_hash import is_foreign
 from mailnode.accounts.password import (
     PasswordHasher,
     check_hash,
@@ -234,13 +233,13 @@ class Accounts:
             raise LoginRefusedError("wrong password, banned, or removed meanwhile")
         if (current.id, current.password_hash) != (account.id, account.password_hash):
             raise LoginRefusedError("the password was changed while it was verified")
-        if is_foreign(current.password_hash):
+        if self.hasher.should_renew(current.password_hash, password):
             current = await self._renew_hash(current, password)
         self._verified.remember(current, password)
         return current
 
     async def _renew_hash(self, account: Account, password: str) -> Account:
-        """Put a hash of our own in place of one that another server has made."""
+        """Put a hash as this node makes them in place of a former one, or of another server's."""
         try:
             return await self.store.change_password(account.id, await self.hasher.hash(password))
         except UnknownAccountError as error:
