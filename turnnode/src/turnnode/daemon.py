@@ -26,12 +26,10 @@ from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.succession import Succession
 from turnnode.credential_socket import CredentialSocket
-from turnnode.kernel.flows import Totals
+from turnnode.figures import CredentialUses, read_figures
 from turnnode.kernel.path import KernelPath, KernelPathSettings, open_kernel_path
-from turnnode.kernel.rungs import Rung, number_of
 from turnnode.listening import list_relay_addresses, open_client_sockets
 from turnnode.probe.peers import TurnPeers
-from turnnode.relay.counters import RelayCounters
 from turnnode.relay.dues import Dues
 from turnnode.relay.journal import Journal
 from turnnode.relay.keeping import ManagerKeeper
@@ -39,6 +37,7 @@ from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
 from turnnode.relay.ports import PortRange
 from turnnode.relay.resting import REST_ROOM
 from turnnode.relay.server import TurnServer
+from turnnode.relay.usage import TrafficLimit
 from turnnode.settings import TurnNodeSettings
 
 VERSION = version("turnnode")
@@ -51,7 +50,7 @@ class TurnNode:
 
     settings: TurnNodeSettings
     policy: RelayPolicyHolder = field(init=False)
-    counters: RelayCounters = field(init=False)
+    server: TurnServer = field(init=False)
     kernel: KernelPath | None = field(init=False, default=None)
     started_at_seconds: int = field(init=False)
     peers: TurnPeers = field(init=False, default_factory=TurnPeers)
@@ -79,13 +78,20 @@ class TurnNode:
                 quotas=Quotas(
                     allocations=state.allocations,
                     allocations_per_credential=state.allocations_per_credential,
+                    is_draining=state.is_draining,
+                ),
+                traffic=TrafficLimit(
+                    bits_per_second=self.settings.bits_per_second,
+                    bits_per_second_per_credential=self.settings.bits_per_second_per_credential,
+                    bytes_per_credential=self.settings.bytes_per_credential,
                 ),
             )
         )
 
     def read_figures(self) -> dict[str, float]:
         """Read what is counted, by name."""
-        return read_figures(self.counters, self.kernel) | {LOOP_LAG: self.lag.worst_seconds}
+        figures = read_figures(self.server.counters, self.kernel, self.server.connections)
+        return figures | {LOOP_LAG: self.lag.worst_seconds}
 
     def read_report(self, revision: int) -> Report:
         """Tell how the node is."""
@@ -100,6 +106,8 @@ class TurnNode:
             problems=(),
             figures=self.read_figures(),
             probes=self.probes.read_results(),
+            addresses=self.settings.published_addresses or self.settings.listen_addresses,
+            credentials=CredentialUses(self.server.usages, self.policy).list_largest(),
         )
 
     async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -135,7 +143,7 @@ class TurnNode:
             dues=dues,
             rest_room=REST_ROOM,
         )
-        self.counters = server.counters
+        self.server = server
         metrics = open_metrics(chassis.manager, settings.metrics_port)
         if self.kernel is not None:
             await self.kernel.start(stack)  # it may refuse: then the other process goes on
@@ -153,34 +161,11 @@ class TurnNode:
         registry = CollectorRegistry()
         await self.lag.start(stack)
         registry.register(FigureCollector("turnnode", TURN_FIGURES, self.read_figures))
+        registry.register(CredentialUses(server.usages, self.policy))
         serve_metrics(stack, registry, metrics)
         if agent is not None:
             await agent.start(stack)
             await self.probes.start(stack)
-
-
-def read_figures(counters: RelayCounters, kernel: KernelPath | None) -> dict[str, float]:
-    """Read the counters by name; refusals of all codes are one figure."""
-    in_kernel = Totals() if kernel is None else kernel.read_totals()
-    return {
-        "allocations": counters.allocations,
-        "allocations_made": counters.allocations_made,
-        "packets_to_peers": counters.packets_to_peers,
-        "bytes_to_peers": counters.bytes_to_peers,
-        "packets_to_clients": counters.packets_to_clients,
-        "bytes_to_clients": counters.bytes_to_clients,
-        "packets_hairpinned": counters.packets_hairpinned,
-        "refused": counters.refused.total(),
-        "replies_withheld": counters.replies_withheld,
-        "dropped_garbage": counters.dropped_garbage,
-        "dropped_unpermitted": counters.dropped_unpermitted,
-        "dropped_unsent": counters.dropped_unsent,
-        "kernel_rung": number_of(Rung.USERSPACE if kernel is None else kernel.rung),
-        "kernel_flows": 0 if kernel is None else kernel.flows,
-        "kernel_packets": in_kernel.packets,
-        "kernel_bytes": in_kernel.bytes,
-        "kernel_dropped": in_kernel.dropped,
-    }
 
 
 def spare_garbage_collector() -> None:

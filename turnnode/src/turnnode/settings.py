@@ -72,6 +72,15 @@ class TurnNodeSettings(NodeSettings):
     peer_allow: NetworkList = Field(
         default=(), description="Networks that calls may go to although they are not globally routable."
     )
+    bits_per_second: int | None = Field(
+        default=None, ge=1_000_000, le=10**12, description="Data of all calls together; none is no limit."
+    )
+    bits_per_second_per_credential: int | None = Field(
+        default=None, ge=100_000, le=10**12, description="Data of one credential, of all its devices."
+    )
+    bytes_per_credential: int | None = Field(
+        default=None, ge=10**6, le=10**15, description="Data of one credential until it ends."
+    )
     data_path: RungChoice = Field(
         default=RungChoice.USERSPACE,
         description="How calls are relayed: `auto` is the fastest way that works; any other is an order.",

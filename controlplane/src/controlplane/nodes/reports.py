@@ -19,6 +19,7 @@ from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Health, Node, NodePublic, NodeReport
 from controlplane.nodes.siblings import MailCandidate
 from controlplane.nodes.turn_access import TurnCandidate
+from controlplane.nodes.turn_zone import ZoneCandidate
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind
 
@@ -165,6 +166,20 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
                     is_draining=node.is_draining,
                 )
             )
+    return candidates
+
+
+def find_zone_candidates(session: Session, now_seconds: int) -> list[ZoneCandidate]:
+    """Find the TURN nodes that have said by which addresses they are reached."""
+    statement = select(Node, NodeReport).where(
+        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.TURN.value
+    )
+    candidates = []
+    for node, row in session.exec(statement):
+        report = read_report(row)
+        if report is not None and report.addresses:
+            is_connected = is_fresh(now_seconds - row.received_at_seconds)
+            candidates.append(ZoneCandidate(node.name, report.addresses, is_connected, node.is_draining))
     return candidates
 
 

@@ -86,6 +86,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 allocations_per_credential=node.rules.turn_allocations_per_credential,
                 allocations=node.rules.turn_allocations,
                 peers=node.turn_peers,
+                is_draining=node.is_draining,
             )
         case _:
             assert_never(node.kind)

@@ -65,17 +65,39 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     **_EVERYWHERE,
 }
 
+TURN_REFUSALS: Mapping[int, str] = {
+    400: "malformed",
+    401: "no, a wrong or an ended credential",
+    403: "a peer that the policy forbids",
+    420: "an unknown attribute",
+    437: "no such allocation, or one already",
+    438: "a nonce that is too old or another's",
+    440: "no address of the family",
+    441: "another credential's allocation",
+    442: "a transport that is not relayed",
+    443: "a peer of another family",
+    486: "the credential's quota",
+    508: "the node's quota, or drained",
+}
+"""Why requests are refused, by STUN error code."""
+
 TURN_FIGURES: Mapping[str, Figure] = {
     "allocations": _gauge("Live allocations."),
     "allocations_made": _counter("Allocations made since the start."),
+    "allocate_seconds": _counter("How long Allocate requests took, together."),
+    "allocate_worst_seconds": _gauge("How long one took at worst since the start."),
+    "connections": _gauge("Clients that are connected by TCP or TLS."),
+    "connections_refused": _counter("Connections that were too many."),
     "packets_to_peers": _counter("Packets relayed to peers."),
     "bytes_to_peers": _counter("Bytes relayed to peers."),
     "packets_to_clients": _counter("Packets relayed to clients."),
     "bytes_to_clients": _counter("Bytes relayed to clients."),
     "packets_hairpinned": _counter("Of those, from another allocation of the node."),
     "refused": _counter("Requests refused."),
+    **{f"refused_{status}": _counter(f"Of those: {reason}.") for status, reason in TURN_REFUSALS.items()},
     "replies_withheld": _counter("Answers withheld from unproven sources."),
     "dropped_garbage": _counter("Datagrams that were nothing."),
+    "dropped_over_limit": _counter("Data beyond a credential's or the node's rate or volume."),
     "dropped_unpermitted": _counter("Data that nobody had permitted."),
     "dropped_unsent": _counter("Datagrams that the operating system did not take."),
     "kernel_rung": _gauge("How data is relayed: 0 userspace, 1 generic XDP, 2 TC, 3 native XDP."),
@@ -83,6 +105,7 @@ TURN_FIGURES: Mapping[str, Figure] = {
     "kernel_packets": _counter("Packets that the kernel has relayed."),
     "kernel_bytes": _counter("Bytes of them."),
     "kernel_dropped": _counter("Packets dropped there because of a credential's rate."),
+    "kernel_share": _gauge("Which part of all packets the kernel has relayed: 0 to 1."),
     **_EVERYWHERE,
 }
 

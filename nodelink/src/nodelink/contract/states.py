@@ -152,6 +152,7 @@ class TurnNodeState(Part):
     peers: tuple[TurnPeer, ...] = Field(
         default=(), max_length=4096, description="The fleet's other TURN nodes, to be probed."
     )
+    is_draining: bool = Field(default=False, description="Whether calls go on and no new ones are taken.")
 
 
 NodeState = Annotated[MailNodeState | TurnNodeState, Field(discriminator="kind")]

@@ -5,7 +5,7 @@ Not for: what the client does with them (requests.py).
 
     malformed, or attributes that exclude each other ▶ 400       not UDP to the peer ▶ 442
     has one already ▶ 437 (the same request again: the same answer)       no address of the family ▶ 440
-    credential's quota ▶ 486       the node's, no such port, no such token ▶ 508       draining ▶ 508
+    credential's quota or volume ▶ 486       the node's, no such port or token, draining ▶ 508
 
 TCP relays (RFC 6062) get 442. DONT-FRAGMENT is taken: it holds for Send indications (machine.py).
 
@@ -173,6 +173,8 @@ def _open_port(
         return reserved, None
     if not ports.supports(wish.family):
         raise RequestRefusedError(440)
+    if table.usages.is_used_up(username):
+        raise RequestRefusedError(486)
     needed = 1 + wish.wants_next
     held = table.held_by(username) + (reservations.held_by(username) if reservations else 0)
     if held + needed > request.quotas.allocations_per_credential:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from turnnode.relay.data_path import Flow
 from turnnode.relay.nonce import FiveTuple
+from turnnode.relay.usage import Usage
 from turnnode.stun.attributes import Address, family_of
 from turnnode.stun.message import Attributes
 
@@ -109,7 +110,7 @@ class Channel:
 
 @dataclass(slots=True, kw_only=True)
 class Allocation:
-    """What one client holds.
+    """What one client holds; `usage` is shared by all of a credential, and the table sets it.
 
     `transaction_id` is the Allocate request's, and `answer` what it was answered: it may be sent again.
     `second` is the relay port of the other family, where the client has asked for both (RFC 8656 section
@@ -128,6 +129,7 @@ class Allocation:
     channels: dict[int, Channel] = field(default_factory=dict)
     channels_by_peer: dict[Address, Channel] = field(default_factory=dict)
     second: RelayPort | None = None
+    usage: Usage = field(default_factory=lambda: Usage(""))
 
     @property
     def five_tuple(self) -> FiveTuple:

@@ -11,6 +11,7 @@ Not for: sockets, clocks and tasks (server.py). Relay ports come from a `PortPro
 What is no request of somebody known leaves nothing behind but counts. Nothing is logged for a datagram.
 """
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ from turnnode.relay.responses import (
     success,
 )
 from turnnode.relay.table import AllocationTable
+from turnnode.relay.usage import UsageTable
 from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
 from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
 from turnnode.stun.message import Attributes, Message, MessageClass, Method, decode
@@ -71,6 +73,7 @@ class TurnMachine:
         memory: Remembers what clients hold, for the next process.
         calendar: Tells Unix seconds. Credentials end by it, and nothing else: whatever the machine times
             itself goes by the `now` of its methods, so that no step of the calendar ends a call.
+        stopwatch: Tells seconds from any zero; only how long requests take is measured with it.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -84,6 +87,7 @@ class TurnMachine:
         counters: RelayCounters,
         memory: AllocationMemory,
         calendar: Callable[[], float],
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._policy = policy
         self._ports = ports
@@ -97,6 +101,9 @@ class TurnMachine:
         self._limiter = ReplyLimiter()
         self._table = AllocationTable(data_path, counters, memory)
         self._reservations = Reservations()
+        self._stopwatch = stopwatch
+        self._usages = self._table.usages
+        self._usages.set_limit(policy.current.traffic)
         self._peers = self._peer_policy()
 
     def from_client(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
@@ -143,11 +150,13 @@ class TurnMachine:
         """End what is over. Calling it once a second keeps the tables small; nothing else depends on it."""
         self._table.expire(now)
         self._reservations.expire(now)
+        self._usages.expire(self._calendar())
 
     def apply_policy(self) -> None:
         """Take over a changed policy and end the permissions and channels that it forbids."""
         self._peers = self._peer_policy()
         self._table.end_forbidden(self._peers)
+        self._usages.set_limit(self._policy.current.traffic)
 
     def adopt(self, allocation: Allocation) -> None:
         """Take over an allocation of a former process. Apply the policy after all of them."""
@@ -156,6 +165,11 @@ class TurnMachine:
     def list_allocations(self) -> list[Allocation]:
         """List what clients hold now."""
         return self._table.list_all()
+
+    @property
+    def usages(self) -> UsageTable:
+        """What credentials have used."""
+        return self._usages
 
     def _peer_policy(self) -> PeerPolicy:
         policy = self._policy.current
@@ -215,11 +229,17 @@ class TurnMachine:
         if peer[0] in self._own.relay_hosts:
             target = self._table.by_relay.get(peer)
             if target is not None:
+                if not self._usages.admit(allocation.usage, len(data), now):
+                    self._counters.dropped_over_limit += 1
+                    return None
                 self._counters.packets_hairpinned += 1
                 return self._deliver(target, data, port.published, now)
             if not self._peers.permits(peer, is_live_relay=False):  # it was a relay port, and has closed
                 self._counters.dropped_unpermitted += 1
                 return None
+        if not self._usages.admit(allocation.usage, len(data), now):
+            self._counters.dropped_over_limit += 1
+            return None
         self._counters.packets_to_peers += 1
         self._counters.bytes_to_peers += len(data)
         return Send(port.unfragmented if is_whole else port, data, peer)
@@ -236,6 +256,9 @@ class TurnMachine:
             datagram = data_indication(data, peer)
         else:
             self._counters.dropped_unpermitted += 1
+            return None
+        if not self._usages.admit(allocation.usage, len(data), now):
+            self._counters.dropped_over_limit += 1
             return None
         self._counters.packets_to_clients += 1
         self._counters.bytes_to_clients += len(data)
@@ -274,7 +297,7 @@ class TurnMachine:
         try:
             match request.message.method:
                 case Method.ALLOCATE:
-                    return allocate(request, self._table, self._ports, self._reservations)
+                    return self._allocate(request)
                 case Method.REFRESH:
                     return refresh(request, self._table)
                 case Method.CREATE_PERMISSION:
@@ -283,6 +306,15 @@ class TurnMachine:
                     return bind_channel(request, self._table)
         except StunFormatError as error:
             raise RequestRefusedError(400) from error
+
+    def _allocate(self, request: Request) -> Attributes:
+        started_at = self._stopwatch()
+        try:
+            return allocate(request, self._table, self._ports, self._reservations)
+        finally:
+            took_seconds = self._stopwatch() - started_at
+            self._counters.allocate_seconds += took_seconds
+            self._counters.allocate_worst_seconds = max(self._counters.allocate_worst_seconds, took_seconds)
 
     def _answer_binding(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
         unknown = message.unknown_required(UNDERSTOOD)

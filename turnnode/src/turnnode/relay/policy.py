@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from turnnode.relay.connections import ConnectionLimit
 from turnnode.relay.limiter import ReplyLimit
 from turnnode.relay.peer_policy import MIN_PEER_PORT
+from turnnode.relay.usage import TrafficLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class RelayPolicy:
     min_peer_port: int = MIN_PEER_PORT
     quotas: Quotas = field(default_factory=Quotas)
     unauthenticated_replies: ReplyLimit = field(default_factory=ReplyLimit)
+    traffic: TrafficLimit = field(default_factory=TrafficLimit)
     connections: ConnectionLimit = field(default_factory=ConnectionLimit)
 
 

@@ -40,6 +40,7 @@ from turnnode.relay.sockets import (
     address_of,
 )
 from turnnode.relay.streams import StreamDoor, StreamListener
+from turnnode.relay.usage import UsageTable
 
 SWEEP_SECONDS = 1
 
@@ -137,6 +138,16 @@ class TurnServer:
             machine=self._machine,
             now=clock(),
         )
+
+    @property
+    def usages(self) -> UsageTable:
+        """What credentials have used."""
+        return self._machine.usages
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected by TCP or TLS."""
+        return sum(len(door.connections) for door in self._doors)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until `stack` unwinds; the allocations are then left to the next process."""

@@ -11,6 +11,7 @@ from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
 from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.peer_policy import PeerPolicy, Reach
+from turnnode.relay.usage import UsageTable
 from turnnode.stun.attributes import Address, family_of
 
 
@@ -25,6 +26,7 @@ class AllocationTable:
         self._data_path = data_path
         self._counters = counters
         self._memory = memory
+        self.usages = UsageTable()
         self._held: Counter[str] = Counter()
 
     def list_all(self) -> list[Allocation]:
@@ -47,6 +49,7 @@ class AllocationTable:
         for port in allocation.ports:
             self.by_relay[port.published] = allocation
         self._held[allocation.username] += 1
+        allocation.usage = self.usages.hold(allocation.username)
         self._counters.allocations += 1
         for channel in allocation.channels.values():
             self.announce(allocation, channel)
@@ -64,6 +67,7 @@ class AllocationTable:
         for port in allocation.ports:
             del self.by_relay[port.published]
         self._held[allocation.username] -= 1
+        allocation.usage.allocations -= 1
         if not self._held[allocation.username]:
             del self._held[allocation.username]
         self._counters.allocations -= 1
