@@ -48,6 +48,8 @@ from mailnode.local_admin.server import LocalAdminServer
 from mailnode.peering.assembly import Peering, open_peering
 from mailnode.peering.reception import Reception
 from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
+from mailnode.push.proxy import NotificationProxy
+from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
 from mailnode.shared_metadata import NodeMetadata
 from mailnode.smtp.server import SmtpLimits, SmtpServer
@@ -180,6 +182,7 @@ class MailNode:
         for part in (imap, smtp):
             await part.start(stack)
         steering.watch_parts(imap=imap, smtp=smtp, agent=agent, outbound=outbound, inbound=inbound)
+        await self._start_pusher(stack, store, steering)
 
         shared = Multiplexer(imap=imap, smtp=smtp, http=http)
         for name, port, build, context in (
@@ -213,6 +216,12 @@ class MailNode:
             await _start_probes(stack, probes, steering)
         if agent is not None:
             await agent.start(stack)
+
+    async def _start_pusher(self, stack: AsyncExitStack, store: SqliteMailStore, steering: Steering) -> None:
+        if self.settings.notification_proxy:
+            pusher = Pusher(queue=store, proxy=NotificationProxy(self.settings.notification_proxy))
+            await pusher.start(stack)
+            steering.watch_pusher(pusher)
 
     async def _keep_tls(
         self,

@@ -93,6 +93,11 @@ class MailNodeSettings(NodeSettings):
     new_accounts_per_minute: int = Field(
         default=60, ge=0, le=100_000, description="Accounts made from one address on average; 0 = no limit."
     )
+    notification_proxy: str = Field(
+        default="https://notifications.delta.chat/notify",
+        pattern=r"^(https?://[^\s<>\"]+)?$",
+        description="Where device tokens are sent to wake sleeping apps; empty = nowhere.",
+    )
     service_name: str = Field(default="Madfleet", min_length=1, max_length=60)
     language: Language = Field(default=Language.EN, description="Language of the pages by default.")
     support_contact: str = Field(

@@ -25,6 +25,7 @@ from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
 from mailnode.peering.assembly import Peering
 from mailnode.peering.traffic import Traffic
+from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
 from mailnode.smtp.server import SmtpServer
 from mailnode.store.mail_store import (
@@ -68,6 +69,7 @@ class Steering:
     _tls_pin: str | None = field(init=False, default=None)
     _outbound: Outbound | None = field(init=False, default=None)
     _inbound: Inbound | None = field(init=False, default=None)
+    _pusher: Pusher | None = field(init=False, default=None)
     _probes: ProbeRounds | None = field(init=False, default=None)
     _disk: DiskUsage | None = field(init=False, default=None)
     _lag: LoopLag = field(init=False, default_factory=LoopLag)
@@ -91,6 +93,10 @@ class Steering:
         """Name the parts whose figures are told."""
         self._imap, self._smtp, self._agent = imap, smtp, agent
         self._outbound, self._inbound = outbound, inbound
+
+    def watch_pusher(self, pusher: Pusher) -> None:
+        """Name what wakes sleeping apps."""
+        self._pusher = pusher
 
     def watch_probes(self, probes: ProbeRounds) -> None:
         """Name what probes other nodes."""
@@ -140,6 +146,7 @@ class Steering:
             "messages_refused": submission.refused_count if submission else 0,
             "messages_received": self._inbound.received_count if self._inbound else 0,
             "messages_delivered": self._outbound.delivered_count if self._outbound else 0,
+            "notifications_pushed": self._pusher.pushed_count if self._pusher else 0,
             "queued_messages": self._outbound.queued_count if self._outbound else 0,
             "registration_open": int(self.accounts.policy.current.registration_open),
             LOOP_LAG: self._lag.worst_seconds,

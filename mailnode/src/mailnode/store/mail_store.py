@@ -146,10 +146,14 @@ class FlagMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom to deliver to, and how much that account may hold in all."""
+    """Whom to deliver to, and how much that account may hold in all.
+
+    `is_sender` says that it is the sender's own copy, for which no app has to be woken.
+    """
 
     account_id: AccountId
     quota_bytes: int
+    is_sender: bool = False
 
 
 @dataclass(frozen=True, slots=True)

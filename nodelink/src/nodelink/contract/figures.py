@@ -49,6 +49,7 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     "messages_refused": _counter("Messages of users refused at their end."),
     "messages_received": _counter("Messages taken from other nodes."),
     "messages_delivered": _counter("Messages that left the queue for other nodes, delivered or given up."),
+    "notifications_pushed": _counter("Device tokens that the notification proxy took."),
     "queued_messages": _gauge("Messages that wait for other nodes."),
     "peer_delivered_https": _counter("Messages handed to servers of others by HTTPS."),
     "peer_delivered_http": _counter("Messages handed to servers of others by HTTP."),
