@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from controlplane.application import create_app
-from controlplane.nodes.desired import read_peers, read_wanted
+from controlplane.nodes.desired import read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.models import Node
 from controlplane.nodes.reports import CONNECTED_SECONDS
@@ -90,7 +90,7 @@ def test_draining_node_is_told_so(client: TestClient, plane: Plane, desk: Desk) 
         for name in ("turn1", "turn2"):
             node = session.get(Node, name)
             assert node is not None
-            state = read_wanted(session, plane.facts, node, read_peers(session)).state
+            state = read_wanted(session, plane.facts, node).state
             assert isinstance(state, TurnNodeState)
             draining[name] = state.is_draining
 
