@@ -93,6 +93,7 @@ class AllocationRecord(_Record):
     channels: tuple[ChannelRecord, ...]
     second_relay: tuple[_PeerHost, _Port] | None = None
     second_published: tuple[_PeerHost, _Port] | None = None
+    hears_errors: bool = False
 
     @model_validator(mode="after")
     def _channels_are_one_to_one(self) -> Self:
@@ -138,7 +139,11 @@ def write_nonce_key(key: bytes) -> bytes:
 def write_allocation(allocation: Allocation) -> bytes:
     """Write the line of all that a client holds now."""
     second = allocation.second
-    other = {} if second is None else {"second_relay": second.bound, "second_published": second.published}
+    other: dict[str, object] = {}  # what a former release does not know is written only where it is needed
+    if second is not None:
+        other |= {"second_relay": second.bound, "second_published": second.published}
+    if allocation.hears_errors:
+        other["hears_errors"] = True
     return _write_line(
         {
             "kind": "allocation",
