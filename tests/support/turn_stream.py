@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from support.turn_client import SOON_SECONDS, TurnClient
+from turnnode.relay.streams import ALPN
 from turnnode.stun.attributes import Address
 from turnnode.stun.framing import StreamFraming, pad_frame
 
@@ -65,4 +66,12 @@ def client_context(certificate: Path, *alpn: str) -> ssl.SSLContext:
     context.check_hostname = False
     if alpn:
         context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def offering(certificate: Path) -> ssl.SSLContext:
+    """Offer a certificate, whose key is in the same file, as a TURN node does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.set_alpn_protocols(list(ALPN))
     return context

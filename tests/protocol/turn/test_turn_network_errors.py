@@ -15,6 +15,7 @@ from turnnode.stun.message import Message, MessageClass, Method, decode, encode
 
 pytestmark = pytest.mark.anyio
 
+WHOLE = (AttributeType.DONT_FRAGMENT, b"")  # of clients that know of ICMP errors
 PORT_UNREACHABLE = (3, 3, 0)
 PORT_UNREACHABLE_IPV6 = (1, 4, 0)
 
@@ -45,7 +46,7 @@ async def told(client: TurnClient) -> tuple[Address, tuple[int, int, int]]:
 @pytest.mark.parametrize(("host", "said"), [("127.0.0.1", PORT_UNREACHABLE), ("::1", PORT_UNREACHABLE_IPV6)])
 async def test_client_is_told_that_its_peers_port_is_closed(host: str, said: tuple[int, int, int]) -> None:
     async with running(both_families()) as node, TurnClient(node.address, SECRET) as client:
-        await client.allocate(*([IPV6] if ":" in host else []))
+        await client.allocate(WHOLE, *([IPV6] if ":" in host else []))
         peer = closed_port(host)
         assert await client.permit(peer) == 200
         client.send(send_indication(peer, b"anybody there?"))
@@ -61,7 +62,7 @@ async def test_dead_candidates_cost_a_living_peer_no_datagram() -> None:
         client = await stack.enter_async_context(TurnClient(node.address, SECRET))
         living = stack.enter_context(bound(socket.AF_INET, "127.0.0.1"))
         living.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
-        await client.allocate()
+        await client.allocate(WHOLE)
         dead = closed_port("127.0.0.1")
         assert await client.permit(living.getsockname()) == 200
         for number in range(200):
@@ -72,6 +73,20 @@ async def test_dead_candidates_cost_a_living_peer_no_datagram() -> None:
         assert {peer for peer, _ in errors} == {dead}
         assert [int.from_bytes(living.recv(100)) for _ in range(200)] == list(range(200))
         assert node.server.counters.dropped_unsent == 0
+
+
+async def test_client_that_may_not_know_of_errors_is_told_of_none() -> None:
+    async with running(both_families()) as node, AsyncExitStack() as stack:
+        client = await stack.enter_async_context(TurnClient(node.address, SECRET))
+        peer = stack.enter_context(bound(socket.AF_INET, "127.0.0.1"))
+        relay = await client.allocate()
+        dead = closed_port("127.0.0.1")
+        assert await client.permit(dead) == 200
+        client.send(send_indication(dead, b"x"))
+        await asyncio.sleep(0.1)
+        peer.sendto(b"data", relay)
+
+        assert await client.receive_data() == (peer.getsockname(), b"data")
 
 
 async def test_datagram_that_must_not_be_divided_reaches_its_peer() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,10 +17,9 @@ from support.turn_client import (
     status_of,
 )
 from support.turn_server import LOOPBACK, SECRET, LoopbackServer, bound, running, wait_until
-from support.turn_stream import TurnStreamClient, client_context
+from support.turn_stream import TurnStreamClient, client_context, offering
 from turnnode.relay.connections import LONELY_SECONDS, MESSAGE_SECONDS, ConnectionLimit
 from turnnode.relay.policy import RelayPolicy
-from turnnode.relay.streams import ALPN
 from turnnode.stun.attributes import AttributeType, encode_first_octet
 from turnnode.stun.message import Method
 
@@ -35,13 +33,6 @@ def certificate(tmp_path: Path) -> Path:
     file = tmp_path / "certificate.pem"
     file.write_bytes(certify_loopback())
     return file
-
-
-def offering(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    context.set_alpn_protocols(list(ALPN))
-    return context
 
 
 def limited(limit: ConnectionLimit) -> RelayPolicy:

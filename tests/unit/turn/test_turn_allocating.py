@@ -1,5 +1,7 @@
 """Allocations on even ports, on reserved ones, and in both families."""
 
+from pathlib import Path
+
 import pytest
 
 from support.turn_client import IPV6, UDP, relay_of, send_indication, status_of
@@ -13,6 +15,7 @@ from support.turn_machine import (
     FakePorts,
     Node,
 )
+from turnnode.relay.journal import Journal
 from turnnode.relay.reservations import RESERVATION_SECONDS
 from turnnode.stun.attributes import (
     FAMILY_IPV4,
@@ -228,3 +231,21 @@ def test_draining_node_keeps_calls_and_makes_none() -> None:
     assert status_of(client.ask(Method.REFRESH)) == 200
     assert client.bind(0x4000, PEER) == 200
     assert status_of(node.client(BOB).ask(Method.ALLOCATE, UDP)) == 508
+
+
+def test_both_relays_and_what_the_client_knows_are_remembered(tmp_path: Path) -> None:
+    memory = Journal(tmp_path / "journal")
+    node = Node(memory=memory)
+    memory.begin(bytes(32), [])
+    _, relay, relay_ipv6 = both(node)
+    node.client(BOB).allocate()
+    memory.close()
+    recorded = list(Journal(tmp_path / "journal").recall().allocations.values())
+
+    assert (recorded[0].relay, recorded[0].second_relay, recorded[0].hears_errors) == (
+        relay,
+        relay_ipv6,
+        True,
+    )
+    assert (recorded[1].second_relay, recorded[1].hears_errors) == (None, False)
+    assert b"hears_errors" not in (tmp_path / "journal").read_bytes().splitlines()[3]

@@ -88,4 +88,5 @@ def _restore(record: AllocationRecord, side: Side, port: RelayPort, second: Rela
         channels={channel.number: channel for channel in channels},
         channels_by_peer={channel.peer: channel for channel in channels},
         second=second,
+        hears_errors=record.hears_errors,
     )

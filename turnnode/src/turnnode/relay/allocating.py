@@ -48,6 +48,13 @@ UNDERSTOOD: Final[frozenset[int]] = frozenset(AttributeType)
 _UDP = 17
 _FAMILIES = (FAMILY_IPV4, FAMILY_IPV6)
 _RESERVE_NEXT = 0x80
+# Whoever sends one of these knows path MTU discovery or RFC 8656. To others an ICMP error is a Data
+# indication without data, and some cannot bear one: the client of pion/turn stops reading for good.
+_OF_RFC_8656 = (
+    AttributeType.DONT_FRAGMENT,
+    AttributeType.ADDITIONAL_ADDRESS_FAMILY,
+    AttributeType.PASSWORD_ALGORITHM,
+)
 
 
 @dataclass(slots=True)
@@ -118,6 +125,7 @@ def allocate(
             transaction_id=message.transaction_id,
             answer=answer,
             second=second,
+            hears_errors=any(message.find(kind) is not None for kind in _OF_RFC_8656),
         )
     )
     return answer

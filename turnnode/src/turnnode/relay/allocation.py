@@ -113,6 +113,7 @@ class Allocation:
     """What one client holds; `usage` is shared by all of a credential, and the table sets it.
 
     `transaction_id` is the Allocate request's, and `answer` what it was answered: it may be sent again.
+    `hears_errors`: its client understands Data indications without data, about ICMP errors.
     `second` is the relay port of the other family, where the client has asked for both (RFC 8656 section
     7.2). Both end at the same time, unless one is given back before.
     """
@@ -129,6 +130,7 @@ class Allocation:
     channels: dict[int, Channel] = field(default_factory=dict)
     channels_by_peer: dict[Address, Channel] = field(default_factory=dict)
     second: RelayPort | None = None
+    hears_errors: bool = False
     usage: Usage = field(default_factory=lambda: Usage(""))
 
     @property

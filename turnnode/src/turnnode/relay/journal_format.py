@@ -94,6 +94,7 @@ class AllocationRecord(_Record):
     channels: tuple[ChannelRecord, ...]
     second_relay: tuple[_PeerHost, _Port] | None = None
     second_published: tuple[_PeerHost, _Port] | None = None
+    hears_errors: bool = False
 
     @model_validator(mode="after")
     def _channels_are_one_to_one(self) -> Self:
@@ -145,9 +146,11 @@ def write_allocation(allocation: Allocation) -> bytes:
         for one in allocation.channels.values()
     )
     answer = ",".join(f'[{number:d},"{value.hex()}"]' for number, value in allocation.answer)
-    port, second, other = allocation.port, allocation.second, ""
+    # What a former release does not know is written only where it is needed.
+    port, second = allocation.port, allocation.second
+    other = ',"hears_errors":true' if allocation.hears_errors else ""
     if second is not None:
-        other = f',"second_relay":{_pair(second.bound)},"second_published":{_pair(second.published)}'
+        other += f',"second_relay":{_pair(second.bound)},"second_published":{_pair(second.published)}'
     return _frame(
         f'{{"kind":"allocation","client":{_pair(allocation.client)},"server":{_pair(allocation.side.address)},'
         f'"relay":{_pair(port.bound)},"published":{_pair(port.published)},'

@@ -132,11 +132,15 @@ class TurnMachine:
     def from_network(self, relay: Address, error: NetworkError, now: float) -> Send | None:
         """Take an ICMP error that a datagram from the relay socket published as `relay` has met.
 
-        Source: RFC 8656 section 11.5.
+        Source: RFC 8656 section 11.5; only to clients that may know it (allocating.py).
         """
         allocation = self._table.by_relay.get(relay)
-        if allocation is None or allocation.expires_at <= now or not _is_expected(allocation, error, now):
-            self._counters.dropped_unpermitted += 1
+        if (
+            allocation is None
+            or not allocation.hears_errors
+            or allocation.expires_at <= now
+            or not _is_expected(allocation, error, now)
+        ):
             return None
         return Send(allocation.side.outlet, error_indication(error), allocation.client)
 

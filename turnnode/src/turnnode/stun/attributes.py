@@ -20,7 +20,9 @@ Address = tuple[str, int]
 FAMILY_IPV4: Final = 1
 FAMILY_IPV6: Final = 2
 MIN_CHANNEL: Final = 0x4000
-MAX_CHANNEL: Final = 0x4FFF  # RFC 8656 section 12; RFC 5766 let channels go up to 0x7FFF
+# RFC 8656 section 12 ends at 0x4FFF, for ports that serve other protocols as well. Ours do not, and clients
+# of RFC 5766, such as Debian's turnutils_uclient, go up to 0x7FFF. The kernel leaves the others to us.
+MAX_CHANNEL: Final = 0x7FFF
 
 _ADDRESS_HEAD = Struct("!BBH")
 _COOKIE = MAGIC_COOKIE.to_bytes(4)

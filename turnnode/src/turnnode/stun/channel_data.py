@@ -3,7 +3,7 @@
 For: datagrams. Over UDP each holds one ChannelData message, padding is allowed and means nothing.
 Not for: streams, where padding would matter.
 
-    | channel number, 0x4000 to 0x4FFF | length of the data | data … | padding, ignored |
+    | channel number, 0x4000 to 0x7FFF | length of the data | data … | padding, ignored |
 
 Source: RFC 8656 section 12.4.
 """
