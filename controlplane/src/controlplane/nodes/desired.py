@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
+from controlplane.federation.layers import lay, write_state
+from controlplane.federation.models import FederationWords
+from controlplane.federation.words import list_layers, read_all_words
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Fleet, Node
@@ -70,6 +73,7 @@ class _Common:
     policy: FleetPolicy
     secrets: LiveSecrets
     peers: Peers
+    federation: dict[str, FederationWords]
 
 
 def read_peers(session: Session) -> Peers:
@@ -88,7 +92,7 @@ def read_wanted(session: Session, facts: FleetFacts, node: Node, peers: Peers) -
         session.get(NodePolicy, node.name),
     ]
     common = _read_common(session, facts, peers)
-    return Wanted(node.revision, decide_state(_gather(node, common, layers)))
+    return Wanted(node.revision, decide_state(_gather(node, group_name, common, layers)))
 
 
 def renew_revisions(session: Session, facts: FleetFacts) -> None:
@@ -104,8 +108,10 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     digests = digest_siblings(common.peers.mail)
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
-        layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
-        digest = digest_state(decide_state(_gather(node, common, layers)), trusted_keys, digests)
+        group_name = group_names.get(node.name)
+        layers = [groups.get(group_name or ""), policies.get(node.name)]
+        state = decide_state(_gather(node, group_name, common, layers))
+        digest = digest_state(state, trusted_keys, digests)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1
@@ -178,10 +184,13 @@ def _read_common(session: Session, facts: FleetFacts, peers: Peers) -> _Common:
         session.exec(select(FleetPolicy)).one(),
         open_secrets(session, facts.vault),
         peers,
+        read_all_words(session),
     )
 
 
-def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> NodeFacts:
+def _gather(
+    node: Node, group_name: str | None, common: _Common, layers: Sequence[Overrides | None]
+) -> NodeFacts:
     return NodeFacts(
         kind=NodeKind(node.kind),
         residue=node.residue,
@@ -195,4 +204,5 @@ def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> 
         siblings=leave_out(common.peers.mail, node.name),
         is_draining=node.is_draining,
         turn_peers=tuple(peer for peer in common.peers.turn if peer.name != node.name),
+        federation=write_state(lay(list_layers(common.federation, group_name, node.name))),
     )
