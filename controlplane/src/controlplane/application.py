@@ -16,6 +16,7 @@ from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
 from controlplane.admins.tokens import TokenBook
+from controlplane.federation.endpoints import router as federation_router
 from controlplane.health.endpoints import router as health_router
 from controlplane.health.metrics import FleetCollector
 from controlplane.health.watch import HealthWatch
@@ -58,6 +59,7 @@ API_ROUTERS = (
     groups_router,
     turn_router,
     policy_router,
+    federation_router,
     operations_router,
     accounts_router,
     account_orders_router,

@@ -298,3 +298,46 @@ def test_viewer_may_look_and_not_change(site: ClientSite) -> None:
     ended = site.call("--token", viewer, "jit", "off")
     assert (ended.code, ended.output) == (1, "")
     assert ended.error.count("\n") == 1
+
+
+def test_federation_is_steered_by_commands(site: ClientSite) -> None:
+    add_node(site.plane, "mail1")
+    add_group(site.plane, "eu", "mail1")
+
+    assert "is off" in site.run("federation", "switch", "off")
+    assert "is on" in site.run("federation", "switch", "on", "--node", "mail1")
+    site.run("federation", "switch", "fleet", "--node", "mail1")
+    assert "mode is reject" in site.run("federation", "mode", "reject", "--group", "eu")
+    assert "https, http" in site.run("federation", "transports", "https", "http")
+    site.run("federation", "rule", "add", "Bad.Example", "--transport", "smtp")
+    site.run("federation", "rule", "add", "bad.example")
+    site.run("federation", "rule", "remove", "bad.example", "--transport", "smtp")
+    site.run("federation", "dismiss", "void.example")
+    site.run(
+        "federation",
+        "endpoint",
+        "set",
+        "far.example",
+        "https://192.0.2.7:8443/mxdeliv",
+        "--comment",
+        "tunnel",
+    )
+    assert "dropped" in site.run("federation", "unknown-recipients", "drop")
+
+    holds = site.read("federation", "--node", "mail1")["in_force"]
+    assert (holds["is_enabled"], holds["mode"], holds["transports"]) == (False, "reject", ["https", "http"])
+    assert [(rule["domain"], rule["transport"]) for rule in holds["rules"]] == [("bad.example", None)]
+    assert (holds["dismissed"], holds["endpoints"][0]["comment"]) == (["void.example"], "tunnel")
+    text = site.run("federation")
+    assert re.search(r"Rules: +bad\.example \(all\)", text)
+    assert re.search(r"Endpoints: +far\.example -> https://192", text)
+
+    site.run("federation", "dismiss", "void.example", "--undo")
+    site.run("federation", "endpoint", "remove", "far.example")
+    holds = site.read("federation")["in_force"]
+    assert (holds["dismissed"], holds["endpoints"]) == ([], [])
+    assert "no such rule" in site.call("federation", "rule", "remove", "bad.example", "--node", "mail1").error
+    assert "No endpoint" in site.call("federation", "endpoint", "remove", "far.example").error
+    assert "not both" in site.call("federation", "--node", "mail1", "--group", "eu").error
+    assert "told of no key" in site.run("federation", "keys", "mail1")
+    assert "mail1" in site.call("federation", "servers").error

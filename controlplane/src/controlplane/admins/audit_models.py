@@ -42,6 +42,8 @@ class Action(StrEnum):
     ACCOUNT_UNBLOCK = "account.unblock"
     MAIL_PURGE = "mail.purge"
     QUEUE_PURGE = "queue.purge"
+    FEDERATION_CHANGE = "federation.change"
+    DKIM_KEYS_ROTATE = "dkim-keys.rotate"
 
 
 class AuditEntry(SQLModel, table=True):

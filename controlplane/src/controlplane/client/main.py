@@ -14,6 +14,7 @@ from controlplane.client.account_file_commands import add_account_file_commands
 from controlplane.client.admin_commands import add_admin_commands
 from controlplane.client.audit_commands import add_audit_commands
 from controlplane.client.errors import ClientError
+from controlplane.client.federation_commands import add_federation_commands
 from controlplane.client.fleet_commands import add_fleet_commands
 from controlplane.client.group_commands import add_group_commands
 from controlplane.client.invitation_commands import add_invitation_commands
@@ -55,6 +56,7 @@ def create_app() -> typer.Typer:
     add_node_commands(app)
     add_group_commands(app)
     add_policy_commands(app)
+    add_federation_commands(app)
     add_invitation_commands(app)
     add_account_commands(app)
     add_account_file_commands(accounts)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
+from controlplane.federation.layers import lay, write_state
+from controlplane.federation.models import FederationWords
+from controlplane.federation.words import list_layers, read_all_words
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.group_models import GroupMember
 from controlplane.nodes.models import Fleet, Node
@@ -66,14 +69,18 @@ class Ingredients:
     groups: dict[str, str]
     group_policies: dict[str, GroupPolicy]
     node_policies: dict[str, NodePolicy]
+    federation: dict[str, FederationWords]
 
     def decide(self, node: Node) -> Wanted:
         """Decide what a node is to do."""
-        group = self.group_policies.get(self.groups.get(node.name, ""))
-        layers: list[Overrides | None] = [group, self.node_policies.get(node.name)]
-        return Wanted(node.revision, decide_state(self._gather(node, layers)))
+        group = self.groups.get(node.name)
+        layers: list[Overrides | None] = [
+            self.group_policies.get(group or ""),
+            self.node_policies.get(node.name),
+        ]
+        return Wanted(node.revision, decide_state(self._gather(node, group, layers)))
 
-    def _gather(self, node: Node, layers: Sequence[Overrides | None]) -> NodeFacts:
+    def _gather(self, node: Node, group: str | None, layers: Sequence[Overrides | None]) -> NodeFacts:
         return NodeFacts(
             kind=NodeKind(node.kind),
             residue=node.residue,
@@ -87,6 +94,7 @@ class Ingredients:
             sibling_list=self.sibling_list,
             is_draining=node.is_draining,
             turn_peers=tuple(peer for peer in self.turn_peers if peer.name != node.name),
+            federation=write_state(lay(list_layers(self.federation, group, node.name))),
         )
 
 
@@ -116,6 +124,7 @@ def read_ingredients(
         groups={member.node_name: member.group_name for member in session.exec(members)},
         group_policies={policy.group_name: policy for policy in session.exec(select(GroupPolicy))},
         node_policies={policy.node_name: policy for policy in session.exec(policies)},
+        federation=read_all_words(session),
     )
 
 

@@ -12,6 +12,7 @@ from typing import assert_never
 from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.models import FleetRules, PolicyValues
 from controlplane.vault import Vault
+from nodelink.contract.federation import FederationState
 from nodelink.contract.states import (
     MailNodeState,
     NodeKind,
@@ -61,6 +62,7 @@ class NodeFacts:
     sibling_list: SiblingListName | None = None
     is_draining: bool = False
     turn_peers: tuple[TurnPeer, ...] = ()
+    federation: FederationState | None = None
 
 
 def decide_state(node: NodeFacts) -> NodeState:
@@ -77,6 +79,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 registration_token_required=node.policy.registration_token_required,
                 message_retention_days=node.policy.message_retention_days,
                 unused_account_days=node.policy.unused_account_days,
+                federation=node.federation,
             )
         case NodeKind.TURN:
             return TurnNodeState(
