@@ -42,6 +42,10 @@ class Action(StrEnum):
     ACCOUNT_UNBLOCK = "account.unblock"
     MAIL_PURGE = "mail.purge"
     QUEUE_PURGE = "queue.purge"
+    WEBHOOK_CREATE = "webhook.create"
+    WEBHOOK_CHANGE = "webhook.change"
+    WEBHOOK_REMOVE = "webhook.remove"
+    WEBHOOK_TEST = "webhook.test"
 
 
 class AuditEntry(SQLModel, table=True):
