@@ -8,12 +8,15 @@ another one, on a core of its own. The last line is JSON.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
+import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from subprocess import Popen
 
 import httpx2
@@ -24,6 +27,7 @@ from steering.control import Site, install, read_cpu_seconds, read_resident_mebi
 from steering.simulated import SimulatedFleet, make_fleet
 
 CONNECT_SECONDS = 300.0
+FILES_OF_NODES = "/dev/shm"  # noqa: S108 - in memory: a thousand nodes have a thousand disks, and here is one
 APPLY_SECONDS = 120.0
 SETTLE_SECONDS = 10.0
 QUIET_SECONDS = 3.0
@@ -56,6 +60,7 @@ def main() -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(50)
     )  # a node's log is no load of ours
+    gc.disable()  # each node holds a list of all others: looking through all of that is no load of ours
     figures = None
     for count in arguments.nodes:
         fleet = make_fleet(count, max(1, round(count * arguments.mail_share)))
@@ -68,11 +73,11 @@ def main() -> None:
 
 
 async def _measure(site: Site, fleet: SimulatedFleet, changes: int, seconds: float) -> Figures:
-    nodes = site.directory / "nodes"
     tls = site.tls
-    for node in fleet.nodes:
-        node.build(nodes, site.url, site.trusted_keys, site.pin, tls)
     async with AsyncExitStack() as stack:
+        nodes = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=FILES_OF_NODES)))
+        for node in fleet.nodes:
+            node.build(nodes, site.url, site.trusted_keys, site.pin, tls)
         with site.run() as process:
             _separate(process)
             began_at = time.monotonic()

@@ -50,7 +50,7 @@ class SimulatedNode:
             enrolment=enrolment,
             software_version=SOFTWARE_VERSION,
             apply=self._apply,
-            read_report=self._report,
+            read_report=self.report,
             build_tls=lambda: tls,
         )
         self.agent.restore()
@@ -61,7 +61,8 @@ class SimulatedNode:
             self.message_bytes = state.message_bytes
             self.siblings = len(state.siblings)
 
-    def _report(self, revision: int) -> Report:
+    def report(self, revision: int) -> Report:
+        """Tell how the node is."""
         is_mail = self.kind is NodeKind.MAIL
         host = f"{self.name}.example.org"
         return Report(

@@ -80,6 +80,13 @@ class MemoryMailStore(MemoryRegister):
         self._check()
         return len(self._accounts)
 
+    async def count_near_quota(self, quota_bytes: int) -> int:
+        self._check()
+        return sum(
+            self._usage(account.id).size_bytes * 10 >= (account.quota_bytes or quota_bytes) * 9
+            for account in self._accounts.values()
+        )
+
     async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
         return await self._replace(replace(self._account(account_id), password_hash=password_hash))
 

@@ -41,6 +41,8 @@ from controlplane.rest.documentation import complete_document
 from controlplane.rest.upkeep import Upkeep
 from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
+from controlplane.webhooks.endpoints import router as webhooks_router
+from controlplane.webhooks.sender import WebhookSender
 from nodelink.daemon.complaints import Complaints
 
 WRONG_TOKENS_PER_MINUTE = 10
@@ -65,6 +67,7 @@ API_ROUTERS = (
     account_orders_router,
     registration_tokens_router,
     health_router,
+    webhooks_router,
 )
 
 
@@ -92,6 +95,7 @@ def create_app(
             await hub.start(stack)
             await Upkeep(plane, clock).start(stack)
             await HealthWatch(plane, clock).start(stack)
+            await WebhookSender(plane, clock).start(stack)
             yield
 
     api_path = plane.settings.api_path

@@ -95,6 +95,12 @@ class ControlPlaneSettings(DaemonSettings):
         description="PostgreSQL database, as postgresql://NAME:PASSWORD@HOST/DATABASE?sslmode=verify-full; "
         "a SQLite file in the state directory if not set.",
     )
+    webhook_private_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split_networks)] = (
+        Field(
+            default=(),
+            description="Private networks that webhooks may reach, such as 192.0.2.0/28; none if not set.",
+        )
+    )
     turn_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",

@@ -75,6 +75,7 @@ class Steering:
     _lag: LoopLag = field(init=False, default_factory=LoopLag)
     _turn: TurnAccess | None = field(init=False, default=None)
     _account_count: int = field(init=False, default=0)
+    _near_quota_count: int = field(init=False, default=0)
     _problems: tuple[str, ...] = field(init=False, default=())
     _started_at_seconds: int = field(init=False, default_factory=lambda: int(time.time()))
     _imap: ImapServer | None = field(init=False, default=None)
@@ -140,6 +141,7 @@ class Steering:
         figures: dict[str, float] = {
             "accounts": self._account_count,
             "accounts_made": self.accounts.made_count,
+            "accounts_near_quota": self._near_quota_count,
             "imap_sessions": self._imap.session_count if self._imap else 0,
             "smtp_sessions": self._smtp.session_count if self._smtp else 0,
             "messages_accepted": submission.accepted_count if submission else 0,
@@ -248,8 +250,10 @@ class Steering:
     async def _keep_measuring(self) -> None:
         while True:
             try:
+                quota_bytes = self.accounts.policy.current.quota_bytes
+                self._near_quota_count = await self.store.count_near_quota(quota_bytes)
                 self._disk = await asyncio.to_thread(measure_disk, self.settings.state_directory)
-            except OSError as error:
+            except (OSError, StoreUnavailableError) as error:
                 log.warning("disk not measured", problem=str(error))
             await asyncio.sleep(MEASURE_SECONDS)
 

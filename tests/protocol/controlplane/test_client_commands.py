@@ -216,6 +216,23 @@ def test_registration_tokens_are_made_changed_and_removed(site: ClientSite) -> N
     assert [token["comment"] for token in site.read("registration-tokens")] == ["Choir"]
 
 
+def test_webhooks_are_made_tried_changed_and_removed(site: ClientSite) -> None:
+    assert "madfleet webhooks create" in site.run("webhooks")
+    url = "https://example.org/hook"
+    shown = site.run("webhooks", "create", url, "--event", "node.down", "--comment", "Choir")
+    assert re.search(r"Secret: +whsec_", shown)
+    (hook,) = site.read("webhooks")
+    assert (hook["events"], hook["comment"], hook["burst_accounts"]) == (["node.down"], "Choir", 100)
+    changed = site.read("webhooks", "change", hook["id"], "--burst", "7", "--disable")
+    assert (changed["burst_accounts"], changed["is_enabled"]) == (7, False)
+    assert re.search(r"node\.down +no +Choir", site.run("webhooks"))
+    assert "whsec_" not in site.run("webhooks", "show", hook["id"])
+    message = site.read("webhooks", "test", hook["id"])["id"]
+    assert re.search(rf"{message} +test +waiting +0", site.run("webhooks", "deliveries", hook["id"]))
+    assert "removed" in site.run("webhooks", "delete", hook["id"])
+    assert site.read("webhooks") == []
+
+
 def test_admin_tokens_are_made_used_and_revoked(site: ClientSite) -> None:
     add_group(site.plane, "eu")
     ended = site.call(
@@ -272,6 +289,7 @@ def test_audit_log_is_listed_filtered_and_exported(site: ClientSite, tmp_path: P
         (("policy", "set", "colour=1"), 1, "colour"),
         (("policy", "set", "quota_bytes=1K"), 1, "quota_bytes: Input should be greater"),
         (("registration-tokens", "change", "x"), 2, "--uses"),
+        (("webhooks", "change", "x"), 2, "--url"),
         (("registration-tokens", "show", ".."), 2, "list"),
         (("registration-tokens", "create", "--valid-for", "soon"), 2, "30d"),
         (("admin-tokens", "create", "bob", "--valid-for", "90m"), 2, "whole hours"),

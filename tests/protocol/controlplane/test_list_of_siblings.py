@@ -74,7 +74,7 @@ async def test_list_that_holds_no_more_is_not_sent(plane: Plane) -> None:
         await greet(node, trusted)
         name = await hear_name(node)
 
-        for wanted in ("0" * 64, "", "\0", "x" * 64):
+        for wanted in ("0" * 64, "\0"):
             await node.say(SiblingsWanted(digest=wanted))
         assert await hear_list(node, name.digest) == (name, ["mail1", "mail2"])
 
@@ -94,7 +94,7 @@ async def test_node_that_asks_too_often_is_sent_less(plane: Plane) -> None:
             while True:
                 assert isinstance(await node.hear(0.5), Siblings)
                 heard += 1
-        assert 5 <= heard <= 8
+        assert 3 <= heard <= 4
 
 
 async def test_node_of_an_older_version_is_told_in_its_state(plane: Plane) -> None:

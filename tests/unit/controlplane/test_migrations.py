@@ -91,6 +91,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0012": fill_turn_secrets,
     "0013": lambda _: None,
     "0015": fill_siblings,
+    "0016": lambda _: None,
     "0017": lambda _: None,
 }
 

@@ -44,6 +44,10 @@ class Action(StrEnum):
     QUEUE_PURGE = "queue.purge"
     FEDERATION_CHANGE = "federation.change"
     DKIM_KEYS_ROTATE = "dkim-keys.rotate"
+    WEBHOOK_CREATE = "webhook.create"
+    WEBHOOK_CHANGE = "webhook.change"
+    WEBHOOK_REMOVE = "webhook.remove"
+    WEBHOOK_TEST = "webhook.test"
 
 
 class AuditEntry(SQLModel, table=True):

@@ -46,7 +46,7 @@ REPEAT_SECONDS = 10.0
 MAX_OPEN_QUERIES = 64
 FRAMES_PER_SECOND, FRAME_BURST = 50, 200
 REPORTS_PER_SECOND, REPORT_BURST = 2, 10
-LISTS_PER_SECOND, LIST_BURST = 1, 5
+LISTS_PER_MINUTE, LIST_BURST = 12, 3
 """A list of siblings is large."""
 COMPLAINT_SECONDS = 10
 """How often one node's nonsense is worth a line in the log."""
@@ -102,7 +102,7 @@ class Channel:
         self._told = asyncio.get_running_loop().create_future()
         self._frames = RateLimit(events=FRAMES_PER_SECOND, period_seconds=1, burst=FRAME_BURST)
         self._reports = RateLimit(events=REPORTS_PER_SECOND, period_seconds=1, burst=REPORT_BURST)
-        self._lists = RateLimit(events=LISTS_PER_SECOND, period_seconds=1, burst=LIST_BURST)
+        self._lists = RateLimit(events=LISTS_PER_MINUTE, period_seconds=60, burst=LIST_BURST)
         self._complaints = RateLimit(events=1, period_seconds=COMPLAINT_SECONDS, burst=3)
 
     def kick(self) -> None:

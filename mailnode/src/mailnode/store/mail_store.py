@@ -234,6 +234,9 @@ class MailStore(Protocol):
     async def count_accounts(self) -> int:
         """Count the accounts."""
 
+    async def count_near_quota(self, quota_bytes: int) -> int:
+        """Count the accounts that hold nine tenths of their quota or more; `quota_bytes` is the default."""
+
     async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
         """Give an account another password hash. Raises: UnknownAccountError."""
 

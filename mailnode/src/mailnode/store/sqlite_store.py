@@ -152,6 +152,12 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
         """Count the accounts."""
         return await self._readers.read_in_thread(sqlite_accounts.count_accounts)
 
+    async def count_near_quota(self, quota_bytes: int) -> int:
+        """Count the accounts that hold nine tenths of their quota or more."""
+        return await self._readers.read_in_thread(
+            lambda reader: sqlite_accounts.count_near_quota(reader, quota_bytes)
+        )
+
     async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
         """Give an account another password hash."""
         return await self._write(

@@ -45,6 +45,8 @@ DEADLINE_SECONDS = 10
 HANDSHAKE_SECONDS = 40
 """A control plane to which a large fleet comes back at once takes so long; whoever gives up costs it more."""
 QUERY_SECONDS = 20
+ASK_AGAIN_SECONDS = 30
+"""A list of siblings is large, and may be long on its way to a fleet that comes back at once."""
 HTTPS_PORT = 443
 MAX_AT_ONCE = 64
 """How many questions and operations are at work at once; more of them are dropped, and may be asked again."""
@@ -101,6 +103,7 @@ class Connection:
     follower: Follower
     address: str
     _at_work: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _asked: tuple[str, float] = field(init=False, default=("", 0.0))
     _operations: set[str] = field(init=False, default_factory=set)  # documents of those at work
 
     async def run(self) -> None:
@@ -208,10 +211,13 @@ class Connection:
         await _send(channel, ReportFrame(report=report.model_copy(update={"trusted_keys": trusted_keys})))
 
     async def _ask_for_siblings(self, channel: ClientConnection) -> None:
-        """Ask for the list that is lacking; it is asked for again with each report until it is there."""
-        digest = self.follower.tell_lacking_siblings()
-        if digest is not None:
-            await _send(channel, SiblingsWanted(digest=digest))
+        """Ask for the list that is lacking, and again from time to time until it is there."""
+        digest, now = self.follower.tell_lacking_siblings(), time.monotonic()
+        asked, asked_at = self._asked
+        if digest is None or (digest == asked and now - asked_at < ASK_AGAIN_SECONDS):
+            return
+        self._asked = digest, now
+        await _send(channel, SiblingsWanted(digest=digest))
 
     async def _operate(self, channel: ClientConnection, document: str) -> None:
         try:

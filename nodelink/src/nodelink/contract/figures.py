@@ -43,6 +43,7 @@ _EVERYWHERE: Mapping[str, Figure] = {
 MAIL_FIGURES: Mapping[str, Figure] = {
     "accounts": _gauge("Accounts."),
     "accounts_made": _counter("Accounts made since the start."),
+    "accounts_near_quota": _gauge("Accounts that hold nine tenths of their quota or more."),
     "imap_sessions": _gauge("Open IMAP sessions."),
     "smtp_sessions": _gauge("Open SMTP sessions."),
     "messages_accepted": _counter("Messages taken from users."),

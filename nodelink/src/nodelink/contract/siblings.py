@@ -1,7 +1,7 @@
 """The list of a fleet's mail nodes: one document for all of them, signed once for each revision.
 
     desired state ──names──▶ list of siblings      by the digest of its content
-    node ──▶ siblings_wanted(digest)               while it does not have the one that is named
+    node ──▶ siblings_wanted(digest)               and again, while it does not have the one that is named
          ◀── siblings(document)
 
 For: both sides. In a fleet of 1,000 nodes the list is 200 kB; as a part of each node's desired state it would
