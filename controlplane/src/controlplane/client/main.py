@@ -23,6 +23,7 @@ from controlplane.client.node_commands import add_node_commands
 from controlplane.client.operation_commands import add_operation_commands
 from controlplane.client.output import make_printable
 from controlplane.client.policy_commands import add_policy_commands
+from controlplane.client.settings_commands import add_settings_commands
 
 UrlOption = Annotated[
     str | None, typer.Option("--url", envvar="MADFLEET_URL", help="Address of the control plane.")
@@ -55,6 +56,7 @@ def create_app() -> typer.Typer:
     add_node_commands(app)
     add_group_commands(app)
     add_policy_commands(app)
+    add_settings_commands(app)
     add_invitation_commands(app)
     add_account_commands(app)
     add_account_file_commands(accounts)
