@@ -143,6 +143,7 @@ class Steering:
             "accounts_made": self.accounts.made_count,
             "accounts_near_quota": self._near_quota_count,
             "imap_sessions": self._imap.session_count if self._imap else 0,
+            "imap_addresses": self._imap.address_count if self._imap else 0,
             "smtp_sessions": self._smtp.session_count if self._smtp else 0,
             "messages_accepted": submission.accepted_count if submission else 0,
             "messages_refused": submission.refused_count if submission else 0,

@@ -359,3 +359,24 @@ def test_federation_is_steered_by_commands(site: ClientSite) -> None:
     assert "not both" in site.call("federation", "--node", "mail1", "--group", "eu").error
     assert "told of no key" in site.run("federation", "keys", "mail1")
     assert "mail1" in site.call("federation", "servers").error
+
+
+def test_settings_are_listed_set_and_reset(site: ClientSite) -> None:
+    add_node(site.plane, "mail1")
+
+    assert "mailnode_imap_tls_port" in site.run("settings")
+    assert "is set on every node" in site.run("settings", "set", "max_message_size", "40M")
+    assert site.read("settings", "set", "max_message_size", "50M", "--node", "mail1")["value"] == "50M"
+    (shown,) = [each for each in site.read("settings") if each["name"] == "max_message_size"]
+    assert (shown["value"], shown["in_force"]) == ("40M", "40M")
+    assert site.read("settings", "reset", "max_message_size", "--node", "mail1")["in_force"] == "40M"
+    assert "set by Ansible: mailnode_public_host" in site.call("settings", "set", "smtp_hostname", "x").error
+
+
+def test_services_are_listed_and_switched(site: ClientSite) -> None:
+    assert "not offered" in site.run("services")
+    assert site.run("services", "disable", "turn").startswith("turn is off on every node")
+    (turn,) = [each for each in site.read("services") if each["name"] == "turn"]
+    assert turn["is_enabled"] is False
+    assert site.read("services", "enable", "turn")["is_enabled"] is True
+    assert "not offered" in site.call("services", "enable", "push").error

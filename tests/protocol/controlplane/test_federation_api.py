@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from controlplane.nodes.desired import read_peers, read_wanted
+from controlplane.nodes.desired import read_wanted
 from controlplane.nodes.enrolment import read_node
 from controlplane.plane import Plane
 from nodelink.contract.federation import FederationMode, FederationState
@@ -32,7 +32,7 @@ def change(client: TestClient, url: str, body: dict[str, object]) -> Response:
 
 def told(plane: Plane, name: str) -> tuple[int, FederationState]:
     with plane.sessions() as session:
-        wanted = read_wanted(session, plane.facts, read_node(session, name), read_peers(session))
+        wanted = read_wanted(session, plane.facts, read_node(session, name))
     assert isinstance(wanted.state, MailNodeState)
     assert wanted.state.federation is not None
     return wanted.revision, wanted.state.federation

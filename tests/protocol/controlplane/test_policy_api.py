@@ -76,6 +76,7 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "message_bytes": 31_457_280,
         "message_retention_days": 0,
         "unused_account_days": 0,
+        "turn_enabled": True,
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
         "turn_allocations": 4096,
@@ -128,6 +129,7 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
         "message_bytes": None,
         "message_retention_days": None,
         "unused_account_days": None,
+        "turn_enabled": None,
     }
     assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
     assert (mail_state(plane, "mail1").quota_bytes, mail_state(plane, "mail2").quota_bytes) == (

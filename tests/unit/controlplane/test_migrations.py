@@ -93,6 +93,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0015": fill_siblings,
     "0016": lambda _: None,
     "0017": lambda _: None,
+    "0018": lambda _: None,
 }
 
 
@@ -133,6 +134,8 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert read_fleet_policy(session).registration_open is (revision == "0001")
         assert not read_node(session, "mail1").is_draining
         assert not read_fleet_policy(session).registration_token_required
+        assert read_fleet_policy(session).turn_enabled
+        assert read_fleet_policy(session).retention_days_when_on == 30
         for token in session.exec(select(AdminToken)):
             assert (token.scope, token.expires_at_seconds) == (WHOLE_FLEET, None)
 

@@ -24,6 +24,7 @@ VALUES = PolicyValues(
     message_bytes=1 << 24,
     message_retention_days=30,
     unused_account_days=0,
+    turn_enabled=True,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
 MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)
@@ -65,6 +66,12 @@ def test_mail_node_is_told_where_turn_is_and_what_is_its_own_residue() -> None:
 
 def test_mail_node_without_turn_is_told_so() -> None:
     assert mail_state(replace(MAIL, turn=None)).turn is None
+
+
+def test_mail_node_where_turn_is_off_is_told_of_none() -> None:
+    off = VALUES.model_copy(update={"turn_enabled": False})
+
+    assert mail_state(replace(MAIL, policy=off)).turn is None
 
 
 def test_turn_node_accepts_whatever_mail_nodes_issue() -> None:

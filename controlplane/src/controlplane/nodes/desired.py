@@ -166,9 +166,11 @@ def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) ->
     return True
 
 
-def rotate_turn_secret(session: Session, facts: FleetFacts, author: Author) -> None:
-    """Let another TURN secret follow the present one. Raises: TurnSecretsInUseError."""
-    announce_next_secret(session, facts.vault, author)
+def rotate_turn_secret(
+    session: Session, facts: FleetFacts, author: Author, secret: str | None = None
+) -> None:
+    """Let another TURN secret follow the present one, `None` for a new one. Raises: TurnSecretsInUseError."""
+    announce_next_secret(session, facts.vault, author, secret)
     renew_revisions(session, facts)
 
 

@@ -104,7 +104,7 @@ def digest_state(state: NodeState, trusted_keys: Sequence[str]) -> str:
 
 
 def _decide_turn_access(node: NodeFacts) -> TurnAccess | None:
-    if node.turn is None or node.residue is None:
+    if node.turn is None or node.residue is None or not node.policy.turn_enabled:
         return None
     return TurnAccess(
         host=node.turn.host,

@@ -45,6 +45,7 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     "accounts_made": _counter("Accounts made since the start."),
     "accounts_near_quota": _gauge("Accounts that hold nine tenths of their quota or more."),
     "imap_sessions": _gauge("Open IMAP sessions."),
+    "imap_addresses": _gauge("Client addresses, or /64 of IPv6, that have them open."),
     "smtp_sessions": _gauge("Open SMTP sessions."),
     "messages_accepted": _counter("Messages taken from users."),
     "messages_refused": _counter("Messages of users refused at their end."),
