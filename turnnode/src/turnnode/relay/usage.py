@@ -81,6 +81,7 @@ class UsageTable:
         self._by_username: dict[str, Usage] = {}
         self._max_remembered = max_remembered
         self._total = Rate()
+        self._is_limited = False
         self._volume_bytes: float = float("inf")
         self._seconds_per_byte = self._seconds_per_byte_each = 0.0
 
@@ -89,6 +90,7 @@ class UsageTable:
 
     def set_limit(self, limit: TrafficLimit) -> None:
         """Put another limit in force; what was used counts on."""
+        self._is_limited = limit != TrafficLimit()
         self._seconds_per_byte = _seconds_per_byte(limit.bits_per_second)
         self._seconds_per_byte_each = _seconds_per_byte(limit.bits_per_second_per_credential)
         volume_bytes = limit.bytes_per_credential
@@ -110,7 +112,7 @@ class UsageTable:
 
     def admit(self, usage: Usage, size_bytes: int, now: float) -> bool:
         """Tell whether a datagram may be relayed, and count it."""
-        if (
+        if self._is_limited and (
             usage.bytes >= self._volume_bytes
             or not usage.rate.admit(size_bytes, now, self._seconds_per_byte_each)
             or not self._total.admit(size_bytes, now, self._seconds_per_byte)
