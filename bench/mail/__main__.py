@@ -32,6 +32,7 @@ from mail.closed_loop import Result, Shape, Target, go_round
 from mail.loads import LoginCosts, measure_group, measure_idle, measure_logins
 from mail.node import count_syncs, describe, install_node, make_node_bundle, serve_checkout, start_node
 from mail.pipeline import start_pipeline
+from mail.plot import Row, draw
 from mail.tree import Tree, enter_namespaces
 from mail.wire import BenchError
 from wheels import BundleError
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=16, help="senders and recipients")
     parser.add_argument("--idle", type=int, default=10_000, help="sessions that wait")
     parser.add_argument("--logins", type=int, default=300, help="accounts that log in")
+    parser.add_argument("--plot", type=Path, help="draw what both were measured in into this file")
     parser.add_argument("--floor", type=float, default=0, help="fail below this ratio of CPU per message")
     options = parser.parse_args()
     if not options.smoke:
@@ -120,6 +122,8 @@ def measure_all(home: Path, options: argparse.Namespace) -> dict[str, Any]:
         node = start_node(tree)
         ours, theirs = measure_in_turn([describe(tree), start_pipeline(other)], options)
         print_table(ours, theirs)
+        if options.plot:
+            options.plot.write_text(draw(plot_rows(ours, theirs), (ours.name, theirs.name)))
         other.group.stop()
         busy = Shape(seconds=options.seconds, pause_seconds=16 / BUSY_PER_SECOND)
         at_work = run(go_round(describe(tree), busy))
@@ -175,6 +179,7 @@ def measure_in_turn(targets: list[Target], options: argparse.Namespace) -> list[
 
 def measure_syncs(tree: Tree, pairs: int, seconds: float) -> float:
     """Count how often the node waits for the disk, for each message of the closed loop."""
+    tree.group.stop()
     node = start_node(tree, is_traced=True)
     counts: list[int] = []
 
@@ -214,6 +219,24 @@ def print_table(ours: Figures, theirs: Figures) -> None:
     print(f"{'':<40}{ours.name:>18}{theirs.name:>18}")
     for (name, mine), (_, other) in zip(ours.rows(), theirs.rows(), strict=True):
         print(f"{name:<40}{mine:>18}{other:>18}")
+
+
+def plot_rows(ours: Figures, theirs: Figures) -> list[Row]:
+    """Choose what is drawn."""
+    pairs = (
+        ("CPU ms per message", ours.loop.cpu_ms_per_message, theirs.loop.cpu_ms_per_message),
+        (
+            "CPU ms, a connection per message",
+            ours.new_connection.cpu_ms_per_message,
+            theirs.new_connection.cpu_ms_per_message,
+        ),
+        ("CPU ms per delivery, group of 20", ours.group_ms, theirs.group_ms),
+        ("CPU ms, new account and login", ours.logins.creating_ms, theirs.logins.creating_ms),
+        ("CPU ms, login again", ours.logins.again_ms, theirs.logins.again_ms),
+        ("EXISTS when quiet, p50, ms", ours.quiet.exists_p50_ms, theirs.quiet.exists_p50_ms),
+        ("EXISTS when quiet, p99, ms", ours.quiet.exists_p99_ms, theirs.quiet.exists_p99_ms),
+    )
+    return [Row(*pair) for pair in pairs]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

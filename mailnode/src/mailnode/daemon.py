@@ -76,7 +76,7 @@ TLS_FAREWELL_SECONDS = 5
 FAREWELL_SECONDS = 1.5
 """How long clients of each protocol may take to hear that we go: together less than the 5 s of a stop."""
 
-MESSAGES_AT_ONCE = 100
+MESSAGES_AT_ONCE = 10
 NEW_ACCOUNTS_AT_ONCE = 300
 REQUEST_SECONDS = 120
 """For a whole request: a large message from another node may come slowly."""

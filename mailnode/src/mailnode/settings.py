@@ -91,7 +91,7 @@ class MailNodeSettings(NodeSettings):
         description="Messages that an account may send on average; 0 = no limit.",
     )
     new_accounts_per_minute: int = Field(
-        default=60, ge=0, le=100_000, description="Accounts made from one address on average; 0 = no limit."
+        default=60, ge=0, le=100_000, description="Accounts made from a /24 or /56 on average; 0 = none."
     )
     notification_proxy: str = Field(
         default="https://notifications.delta.chat/notify",

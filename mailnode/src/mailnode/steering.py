@@ -15,6 +15,7 @@ import structlog
 from pydantic import JsonValue
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.brake import Brake
 from mailnode.accounts.errors import BadAddressError
 from mailnode.accounts.overrides import LocalOverrides, list_overridden
 from mailnode.accounts.policy import Policy
@@ -105,8 +106,11 @@ class Steering:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Count accounts and measure the disk from time to time, until the stack unwinds."""
-        await self._count()
         await self._lag.start(stack)
+        brake = Brake(directory=self.settings.state_directory, read_loop_lag=lambda: self._lag.worst_seconds)
+        await brake.start(stack)
+        self.accounts.brake = brake
+        await self._count()
         spawn = await open_task_group(stack)
         spawn(self._keep_counting())
         spawn(self._keep_measuring())
@@ -262,7 +266,9 @@ class Steering:
         await asyncio.to_thread(self._read_pin)
         try:
             self._account_count = await self.store.count_accounts()
-            self._problems = ()
+            brake = self.accounts.brake
+            shortage = brake.shortage if brake else None
+            self._problems = (f"No new accounts: {shortage}.",) if shortage else ()
         except StoreUnavailableError as error:
             self._problems = (f"The store does not answer: {error}"[:MAX_PROBLEM_CHARACTERS],)
 

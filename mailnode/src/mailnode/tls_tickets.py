@@ -12,7 +12,8 @@ once.
 
 Python's ssl cannot set the key, ctypes can: it needs the SSL_CTX, which is the first field of a context
 behind the object's head. That is proved first, in a process of its own (ticket_probe.py), because a wrong
-pointer would end this one. Where it does not hold, tickets work until the next restart, as ever.
+pointer would end this one; once for each version of Python and OpenSSL, after which the key is in force
+before the first client comes. Where it does not hold, tickets work until the next restart, as ever.
 
 Source: SSL_CTX_set_tlsext_ticket_keys(3); RFC 8446 section 4.6.1.
 """
@@ -20,7 +21,6 @@ Source: SSL_CTX_set_tlsext_ticket_keys(3); RFC 8446 section 4.6.1.
 import asyncio
 import secrets
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -35,6 +35,8 @@ from nodelink.channel.files import read_if_there, write_durably
 from nodelink.daemon.tasks import open_task_group
 
 KEY_FILE = "ticket-key"
+PROOF_FILE = "ticket-key-proved"
+PROVED = f"{sys.version}\n{ssl.OPENSSL_VERSION}\n".encode()
 KEY_SECONDS = 24 * 3600
 LOOK_SECONDS = 3600
 PROBE_SECONDS = 20
@@ -58,12 +60,11 @@ class TicketKey:
         """Put the key in force and rotate it, until the stack unwinds; where it cannot be done, say so."""
         for context in self.contexts:
             context.num_tickets = 1  # the next resumption brings the next one
-        if not await asyncio.to_thread(is_possible, self.certificate, self.key):
-            log.warning("tls sessions end with a restart", remedy="none is needed; reconnects cost more")
-            return
-        self.renew(time.time())
+        is_proved = read_if_there(self.directory / PROOF_FILE) == PROVED
+        if is_proved:
+            self.renew(time.time())
         spawn = await open_task_group(stack)
-        spawn(self._keep_renewing())
+        spawn(self._keep_renewing(is_proved=is_proved))
 
     def renew(self, now_seconds: float) -> None:
         """Put the kept key in force, or a new one where it is too old, missing or damaged."""
@@ -79,23 +80,37 @@ class TicketKey:
         for context in self.contexts:
             set_ticket_key(context, key)
 
-    async def _keep_renewing(self) -> None:
+    async def _keep_renewing(self, *, is_proved: bool) -> None:
+        if not is_proved and not await self._prove():
+            log.warning("tls sessions end with a restart", remedy="none is needed; reconnects cost more")
+            return
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
             await asyncio.to_thread(self.renew, time.time())
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _prove(self) -> bool:
+        if not await is_possible(self.certificate, self.key):
+            return False
+        try:
+            await asyncio.to_thread(write_durably, self.directory / PROOF_FILE, PROVED)
+        except OSError as error:
+            log.warning("proof of tls tickets not kept", problem=str(error))
+        return True
 
 
-def is_possible(certificate: Path, key: Path) -> bool:
+async def is_possible(certificate: Path, key: Path) -> bool:
     """Tell whether the key of a context can be set in this interpreter, without risking this process."""
+    quiet = asyncio.subprocess.DEVNULL
+    program = (sys.executable, "-m", "mailnode.ticket_probe", str(certificate), str(key))
     try:
-        probe = subprocess.run(  # noqa: S603 - our own program, with our own files
-            [sys.executable, "-m", "mailnode.ticket_probe", str(certificate), str(key)],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=PROBE_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        probe = await asyncio.create_subprocess_exec(*program, stdin=quiet, stdout=quiet, stderr=quiet)
+    except OSError:
         return False
-    return probe.returncode == 0
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await probe.wait() == 0
+    except TimeoutError:
+        return False
+    finally:  # when the node is told to stop meanwhile, too
+        if probe.returncode is None:
+            probe.kill()

@@ -1,5 +1,6 @@
 """TLS sessions that outlive a restart: the key in force, its file, its age."""
 
+import asyncio
 import os
 import ssl
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailnode.ticket_probe import KEY_BYTES, TicketKeyError, set_ticket_key, shake_hands
-from mailnode.tls_tickets import KEY_FILE, KEY_SECONDS, TicketKey, is_possible
+from mailnode.tls_tickets import KEY_FILE, KEY_SECONDS, PROOF_FILE, TicketKey, is_possible
 from self_signed import make_certificate
 
 pytestmark = pytest.mark.anyio
@@ -33,10 +34,19 @@ def make_ticket_key(directory: Path) -> TicketKey:
     return TicketKey(directory, [build_server(directory)], certificate, key)
 
 
+async def wait_for_key(directory: Path) -> None:
+    """Wait until the proof has been made and the key is in force."""
+    async with asyncio.timeout(15):
+        while not (directory / KEY_FILE).exists():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+
+
 async def test_session_is_resumed_after_a_restart(tmp_path: Path) -> None:
     client, first = build_client(), make_ticket_key(tmp_path)
     async with AsyncExitStack() as stack:
         await first.start(stack)
+        await wait_for_key(tmp_path)
         session, _ = shake_hands(client, first.contexts[0], None)
     second = TicketKey(tmp_path, [build_server(tmp_path)], first.certificate, first.key)
     async with AsyncExitStack() as stack:
@@ -87,13 +97,28 @@ def test_key_of_a_wrong_length_is_refused(tmp_path: Path) -> None:
         set_ticket_key(build_server(tmp_path), b"short")
 
 
-def test_proof_fails_without_a_certificate(tmp_path: Path) -> None:
-    assert not is_possible(tmp_path / "none.crt", tmp_path / "none.key")
+async def test_proof_fails_without_a_certificate(tmp_path: Path) -> None:
+    assert not await is_possible(tmp_path / "none.crt", tmp_path / "none.key")
 
 
 async def test_node_without_the_proof_goes_on(tmp_path: Path) -> None:
     tickets = TicketKey(tmp_path, [], tmp_path / "none.crt", tmp_path / "none.key")
     async with AsyncExitStack() as stack:
         await tickets.start(stack)
+        await asyncio.sleep(0.5)
 
     assert not (tmp_path / KEY_FILE).exists()
+
+
+async def test_proof_is_made_once_for_each_version(tmp_path: Path) -> None:
+    tickets = make_ticket_key(tmp_path)
+    (tmp_path / PROOF_FILE).write_text("another version")
+    async with AsyncExitStack() as stack:
+        await tickets.start(stack)
+        await wait_for_key(tmp_path)
+    (tmp_path / KEY_FILE).unlink()
+    (tmp_path / "tls.key").unlink()  # no proof could be made now
+    async with AsyncExitStack() as stack:
+        await tickets.start(stack)
+
+        assert (tmp_path / KEY_FILE).exists()
