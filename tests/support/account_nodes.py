@@ -4,10 +4,11 @@ What answers is the nodes' own code on a store; only the agent's part of the con
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
 from websockets.exceptions import ConnectionClosed
 
 from mailnode.accounts.accounts import Accounts
@@ -63,7 +64,10 @@ class AccountNode:
     async def _obey(self, node: FakeNode) -> None:
         queries = Queries(self.accounts, self.store).by_name()
         purge = Purge(self.accounts, self.store)
-        operations = Operations(self.accounts, purge, lambda: None).by_name()
+        operations = Operations(self.accounts, purge, lambda: None).by_name() | {
+            "change_quota": self._change_quota,
+            "remove_account": self._remove_account,
+        }
         while True:
             frame = await node.hear(within_seconds=60)
             if self.is_silent:
@@ -83,3 +87,11 @@ class AccountNode:
                     problem = str(error)
                 self.done.append(operation.name)
                 await node.say(Done(operation=operation.id, problem=problem))
+
+    async def _change_quota(self, arguments: Mapping[str, JsonValue]) -> None:
+        quota_bytes = arguments["quota_bytes"]
+        assert quota_bytes is None or isinstance(quota_bytes, int)
+        await self.accounts.change_quota(str(arguments["address"]), quota_bytes)
+
+    async def _remove_account(self, arguments: Mapping[str, JsonValue]) -> None:
+        await self.accounts.remove(str(arguments["address"]))

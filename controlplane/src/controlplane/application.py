@@ -38,8 +38,8 @@ from controlplane.registration.service import Registration
 from controlplane.registration.token_endpoints import router as registration_tokens_router
 from controlplane.rest.documentation import complete_document
 from controlplane.rest.upkeep import Upkeep
-from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
+from controlplane.web.routes import router as web_router
 from nodelink.daemon.complaints import Complaints
 
 WRONG_TOKENS_PER_MINUTE = 10

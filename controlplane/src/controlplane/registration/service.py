@@ -88,7 +88,7 @@ class Registration:
         order = order_by_room(candidate for candidate, _ in reports.values())
         for node in order[:MAX_NODES_ASKED]:
             _, report = reports[node]
-            account = _invent(report)
+            account = invent_account(report)
             if account is not None and await self._make(node, account, token_id):
                 return account
         raise NoRoomError(nodes_asked=len(order[:MAX_NODES_ASKED]))
@@ -131,6 +131,15 @@ class Registration:
             return token_id, {candidate.node: (candidate, report) for candidate, report in found}
 
 
+def invent_account(report: Report) -> NewAccount | None:
+    """Make up an address and a password for a node; `None` for one that has not said where it is reached."""
+    if report.places is None:
+        return None
+    name = _pick(string.ascii_lowercase + string.digits, NAME_LENGTH)
+    password = _pick(string.ascii_letters + string.digits, PASSWORD_LENGTH)
+    return NewAccount(f"{name}@{report.public_name}", password, report.places)
+
+
 def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[Candidate, Report]]:
     statement = select(Node, NodeReport).where(
         col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.MAIL.value
@@ -161,14 +170,6 @@ def _is_open(report: Report, policy: NodePolicyPublic) -> bool:
     if "registration_open" in report.overrides:
         return bool(report.figures.get("registration_open", 0))
     return policy.in_force.registration_open
-
-
-def _invent(report: Report) -> NewAccount | None:
-    if report.places is None:
-        return None
-    name = _pick(string.ascii_lowercase + string.digits, NAME_LENGTH)
-    password = _pick(string.ascii_letters + string.digits, PASSWORD_LENGTH)
-    return NewAccount(f"{name}@{report.public_name}", password, report.places)
 
 
 def _pick(characters: str, length: int) -> str:
