@@ -70,7 +70,10 @@ class AccountNode:
     async def _obey(self, node: FakeNode) -> None:
         queries = {**Queries(self.accounts, self.store).by_name(), "peers": self._answer_peers}
         purge = Purge(self.accounts, self.store)
-        operations = Operations(self.accounts, purge, lambda: None).by_name()
+        operations = Operations(self.accounts, purge, lambda: None).by_name() | {
+            "change_quota": self._change_quota,
+            "remove_account": self._remove_account,
+        }
         while True:
             frame = await node.hear(within_seconds=60)
             if self.is_silent:
@@ -90,3 +93,11 @@ class AccountNode:
                     problem = str(error)
                 self.done.append(operation.name)
                 await node.say(Done(operation=operation.id, problem=problem))
+
+    async def _change_quota(self, arguments: Mapping[str, JsonValue]) -> None:
+        quota_bytes = arguments["quota_bytes"]
+        assert quota_bytes is None or isinstance(quota_bytes, int)
+        await self.accounts.change_quota(str(arguments["address"]), quota_bytes)
+
+    async def _remove_account(self, arguments: Mapping[str, JsonValue]) -> None:
+        await self.accounts.remove(str(arguments["address"]))

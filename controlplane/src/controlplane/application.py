@@ -43,8 +43,8 @@ from controlplane.registration.service import Registration
 from controlplane.registration.token_endpoints import router as registration_tokens_router
 from controlplane.rest.documentation import complete_document
 from controlplane.rest.upkeep import Upkeep
-from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
+from controlplane.web.routes import router as web_router
 from controlplane.webhooks.endpoints import router as webhooks_router
 from controlplane.webhooks.sender import WebhookSender
 from nodelink.daemon.complaints import Complaints

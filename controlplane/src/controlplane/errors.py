@@ -32,7 +32,6 @@ Admin API has refusals of its own (rest/errors.py).
     ├── InvitationExistsError   409
     ├── TurnSecretsInUseError   409
     ├── TokenInSettingsError    409
-    ├── StaleRevisionError      409
     ├── TooManyAttemptsError    429
     ├── TooManyAccountsError    429
     ├── NodeRefusedError        502
@@ -271,14 +270,6 @@ class TokenInSettingsError(ControlPlaneError):
     status = 409
     code = "token_in_settings"
     public_text = "This token stands in the settings. Remove CONTROLPLANE_ADMIN_TOKEN there, then restart."
-
-
-class StaleRevisionError(ControlPlaneError):
-    """The change was made against a revision that is not the current one."""
-
-    status = 409
-    code = "stale_revision"
-    public_text = "Somebody else has changed this meanwhile. Look again, then decide."
 
 
 class TooManyAttemptsError(ControlPlaneError):

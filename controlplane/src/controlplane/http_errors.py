@@ -1,5 +1,7 @@
 """The one place that answers with problem documents (RFC 9457), and logs what they leave out.
 
+People with a browser get a page instead (web/refusals.py).
+
 For: refusals of ours, malformed bodies, unknown paths and faults alike.
 Not for: deciding what is refused.
 """
@@ -15,6 +17,7 @@ from starlette.routing import Match
 
 from controlplane.errors import ControlPlaneError
 from controlplane.rest.replay import AnsweredBeforeError
+from controlplane.web.refusals import is_page, show_error, show_refusal, show_status
 from nodelink.daemon.complaints import Complaints
 
 PROBLEM_TYPE = "application/problem+json"
@@ -42,7 +45,7 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
     complaints: Complaints = request.app.state.complaints
     complain = complaints.warning if error.is_warning else complaints.info
     complain(error.event, code=error.code, **error.private)
-    return build_problem(error)
+    return show_refusal(request, error) if is_page(request) else build_problem(error)
 
 
 async def _answer_again(_: Request, error: Exception) -> Response:
@@ -51,10 +54,12 @@ async def _answer_again(_: Request, error: Exception) -> Response:
     return error.answer
 
 
-async def _answer_malformed(_: Request, error: Exception) -> Response:
+async def _answer_malformed(request: Request, error: Exception) -> Response:
     """Name the fields that are wrong. What stood in them is not repeated: it may be a secret."""
     if not isinstance(error, RequestValidationError):
         raise error
+    if is_page(request):
+        return show_error(request, "malformed", 422)
     fields = [
         {"field": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
         for problem in error.errors()[:MAX_FIELDS]
@@ -66,6 +71,8 @@ async def _answer_malformed(_: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if is_page(request):
+        return show_status(request, error.status_code)
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_list_methods(request)))
@@ -87,7 +94,9 @@ def _list_methods(request: Request) -> set[str]:
     return methods
 
 
-async def _answer_fault(_: Request, __: Exception) -> Response:
+async def _answer_fault(request: Request, _: Exception) -> Response:
     """Answer without a detail; the framework logs the exception after this."""
+    if is_page(request):
+        return show_error(request, "fault", 500)
     problem = {"type": "/problems/fault", "title": "The control plane has a fault; its log says more."}
     return JSONResponse(problem | {"status": 500}, 500, media_type=PROBLEM_TYPE)

@@ -209,10 +209,3 @@ def test_node_that_leaves_a_group_leaves_the_reach_of_its_tokens(client: TestCli
     client.put("/api/v1/nodes/mail1/group", json={"group": None}, headers={"if-match": "*"})
 
     assert client.get("/api/v1/nodes/mail1", headers=headers).status_code == 403
-
-
-def test_token_of_a_part_does_not_open_the_pages(client: TestClient, plane: Plane) -> None:
-    answer = client.post("/sign-in", data={"token": add_node_token(plane, "mail1")})
-
-    assert (answer.status_code, "part of the fleet" in answer.text) == (403, True)
-    assert "set-cookie" not in answer.headers

@@ -1,7 +1,8 @@
-"""The pages as a browser meets them, without running scripts."""
+"""The pages as a browser meets them, without running scripts: signing in, and what each page says."""
 
 import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,11 +11,47 @@ from controlplane.admins.access import Role
 from controlplane.admins.tokens import revoke_tokens
 from controlplane.admins.web_sessions import COOKIE, VALID_FOR_SECONDS
 from controlplane.application import WRONG_TOKEN_BURST, create_app
+from controlplane.health.samples import keep_samples
 from controlplane.nodes.desk import Desk
 from controlplane.plane import Plane
-from controlplane.policy.service import read_fleet_policy
+from nodelink.contract.reports import ProbeReport
 from nodelink.contract.states import NodeKind
-from support.controlplane_site import AUTHOR, PUBLIC_URL, Clock, add_node, add_token, make_report
+from support.controlplane_site import (
+    AUTHOR,
+    NOW,
+    PUBLIC_URL,
+    Clock,
+    add_group,
+    add_node,
+    add_token,
+    make_report,
+)
+from support.web_admin import PageReader, read_forms, send, sign_in
+
+PAGES = [
+    "/admin",
+    "/admin?kind=turn",
+    "/admin/nodes/mail1",
+    "/admin/nodes/turn1",
+    "/admin/nodes/mail1/queue",
+    "/admin/groups",
+    "/admin/groups/eu",
+    "/admin/registration",
+    "/admin/accounts",
+    "/admin/accounts?search=x",
+    "/admin/accounts/new",
+    "/admin/blocklist",
+    "/admin/operations",
+    "/admin/operations?state=failed",
+    "/admin/admin-tokens",
+    "/admin/audit",
+    "/admin/audit?admin=nobody",
+    "/admin/nodes/mail9",
+    "/admin/nowhere",
+]
+
+NAMES = {"English", "TURN", "JSON", "CSV", "QR", "Ansible", "Madmail", "IMAP", "SMTP", "madfleet", "alice"}
+NAMES |= {"eu", "mail", "turn"}
 
 
 @pytest.fixture
@@ -28,24 +65,6 @@ def browser(plane: Plane, clock: Clock) -> Iterator[TestClient]:
     add_node(plane, "turn1", NodeKind.TURN)
     with TestClient(create_app(plane, clock=clock), base_url=PUBLIC_URL) as browser:
         yield browser
-
-
-def sign_in(browser: TestClient, plane: Plane, role: Role = Role.OWNER) -> str:
-    """Sign in; return the page of the fleet."""
-    answer = browser.post("/sign-in", data={"token": add_token(plane, role)})
-    assert (answer.status_code, answer.url.path) == (200, "/admin")
-    return answer.text
-
-
-def read_forms(page: str) -> list[dict[str, str]]:
-    forms = re.findall(r'action="/admin/policy".*?</form>', page, re.DOTALL)
-    field = re.compile(r'name="(\w+)"(?: [^>]*)? value="([^"]*)"')
-    return [dict(field.findall(form)) for form in forms]
-
-
-def is_open(plane: Plane) -> bool:
-    with plane.sessions() as session:
-        return read_fleet_policy(session).registration_open
 
 
 def test_front_page_says_what_this_is(browser: TestClient) -> None:
@@ -68,13 +87,52 @@ def test_language_that_was_chosen_is_remembered(browser: TestClient) -> None:
     assert '<html lang="en"' in browser.get("/?lang=xx").text
 
 
-def test_pages_load_nothing_from_elsewhere(browser: TestClient, plane: Plane) -> None:
-    pages = browser.get("/").text + sign_in(browser, plane)
+def test_language_is_changed_on_the_page_that_is_shown(browser: TestClient, plane: Plane) -> None:
+    sign_in(browser, plane)
 
-    assert not re.search(r"(?:src|href|action)=\"(?!/)", pages)
-    assert "style=" not in pages
-    for asset in set(re.findall(r'"(/assets/[^"]+)"', pages)):
-        assert browser.get(asset).status_code == 200
+    page = browser.get("/admin/operations?state=done&notice=changed").text
+
+    assert 'href="/admin/operations?state=done&amp;lang=fa"' in page
+
+
+def test_each_page_speaks_both_languages_wholly(browser: TestClient, plane: Plane, clock: Clock) -> None:
+    add_group(plane, "eu", "mail1")
+    for name, kind in (("mail1", NodeKind.MAIL), ("turn1", NodeKind.TURN)):
+        probes = (
+            ProbeReport(peer="mail2", at_seconds=NOW, seconds=0.5, problem=None),
+            ProbeReport(peer="mail3", at_seconds=NOW, seconds=None, problem="no route"),
+        )
+        Desk(plane, clock).note_report(name, make_report(kind, probes=probes))
+    with plane.sessions.begin() as session:
+        keep_samples(session, NOW)
+    sign_in(browser, plane)
+
+    for path in PAGES:
+        texts = {}
+        for language in ("en", "fa"):
+            answer = browser.get(path, headers={"accept-language": language})
+            assert answer.status_code == (404 if path in PAGES[-2:] else 200)
+            assert f'<html lang="{language}"' in answer.text
+            assert not re.search(r"""(?:src|href|action)=["'](?!/|#)""", answer.text)
+            assert "style=" not in answer.text
+            assert not re.search(r"<script(?![^>]* src=)|\son[a-z]+=", answer.text)
+            own = re.sub(r"(?s)<bdi.*?</bdi>|<output.*?</output>", "", answer.text)
+            texts[language] = PageReader(own).text
+        assert not re.search(r"%s|\bNone\b|Undefined", texts["en"] + texts["fa"]), path
+        # Words in Latin letters that are left on a Persian page are names.
+        left = set(re.findall(r"[A-Za-z]{2,}", texts["fa"]))
+        assert left <= NAMES, path
+
+
+def test_assets_are_served_and_may_be_kept(browser: TestClient, plane: Plane) -> None:
+    page = sign_in(browser, plane) + browser.get("/admin/nodes/mail1").text + browser.get("/").text
+    assets = set(re.findall(r'"(/assets/[^"]+)"', page))
+
+    assert len(assets) == 9
+    for asset in assets:
+        answer = browser.get(asset)
+        assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
+    assert browser.get("/assets/../pages.py").status_code == 404
 
 
 def test_wrong_token_is_told_so_in_words(browser: TestClient) -> None:
@@ -103,10 +161,23 @@ def test_session_cookie_is_out_of_reach_of_scripts_and_other_sites(browser: Test
         assert attribute in cookie
 
 
-def test_visitor_who_is_not_signed_in_is_sent_to_the_front_page(browser: TestClient) -> None:
-    answer = browser.get("/admin", follow_redirects=False)
+@pytest.mark.parametrize("path", ["/admin", "/admin/accounts", "/admin/history"])
+def test_visitor_who_is_not_signed_in_is_sent_to_the_front_page(browser: TestClient, path: str) -> None:
+    answer = browser.get(path, follow_redirects=False)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_part_of_a_page_sends_the_whole_page_to_the_front_when_the_session_is_over(
+    browser: TestClient, plane: Plane, clock: Clock
+) -> None:
+    sign_in(browser, plane)
+    clock.now += VALID_FOR_SECONDS
+
+    answer = browser.get("/admin", headers={"hx-request": "true"}, follow_redirects=False)
+
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/?notice=session-over")
+    assert "Your session is over" in browser.get("/admin").text
 
 
 def test_session_ends_by_time_sign_out_and_revocation(
@@ -118,7 +189,8 @@ def test_session_ends_by_time_sign_out_and_revocation(
     clock.now -= VALID_FOR_SECONDS
     assert browser.get("/admin").url.path == "/admin"
 
-    assert browser.post("/sign-out", data={"key": read_forms(page)[0]["key"]}).url.path == "/"
+    answer = browser.post("/sign-out", data=read_forms(page)["/sign-out"].fields)
+    assert (answer.url.path, "You are signed out" in answer.text) == ("/", True)
     assert browser.get("/admin").url.path == "/"
 
     sign_in(browser, plane)
@@ -127,7 +199,7 @@ def test_session_ends_by_time_sign_out_and_revocation(
     assert browser.get("/admin").url.path == "/"
 
 
-def test_fleet_is_shown_with_health_of_each_node(browser: TestClient, plane: Plane, clock: Clock) -> None:
+def test_what_nodes_say_is_text_and_no_markup(browser: TestClient, plane: Plane, clock: Clock) -> None:
     hostile = make_report(public_name="<script>", problems=("Disk & <b>",), overrides=("registration_open",))
     Desk(plane, clock).note_report("mail1", hostile)
 
@@ -135,93 +207,54 @@ def test_fleet_is_shown_with_health_of_each_node(browser: TestClient, plane: Pla
 
     assert "&lt;script&gt;" in page
     assert "Disk &amp; &lt;b&gt;" in page
-    assert "set on the node itself" in page
     assert "problem" in page
     assert "never seen" in page
+    assert "set on the node itself" in browser.get("/admin/nodes/mail1").text
 
 
-def test_registration_is_closed_and_opened_by_its_button(browser: TestClient, plane: Plane) -> None:
+def test_nodes_that_are_away_are_named_with_what_to_do(
+    browser: TestClient, plane: Plane, clock: Clock
+) -> None:
+    Desk(plane, clock).note_report("mail1", make_report())
+    clock.now += 60
     page = sign_in(browser, plane)
 
-    page = browser.post("/admin/policy", data=read_forms(page)[0]).text
-    assert "Connected nodes follow" in page
-    assert not is_open(plane)
-
-    browser.post("/admin/policy", data=read_forms(page)[0])
-    assert is_open(plane)
-
-
-def test_node_differs_and_follows_again_by_its_buttons(browser: TestClient, plane: Plane) -> None:
-    forms = read_forms(sign_in(browser, plane))
-    assert forms[-1]["node"] == "mail1"
-
-    forms = read_forms(browser.post("/admin/policy", data=forms[-1]).text)
-    assert [form.get("registration_open") for form in forms[-2:]] == ["yes", "fleet"]
-
-    forms = read_forms(browser.post("/admin/policy", data=forms[-1]).text)
-    assert forms[-1]["registration_open"] == "no"
-    assert is_open(plane)
+    assert "Not connected:" in page
+    assert "Look at their service and network." in page
+    assert "is not connected: below is its last report" in browser.get("/admin/nodes/mail1").text
+    assert "has never reported" in browser.get("/admin/nodes/turn1").text
+    assert "The node is not connected. Look at its service" in browser.get("/admin/nodes/mail1/queue").text
 
 
-@pytest.mark.parametrize(
-    ("quota", "notice"), [("500M", "Saved"), ("much", "A quota is"), ("1K", "A quota is")]
-)
-def test_quota_is_set_in_words_of_people(browser: TestClient, plane: Plane, quota: str, notice: str) -> None:
-    form = read_forms(sign_in(browser, plane))[2]
-    assert form["quota"] == "1G"
+def test_empty_fleet_says_how_to_get_a_node(plane: Plane, clock: Clock) -> None:
+    with TestClient(create_app(plane, clock=clock), base_url=PUBLIC_URL) as browser:
+        page = sign_in(browser, plane)
+        assert "No node is in this fleet yet." in page
 
-    page = browser.post("/admin/policy", data=form | {"quota": quota}).text
+        answer = send(browser, "/admin", "/admin/join-tokens", name="mail1", hours="2")
 
-    assert notice in page
-    with plane.sessions() as session:
-        assert read_fleet_policy(session).quota_bytes == (500 << 20 if notice == "Saved" else 1 << 30)
+    assert answer.status_code == 200
+    assert re.search(r'id="join-token"[^>]*>[\w.-]{40,}<', answer.text)
 
 
-def test_button_of_an_old_page_changes_nothing(browser: TestClient, plane: Plane) -> None:
-    form = read_forms(sign_in(browser, plane))[0]
-    browser.post("/admin/policy", data=form)
+def test_history_is_what_the_charts_draw(browser: TestClient, plane: Plane, clock: Clock) -> None:
+    Desk(plane, clock).note_report("mail1", make_report())
+    with plane.sessions.begin() as session:
+        keep_samples(session, NOW)
+    page = sign_in(browser, plane)
 
-    page = browser.post("/admin/policy", data=form | {"registration_open": "yes"}).text
-
-    assert "Somebody else has changed this" in page
-    assert not is_open(plane)
-
-
-@pytest.mark.parametrize("key", ["", "0" * 64, "ü"])
-def test_form_of_another_site_is_refused(browser: TestClient, plane: Plane, key: str) -> None:
-    form = read_forms(sign_in(browser, plane))[0]
-
-    answer = browser.post("/admin/policy", data=form | {"key": key})
-
-    assert (answer.status_code, is_open(plane)) == (403, True)
+    assert 'data-source="/admin/history"' in page
+    assert browser.get("/admin/history").json()["figures"]["accounts"][-1] == 3
+    assert browser.get("/admin/nodes/mail1/history").json()["figures"]["accounts"][-1] == 3
+    figures = set(re.findall(r'"figure": "(\w+)"', unescape(page)))
+    assert figures == {"connected_nodes", "accounts"}
 
 
-def test_viewer_sees_no_buttons_and_may_not_press_them(browser: TestClient, plane: Plane) -> None:
-    page = sign_in(browser, plane, Role.VIEWER)
-    assert read_forms(page) == []
-    key = re.search(r'name="key" value="(\w+)"', page)
-    assert key is not None
+@pytest.mark.parametrize("role", list(Role))
+def test_only_what_a_role_may_is_offered(browser: TestClient, plane: Plane, role: Role) -> None:
+    page = sign_in(browser, plane, role)
 
-    form = {"key": key[1], "revision": "1", "registration_open": "no"}
-    assert browser.post("/admin/policy", data=form).status_code == 403
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"revision": ""},
-        {"revision": "x"},
-        {"registration_open": "perhaps"},
-        {"node": "mail9"},
-        {"node": "\0"},
-    ],
-)
-def test_form_that_was_tampered_with_changes_nothing(
-    browser: TestClient, plane: Plane, change: dict[str, str]
-) -> None:
-    form = read_forms(sign_in(browser, plane))[0]
-
-    answer = browser.post("/admin/policy", data=form | change)
-
-    assert answer.status_code in {200, 404}
-    assert is_open(plane)
+    assert ("/admin/admin-tokens" in page) == (role is Role.OWNER)
+    for path in ("/admin", "/admin/nodes/mail1", "/admin/registration", "/admin/groups", "/admin/blocklist"):
+        forms = set(read_forms(browser.get(path).text)) - {"/sign-out"}
+        assert bool(forms) == (role is not Role.VIEWER), path

@@ -7,6 +7,8 @@ Not for: tokens themselves (tokens.py), nor for deciding who reaches what (acces
     look         FleetViewer     GroupViewer          NodeViewer           AnyViewer
     change       FleetOperator   GroupOperator        NodeOperator         AnyOperator
     who may      FleetOwner
+
+The pages have the same, with `Page` before each.
 """
 
 from dataclasses import dataclass
@@ -149,5 +151,12 @@ NodeViewer = Annotated[Caller, Depends(Gate(Role.VIEWER, Reach.NODE))]
 NodeOperator = Annotated[Caller, Depends(Gate(Role.OPERATOR, Reach.NODE))]
 AnyViewer = Annotated[Caller, Depends(Gate(Role.VIEWER, Reach.ANY))]
 AnyOperator = Annotated[Caller, Depends(Gate(Role.OPERATOR, Reach.ANY))]
-PageViewer = Annotated[Caller, Depends(PageGate(Role.VIEWER, Reach.FLEET))]
-PageOperator = Annotated[Caller, Depends(PageGate(Role.OPERATOR, Reach.FLEET))]
+PageFleetViewer = Annotated[Caller, Depends(PageGate(Role.VIEWER, Reach.FLEET))]
+PageFleetOperator = Annotated[Caller, Depends(PageGate(Role.OPERATOR, Reach.FLEET))]
+PageFleetOwner = Annotated[Caller, Depends(PageGate(Role.OWNER, Reach.FLEET))]
+PageGroupViewer = Annotated[Caller, Depends(PageGate(Role.VIEWER, Reach.GROUP))]
+PageGroupOperator = Annotated[Caller, Depends(PageGate(Role.OPERATOR, Reach.GROUP))]
+PageNodeViewer = Annotated[Caller, Depends(PageGate(Role.VIEWER, Reach.NODE))]
+PageNodeOperator = Annotated[Caller, Depends(PageGate(Role.OPERATOR, Reach.NODE))]
+PageAnyViewer = Annotated[Caller, Depends(PageGate(Role.VIEWER, Reach.ANY))]
+PageAnyOperator = Annotated[Caller, Depends(PageGate(Role.OPERATOR, Reach.ANY))]

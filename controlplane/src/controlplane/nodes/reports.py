@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, text
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from controlplane.admins.access import WHOLE_FLEET, Scope, ScopeKind
 from controlplane.nodes.group_models import GroupMember
@@ -116,6 +116,11 @@ def page_nodes(
     statement = select(Node).where(col(Node.name) > after, *wanted.conditions)
     found = session.exec(statement.order_by(col(Node.name)).limit(limit)).all()
     return _describe_all(session, found, now_seconds)
+
+
+def count_nodes(session: Session, wanted: NodeFilter) -> int:
+    """Count nodes, as far as a scope reaches."""
+    return session.exec(select(func.count()).select_from(Node).where(*wanted.conditions)).one()
 
 
 def list_missing(session: Session, wanted: NodeFilter, now_seconds: int) -> list[str]:

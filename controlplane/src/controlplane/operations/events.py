@@ -4,7 +4,7 @@
     : still here                      while nothing changes
                                       the stream ends when it is over
 
-For: operations and changes of many accounts.
+For: operations and changes of many accounts, told to programs and, as HTML, to pages.
 Not for: who may hear (endpoints.py).
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
@@ -43,12 +43,20 @@ EVENTS: Final[dict[int | str, dict[str, Any]]] = {
 Progress = OperationPublic | BulkPublic
 
 
+def write_event(progress: Progress) -> str:
+    """Write how far something is, as programs read it."""
+    return f"data: {progress.model_dump_json()}\n\n"
+
+
 async def tell_progress(
-    look: Callable[[], Progress], look_seconds: float = LOOK_SECONDS
+    look: Callable[[], Progress],
+    look_seconds: float = LOOK_SECONDS,
+    write: Callable[[Progress], str] = write_event,
 ) -> AsyncIterator[str]:
     """Tell how far something is until it is over. `look` reads the database and may block."""
     loop = asyncio.get_running_loop()
-    ends_at, said_at, last = loop.time() + LONGEST_SECONDS, loop.time(), ""
+    ends_at, said_at = loop.time() + LONGEST_SECONDS, loop.time()
+    last: Progress | None = None
     while loop.time() < ends_at:
         try:
             progress = await run_in_threadpool(look)
@@ -57,10 +65,9 @@ async def tell_progress(
         except OperationalError:  # the database is busy: the next look will do
             await asyncio.sleep(look_seconds)
             continue
-        text = progress.model_dump_json()
-        if text != last:
-            last, said_at = text, loop.time()
-            yield f"data: {text}\n\n"
+        if progress != last:
+            last, said_at = progress, loop.time()
+            yield write(progress)
         elif loop.time() - said_at >= SIGN_OF_LIFE_SECONDS:
             said_at = loop.time()
             yield ": still here\n\n"

@@ -11,10 +11,8 @@ import json
 import re
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
-from markupsafe import Markup
 from sqlalchemy.exc import OperationalError
 
 from controlplane.admins.callers import refuse_wrong_secret
@@ -32,12 +30,12 @@ from controlplane.registration.login_url import build_account_url, build_login_u
 from controlplane.registration.service import NewAccount, Registration
 from controlplane.web.forms import read_form
 from controlplane.web.pages import render
-from controlplane.web.texts import Notice
+from controlplane.web.qr_codes import draw_qr_code
+from controlplane.web.texts.notices import Notice
 
 OWN_PAGES = frozenset({"same-origin", "none"})
 """`none`: the user did it, for example by reloading the page."""
 
-QUIET_ZONE_MODULES = 4  # ISO/IEC 18004 section 6.3.8; drawn light, also where the page is dark
 # Not `no-referrer`: with it, browsers send `Origin: null` from our own form as from a foreign one.
 HEADERS = {"referrer-policy": "same-origin"}
 TOKEN = "token"  # noqa: S105 - the name of a field
@@ -81,7 +79,7 @@ async def read_token(request: Request) -> str | None:
                 content = None
             token = content.get(TOKEN) if isinstance(content, dict) else None
         else:
-            token = (await read_form(request)).get(TOKEN)
+            token = (await read_form(request)).word(TOKEN)
     return token if isinstance(token, str) and token else None
 
 
@@ -128,7 +126,12 @@ def show_account(request: Request, plane: PlaneDep, made: Made) -> Response:
     if isinstance(made, ControlPlaneError):
         return _show_join_page(request, plane.settings.public_url, made)
     url = build_login_url(made.places, made.address, made.password)
-    values = {"login_url": url, "qr_code": _draw(url), "address": made.address, "password": made.password}
+    values = {
+        "login_url": url,
+        "qr_code": draw_qr_code(url),
+        "address": made.address,
+        "password": made.password,
+    }
     page = render(request, "joined.html", values)
     page.headers.update(HEADERS)
     return page
@@ -161,7 +164,7 @@ def _show_join_page(request: Request, public_url: str, refusal: ControlPlaneErro
     page = render(
         request,
         "join.html",
-        {"account_url": url, "qr_code": _draw(url), "token": token},
+        {"account_url": url, "qr_code": draw_qr_code(url), "token": token},
         status=status,
         notice=notice,
     )
@@ -175,12 +178,3 @@ def _find_token(request: Request) -> str | None:
     """Find a token in the address of a page; one that cannot be a token is as none."""
     token = request.query_params.get(TOKEN, "")
     return token if _TOKEN.fullmatch(token) else None
-
-
-def _draw(content: str) -> Markup:
-    """Draw a QR code as SVG that is dark on light with its own margin, whatever the page looks like."""
-    code = segno.make(content, error="m", micro=False)
-    drawing = code.svg_inline(
-        border=QUIET_ZONE_MODULES, dark="#000", light="#fff", svgclass="qr", lineclass="", omitsize=True
-    )
-    return Markup(drawing)  # noqa: S704 - segno's own drawing, with no text in it

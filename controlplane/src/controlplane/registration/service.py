@@ -88,7 +88,7 @@ class Registration:
         order = order_by_room(candidate for candidate, _ in reports.values())
         for node in order[:MAX_NODES_ASKED]:
             _, report = reports[node]
-            account = invent_account(report, NAME_LENGTH, PASSWORD_LENGTH)
+            account = invent_account(report)
             if account is not None and await self._make(node, account, token_id):
                 return account
         raise NoRoomError(nodes_asked=len(order[:MAX_NODES_ASKED]))
@@ -158,7 +158,9 @@ def list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[C
     return candidates
 
 
-def invent_account(report: Report, name_length: int, password_length: int) -> NewAccount | None:
+def invent_account(
+    report: Report, name_length: int = NAME_LENGTH, password_length: int = PASSWORD_LENGTH
+) -> NewAccount | None:
     """Invent an account of a node; `None` for one that has not said where it is."""
     if report.places is None:
         return None

@@ -1,5 +1,7 @@
-"""The pages of the control plane: what it is, signing in, and the fleet at a glance.
+"""The pages of the control plane: signing in, and everything that an operator does by hand.
 
-endpoints ──▶ pages ──▶ texts, templates/
-    └──────▶ forms
+    routes ──▶ one module per page ──▶ services (policy/, nodes/, accounts/, …), as the Admin API does
+                   └──▶ pages, forms, navigation, formats ──▶ texts/, templates/
+
+Pages work without scripts; HTMX and charts make them livelier.
 """

@@ -1,6 +1,8 @@
-// Fill in the token that a scanned code carries behind the `#`: browsers do not send that part to anybody.
+// Sign in with the token that a link or a scanned code carries behind the `#`: browsers send that part to nobody.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token) {
   history.replaceState(null, "", location.pathname + location.search);
-  document.getElementById("token").value = token;
+  const field = document.getElementById("token");
+  field.value = token;
+  field.form.requestSubmit();
 }

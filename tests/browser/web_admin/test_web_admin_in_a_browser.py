@@ -1,0 +1,218 @@
+"""The web admin in Chromium, against a real fleet: both languages, phone and desktop, by day and night."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+
+from support.pages_browser import read_qr_code, start_browser
+from support.web_fleet import WebFleet, running_fleet
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PAGES = [
+    "/admin",
+    "/admin/nodes/mail1",
+    "/admin/nodes/mail2",
+    "/admin/nodes/turn1",
+    "/admin/groups",
+    "/admin/groups/eu",
+    "/admin/registration",
+    "/admin/accounts",
+    "/admin/accounts/new",
+    "/admin/blocklist",
+    "/admin/operations",
+    "/admin/admin-tokens",
+    "/admin/audit",
+]
+expect.set_options(timeout=15_000)
+ACCOUNTS = [f"{name}@[127.0.0.1]" for name in ("anna", "bert", "carl")]
+
+
+@dataclass
+class Visit:
+    """Somebody with a browser; notes what goes wrong and which other hosts were asked."""
+
+    page: Page
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self._note(request.url))
+
+    def open(self, path: str) -> Page:
+        self.page.goto(f"{self.url}{path}")
+        return self.page
+
+    def sign_in(self, token: str) -> Page:
+        """Sign in by the link that was printed."""
+        self.open(f"/#token={token}")
+        self.page.wait_for_url("**/admin")
+        return self.page
+
+    def is_too_wide(self) -> bool:
+        wide: bool = self.page.locator("html").evaluate("html => html.scrollWidth > html.clientWidth")
+        return wide
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:  # and not what Chromium says of password fields
+            self.faults.append(message.text)
+
+    def _note(self, url: str) -> None:
+        if not url.startswith(f"{self.url}/"):
+            self.faults.append(url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with start_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebFleet]:
+    with running_fleet(tmp_path_factory.mktemp("fleet") / "fleet") as fleet:
+        fleet.import_accounts(*ACCOUNTS)
+        fleet.api.post("/groups", json={"name": "eu"})
+        fleet.api.put("/nodes/turn1/group", json={"group": "eu"}, headers={"if-match": "*"})
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def owner(fleet: WebFleet) -> str:
+    return fleet.make_token(name="alice", role="owner")
+
+
+def visit(browser: Browser, fleet: WebFleet, **options: object) -> Visit:
+    given = {"ignore_https_errors": True, "viewport": DESKTOP, "locale": "en"} | options
+    return Visit(browser.new_context(**given).new_page(), fleet.url)  # type: ignore[arg-type]  # options of many types
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("looks", [("en", "light"), ("fa", "dark")], ids=["en", "fa"])
+def test_each_page_is_whole_and_fits(
+    browser: Browser, fleet: WebFleet, owner: str, looks: tuple[str, str], size: ViewportSize
+) -> None:
+    language, light = looks
+    guest = visit(browser, fleet, locale=language, color_scheme=light, viewport=size)
+    page = guest.sign_in(owner)
+
+    for path in PAGES:
+        guest.open(path)
+        assert page.locator("html").get_attribute("dir") == ("rtl" if language == "fa" else "ltr")
+        expect(page.locator("h1").first).to_be_visible()
+        expect(page.locator("[aria-current=page]")).to_have_count(1)
+        assert not guest.is_too_wide(), path
+    assert guest.faults == []
+
+
+def test_nodes_and_their_charts_are_shown(browser: Browser, fleet: WebFleet, owner: str) -> None:
+    guest = visit(browser, fleet)
+    page = guest.sign_in(owner)
+
+    expect(page.locator(".node", has_text="mail1")).to_contain_text("Accounts")
+    expect(page.locator(".node", has_text="mail2")).to_contain_text("never seen")
+    expect(page.locator(".notice", has_text="Not connected")).to_contain_text("mail2")
+    for path in ("/admin", "/admin/nodes/mail1", "/admin/nodes/turn1"):
+        guest.open(path)
+        page.wait_for_selector(".plot[data-drawn] canvas")
+    assert guest.faults == []
+
+
+def test_account_is_made_and_searched(browser: Browser, fleet: WebFleet, owner: str) -> None:
+    guest = visit(browser, fleet)
+    page = guest.sign_in(owner)
+    page.get_by_role("link", name="Accounts", exact=True).click()
+    page.get_by_role("link", name="Make an account").click()
+    page.fill("#address", "dora")
+    page.get_by_role("button", name="Make an account").click()
+
+    expect(page.locator(".progress")).to_have_attribute("data-state", "done", timeout=10_000)
+    password = page.locator("#password").inner_text()
+    assert read_qr_code(page).startswith(f"dclogin:dora@[127.0.0.1]?p={password}&")
+
+    guest.open("/admin/accounts")
+    page.locator("#search").press_sequentially("dor")
+    expect(page.locator("[name=chosen]")).to_have_count(1)
+    assert "search=dor" in page.url
+    expect(page.locator("#accounts")).to_contain_text("mail2")
+    assert guest.faults == []
+
+
+def test_policy_is_changed_and_the_node_follows(browser: Browser, fleet: WebFleet, owner: str) -> None:
+    guest = visit(browser, fleet)
+    page = guest.sign_in(owner)
+    guest.open("/admin/nodes/mail1")
+    page.fill("#field-quota_bytes", "3G")
+    page.locator("#policy button").click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    expect(page.locator(".line.own")).to_contain_text("3 GiB")
+
+    account = f"/admin/nodes/mail1/accounts/{ACCOUNTS[0]}"
+    guest.open(account)
+    expect(page.locator("main")).to_contain_text("of 3 GiB")
+    guest.open("/admin/registration")
+    page.fill("#field-quota_bytes", "much")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Quota of an account")
+    assert guest.faults == []
+
+
+def test_forms_work_without_scripts(browser: Browser, fleet: WebFleet, owner: str) -> None:
+    guest = visit(browser, fleet, java_script_enabled=False, viewport=PHONE)
+    page = guest.open("/")
+    page.fill("#token", owner)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator(".menu-label").click()
+    page.get_by_role("link", name="Groups").click()
+    page.locator("summary").click()
+    page.fill("#name", "asia")
+    page.get_by_role("button", name="Make a group").click()
+
+    expect(page.locator("h1")).to_contain_text("asia")
+    guest.open("/admin/accounts?search=carl")
+    page.locator("[name=chosen]").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Block").click()
+    expect(page.locator(".progress")).to_be_visible()
+    assert guest.faults == []
+
+
+def test_viewer_is_offered_no_change_and_wrong_token_is_told(browser: Browser, fleet: WebFleet) -> None:
+    guest = visit(browser, fleet)
+    page = guest.open("/")
+    page.fill("#token", "wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("This token is not known")
+    guest.faults.clear()  # the browser tells the script console of the 401
+
+    guest.sign_in(fleet.make_token(name="vera", role="viewer", scope_kind="node", scope_name="mail1"))
+    for path in ("/admin", "/admin/nodes/mail1", "/admin/accounts", "/admin/groups"):
+        guest.open(path)
+        assert page.locator("main form[method=post]").count() == 0
+        assert "turn1" not in page.content()
+    assert [link.inner_text() for link in page.locator(".pages a").all()] == [
+        "Overview",
+        "Groups",
+        "Accounts",
+        "Operations",
+    ]
+    assert guest.faults == []
+
+
+def test_session_that_is_over_is_told_so(browser: Browser, fleet: WebFleet) -> None:
+    guest = visit(browser, fleet)
+    token = fleet.make_token(name="bob", role="viewer")
+    page = guest.sign_in(token)
+    found = re.search(r"madfleet-admin-([0-9a-f]{8})-", token)
+    assert found is not None
+    fleet.api.delete(f"/admin-tokens/{found[1]}")
+
+    page.wait_for_url("**/?notice=session-over", timeout=15_000)  # the part that renews itself has heard
+    expect(page.locator("main")).to_contain_text("Your session is over")
