@@ -95,8 +95,13 @@ async def test_a_node_that_is_cut_off_exchanges_mail_by_the_policy_that_it_has(t
         names.publish("far.example", keys())
 
         def run() -> dict[str, tuple[int, str]]:
-            settings = {"DNS_SERVERS": HOST, "DNS_PORT": names.port, "MAIL_DOMAIN": DOMAIN}
-            with running_node(tmp_path, INBOUND_SMTP_PORT=inbound, **settings) as node:
+            with running_node(
+                tmp_path,
+                INBOUND_SMTP_PORT=inbound,
+                DNS_SERVERS=HOST,
+                DNS_PORT=names.port,
+                MAIL_DOMAIN=DOMAIN,
+            ) as node:
                 return talk(node.ports["SMTP_TLS_PORT"], inbound)
 
         said = await asyncio.to_thread(run)
