@@ -228,10 +228,12 @@ async def test_a_policy_is_remembered_as_long_as_it_says_and_fetched_anew_for_an
     assert len(fetched) == 1
     content = None
     records = [b"v=STSv1; id=2"]
+    clock.advance(61)
     assert (
         await policies.find("far.example")
     ).mode is Mode.ENFORCE  # the former one, as nobody says otherwise
     records = []
+    clock.advance(61)
     assert (await policies.find("far.example")).mode is Mode.ENFORCE
     assert len(fetched) == 2
     clock.advance(301)

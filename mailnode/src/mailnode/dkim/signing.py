@@ -4,8 +4,8 @@ For: outbound mail. A message gets one signature for each kind of key: RSA, whic
 Ed25519, which is short and cheap.
 Not for: mail between the nodes of a fleet, which is signed as a delivery; keys on disk (key_files.py).
 
-Header and body are signed in relaxed form. From, and what an app shows or acts on, is named once more than
-it is there, so that nobody can add another one.
+The header is signed in relaxed form, the body as it is, which costs a hash and no more. From, and what an app
+shows or acts on, is named once more than it is there, so that nobody can add another one.
 
 Source: RFC 6376 sections 5 and 8.15.
 """
@@ -76,7 +76,7 @@ def write_signatures(message: bytes, domain: str, keys: Sequence[SigningKey], no
         MalformedError: The header of the message is none.
     """
     parts = split_message(message)
-    body_hash = b64encode(sha256(write_body(parts.body, Form.RELAXED)).digest())
+    body_hash = b64encode(sha256(write_body(parts.body, Form.SIMPLE)).digest())
     names = _name_fields(parts)
     signed = b"".join(
         write_field(field, Form.RELAXED) + b"\r\n" for field in choose_fields(parts.fields, names)
@@ -98,7 +98,7 @@ def _write(
 ) -> bytes:
     names, header, body_hash = signed
     value = (
-        f" v=1; a={key.algorithm}; c=relaxed/relaxed; d={domain};\r\n"
+        f" v=1; a={key.algorithm}; c=relaxed/simple; d={domain};\r\n"
         f"\ts={key.selector}; t={int(now_seconds)};\r\n"
     ).encode()
     value += b"\th=" + b":\r\n\t ".join(_wrap_names(names)) + b";\r\n\tbh=" + body_hash + b";\r\n\tb="

@@ -2,7 +2,7 @@
 
     rows due? ── none ──▶ wait for the next one's time, or a new one; nothing for long ──▶ end
         │
-        ▼ a few at once; one, if the last ones did not reach anybody
+        ▼ one, then more at once as long as somebody is reached: who is not to be reached holds nothing up
       sent ──▶ delivered, or refused for good: the sender hears who did not get it ──▶ gone from the queue
         ├────▶ this message later
         └────▶ not to be reached: everything later, and what has waited for too long is given up
@@ -69,6 +69,7 @@ class Lane:
     give_up_seconds: int
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _failures: int = field(init=False, default=0)
+    _width: int = field(init=False, default=1)
     _last_reason: str = field(init=False, default="")
 
     def wake(self) -> None:
@@ -98,7 +99,7 @@ class Lane:
 
     async def _work(self) -> float | None:
         """Try what is due; return how long there is nothing more to do, `None` for ever."""
-        rows = await self.store.list_outgoing(self.destination, 1 if self._failures else AT_ONCE)
+        rows = await self.store.list_outgoing(self.destination, self._width)
         now_seconds = self.clock_seconds()
         due = [row for row in rows if row.next_attempt_at_seconds <= now_seconds]
         if not due:
@@ -107,6 +108,7 @@ class Lane:
             attempts = [group.create_task(self._attempt(row)) for row in due]
         is_reached = not all(attempt.result() for attempt in attempts)
         self._failures = 0 if is_reached else self._failures + 1
+        self._width = min(2 * self._width, AT_ONCE) if is_reached else 1
         if self._failures:
             await self._give_up_overdue()
         return 0

@@ -22,6 +22,8 @@ MAX_AGE_SECONDS = 31_557_600
 MAX_PATTERNS = 100
 REMEMBERED_POLICIES = 10_000
 FAILED_FETCH_SECONDS = 300
+ASKED_AGAIN_SECONDS = 60
+"""How long an answer of the DNS counts, that there is no policy included."""
 
 _RECORD = re.compile(rb"v=STSv1[ \t]*;(?:.*;)?[ \t]*id=([A-Za-z0-9]{1,32})[ \t]*(?:;.*)?", re.DOTALL)
 _PATTERN = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9._-]*[a-z0-9])?")
@@ -117,9 +119,20 @@ class StsPolicies:
     fetch: Fetch
     clock_seconds: Callable[[], float] = time.time
     _known: dict[str, _Remembered] = field(init=False, default_factory=dict)
+    _answers: dict[str, tuple[float, StsPolicy]] = field(init=False, default_factory=dict)
 
     async def find(self, domain: str) -> StsPolicy:
         """Find the policy of a domain. While nobody can be asked, the one that is remembered holds."""
+        asked_at_seconds, policy = self._answers.get(domain, (0.0, NO_POLICY))
+        if 0 <= self.clock_seconds() - asked_at_seconds < ASKED_AGAIN_SECONDS:
+            return policy
+        policy = await self._ask(domain)
+        while len(self._answers) >= REMEMBERED_POLICIES:
+            del self._answers[next(iter(self._answers))]
+        self._answers[domain] = self.clock_seconds(), policy
+        return policy
+
+    async def _ask(self, domain: str) -> StsPolicy:
         known = self._known.get(domain)
         now_seconds = self.clock_seconds()
         is_fresh = known is not None and now_seconds < known.until_seconds

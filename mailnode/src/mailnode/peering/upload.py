@@ -14,6 +14,7 @@ it is. Redirects are not followed.
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -66,7 +67,7 @@ class Uploads:
     find_addresses: FindAddresses
     source_address: str | None = None
     _clients: dict[Stop, httpx.AsyncClient] = field(init=False, default_factory=dict)
-    _good_addresses: dict[str, str] = field(init=False, default_factory=dict)
+    _good_addresses: dict[str, tuple[str, float]] = field(init=False, default_factory=dict)
 
     async def send(self, stop: Stop, delivery: Delivery, message: bytes) -> Outcome:
         """Try once to hand a message over."""
@@ -107,13 +108,16 @@ class Uploads:
                 self._good_addresses.pop(stop.host, None)
                 problem = error
                 continue
-            self._good_addresses[stop.host] = address
+            self._good_addresses[stop.host] = address, time.monotonic()
             return answer
         raise problem
 
     async def _list_addresses(self, host: str) -> Sequence[str]:
+        """List where a host may be: where it was a moment ago, as long as the connection is there anyway."""
+        good, at_seconds = self._good_addresses.get(host, ("", 0.0))
+        if good and time.monotonic() - at_seconds < KEEP_ALIVE_SECONDS:
+            return [good]
         addresses = [*await self.find_addresses(host)]
-        good = self._good_addresses.get(host)
         if good in addresses:
             addresses.remove(good)
             addresses.insert(0, good)
@@ -124,7 +128,9 @@ class Uploads:
         client = self._clients.pop(key, None)
         if client is None:
             while len(self._clients) >= MAX_CLIENTS:
-                await self._clients.pop(next(iter(self._clients))).aclose()
+                oldest = next(iter(self._clients))
+                self._good_addresses.pop(oldest.host, None)
+                await self._clients.pop(oldest).aclose()
             limits = httpx.Limits(max_connections=CONNECTIONS_PER_HOST, keepalive_expiry=KEEP_ALIVE_SECONDS)
             transport = httpx.AsyncHTTPTransport(
                 verify=self.tls.choose(is_verified=stop.is_verified),
