@@ -187,7 +187,11 @@ async def test_list_is_in_force_after_a_restart_without_the_control_plane(
     assert again.agent.tell_lacking_siblings() == name_of(SECOND).digest
 
 
-@pytest.mark.parametrize("damage", ["no json", f'{{"document_keys": ["{KEY}"], "document": "x.y.z"}}'])
+@pytest.mark.parametrize(
+    "damage",
+    ["no json", f'{{"document_keys": ["{KEY}"], "document": "x.y.z"}}'],
+    ids=["no json", "no document"],
+)
 async def test_kept_list_that_was_changed_is_asked_for_anew(
     control_plane: ControlPlane, tmp_path: Path, damage: str
 ) -> None:
