@@ -16,7 +16,7 @@ from support.turn_client import (
 )
 from turnnode.relay.allocation import Side
 from turnnode.relay.counters import RelayCounters
-from turnnode.relay.data_path import Flow
+from turnnode.relay.data_path import Flow, Relayed
 from turnnode.relay.machine import Send, TurnMachine
 from turnnode.relay.memory import AllocationMemory, NoMemory
 from turnnode.relay.peer_policy import OwnAddresses
@@ -87,21 +87,30 @@ class FakePorts:
 
 @dataclass
 class RecordingDataPath:
-    """Keeps the flows that are live, and every call."""
+    """Keeps the flows that are live, and every call; `usage` is what a test says that they have relayed."""
 
     live: dict[tuple[Address, Address, int], Flow] = field(default_factory=dict)
     removed: list[Flow] = field(default_factory=list)
     seen: list[tuple[Address, Address, int]] = field(default_factory=list)
+    usage: dict[str, Relayed] = field(default_factory=dict)
+    bytes_per_second: int | None = None
 
     def flow_added(self, flow: Flow) -> None:
         self.live[flow.client, flow.server, flow.channel] = flow
 
     def flow_removed(self, flow: Flow) -> None:
-        del self.live[flow.client, flow.server, flow.channel]
-        self.removed.append(flow)
+        if self.live.pop((flow.client, flow.server, flow.channel), None) is not None:
+            self.removed.append(flow)
 
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         self.seen.append((client, server, channel))
+
+    def limit_rate(self, bytes_per_second: int) -> None:
+        self.bytes_per_second = bytes_per_second
+
+    def take_usage(self) -> dict[str, Relayed]:
+        usage, self.usage = self.usage, {}
+        return usage
 
 
 def policy_with(**changes: object) -> RelayPolicy:
@@ -121,6 +130,7 @@ class Node:
         ports: FakePorts | None = None,
         allow: str | None = None,
         memory: AllocationMemory | None = None,
+        data_path: RecordingDataPath | None = None,
         is_draining: bool = False,
         **quotas: int,
     ) -> None:
@@ -129,7 +139,7 @@ class Node:
         self.counters = RelayCounters()
         self.memory = memory or NoMemory()
         self.ports = ports or FakePorts()
-        self.data_path = RecordingDataPath()
+        self.data_path = data_path or RecordingDataPath()
         networks = (ip_network(allow),) if allow else ()
         self.policy = RelayPolicyHolder(
             policy_with(quotas=Quotas(**quotas, is_draining=is_draining), peer_allow=networks)

@@ -11,6 +11,7 @@ from nodelink.daemon.succession import fork_successor
 from turnnode.daemon import TurnNode
 from turnnode.relay.limiter import ReplyLimit
 from turnnode.relay.policy import RelayPolicy
+from turnnode.relay.usage import TrafficLimit
 from turnnode.settings import TurnNodeSettings
 
 SECRET = "the fleet's secret"
@@ -29,6 +30,10 @@ def main() -> None:
             secrets=(SECRET,),
             peer_allow=(ip_network("127.0.0.0/8"), *settings.peer_allow),
             unauthenticated_replies=ReplyLimit(per_second=replies, burst=5 * replies),
+            traffic=TrafficLimit(
+                bits_per_second_per_credential=settings.bits_per_second_per_credential,
+                bytes_per_credential=settings.bytes_per_credential,
+            ),
         )
     )
     run_daemon(node.start, succession)

@@ -4,14 +4,20 @@ import socket
 import time
 from pathlib import Path
 
-from support.turn_machine import ALICE, BOB, Node
+import pytest
+
+from support.turn_machine import ALICE, BOB, PEER, SERVER, Node, RecordingDataPath
+from turnnode.relay.allocation import ClientTransport, Side
 from turnnode.relay.counters import RelayCounters
+from turnnode.relay.data_path import Flow
 from turnnode.relay.dues import Dues
 from turnnode.relay.journal import Journal
+from turnnode.relay.journal_format import NONCE_KEY_BYTES
 from turnnode.relay.machine import Send
 from turnnode.relay.readers import build_reader
 from turnnode.relay.sockets import DatagramOutlet
 from turnnode.stun.attributes import Address
+from turnnode.stun.message import Method
 
 
 def test_step_is_taken_once_for_all_that_owe_it() -> None:
@@ -95,3 +101,55 @@ def test_journal_writes_one_line_for_each_client_when_it_is_due(tmp_path: Path) 
         ALICE: {"8.8.8.8", "8.8.4.4"},
         BOB: set(),
     }
+
+
+@pytest.mark.parametrize(
+    ("transport", "steps"), [(ClientTransport.UDP, 2), (ClientTransport.TCP, 0), (ClientTransport.TLS, 0)]
+)
+def test_nothing_that_a_client_by_tcp_does_is_due(
+    tmp_path: Path, transport: ClientTransport, steps: int
+) -> None:
+    dues = Dues()
+    journal = Journal(tmp_path / "journal", dues)
+    journal.begin(bytes(NONCE_KEY_BYTES), [])
+    node = Node(memory=journal, data_path=OwingDataPath(dues))
+    node.side = Side(SERVER, node.side.outlet, transport=transport)
+    client = node.client()
+    owed: list[int] = []
+
+    def settle() -> None:
+        owed.append(len(dues.waiting))
+        dues.settle()
+
+    client.allocate()
+    settle()
+    assert client.bind(0x4000, PEER) == 200
+    settle()
+    assert client.permit(("8.8.4.4", 5000)) == 200
+    settle()
+    client.ask(Method.REFRESH)
+    settle()
+    node.machine.client_left(node.side, ALICE)
+    settle()
+    assert max(owed) == steps
+    assert bool(node.data_path.removed) == bool(steps)
+    assert (not any(owed)) == (not steps)
+
+
+class OwingDataPath(RecordingDataPath):
+    """Owes a step for each change, as the kernel's does."""
+
+    def __init__(self, dues: Dues) -> None:
+        super().__init__()
+        self.dues = dues
+
+    def flow_added(self, flow: Flow) -> None:
+        super().flow_added(flow)
+        self.dues.owe(self.flush)
+
+    def flow_removed(self, flow: Flow) -> None:
+        super().flow_removed(flow)
+        self.dues.owe(self.flush)
+
+    def flush(self) -> None:
+        """Do what is due."""

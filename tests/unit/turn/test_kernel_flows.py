@@ -10,16 +10,26 @@ import pytest
 from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.flows import FlowTable
 from turnnode.kernel.hops import HopTable
-from turnnode.kernel.layout import EXPIRES_WORD, STATE_WORDS, Ends
+from turnnode.kernel.layout import (
+    BUCKET_BYTES,
+    BYTES_WORD,
+    DROPPED_WORD,
+    EXPIRES_WORD,
+    PACKETS_WORD,
+    STATE_WORDS,
+    Ends,
+)
 from turnnode.kernel.loader import RelayMaps
 from turnnode.kernel.routes import RouteSocket
-from turnnode.relay.data_path import Flow
+from turnnode.relay.data_path import Flow, Relayed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="maps in the kernel need root")
 
 ENTRIES = 8
 HERE = "127.0.0.1"
+OWN = "127.0.0.9"
 SERVER = (HERE, 3478)
+BUCKET_WORDS = BUCKET_BYTES // 8
 
 
 class Table:
@@ -34,7 +44,7 @@ class Table:
             states=self.maps.states,
             hops=hops,
             buckets=self.buckets,
-            is_own="192.0.2.9".__eq__,
+            is_own=OWN.__eq__,
         )
 
     def bucket(self, flow: Flow) -> int:
@@ -190,3 +200,61 @@ def test_credentials_beyond_the_places_share_the_last_one(table: Table) -> None:
     assert sorted(places[:6]) == list(range(1, 7))
     assert places[6:] == [7, 7, 7]
     assert table.is_limited(7)
+
+
+def relays(table: Table, before: Ends, size_bytes: int, *, dropped: int = 0) -> None:
+    """Count as programs do."""
+    value = table.maps.flows.get(before.pack())
+    assert value is not None
+    first = STATE_WORDS * int.from_bytes(value[44:48], sys.byteorder)
+    table.maps.states.words[first + PACKETS_WORD] += 1
+    table.maps.states.words[first + BYTES_WORD] += size_bytes
+    table.maps.states.words[first + DROPPED_WORD] += dropped
+
+
+def test_usage_is_told_once_and_what_is_left_when_a_flow_has_ended(table: Table) -> None:
+    flows = [flow_of(1, username="a"), flow_of(2, username="a"), flow_of(3, username="b")]
+    for flow in flows:
+        table.flows.add(flow)
+    table.flows.flush()
+    assert table.flows.take_usage() == {}
+
+    for flow in flows[:2]:
+        relays(table, Ends(flow.client, flow.server, flow.channel), 100)
+        relays(table, Ends(flow.peer, flow.relay), 10, dropped=1)
+    assert table.flows.take_usage() == {"a": Relayed(4, 220, 2)}
+    assert table.flows.take_usage() == {}
+
+    relays(table, Ends(flows[1].peer, flows[1].relay), 7)
+    table.flows.remove(flows[1])
+    table.flows.add(flow_of(4, username="c"))  # in the places of the former one
+    table.flows.flush()
+    assert table.flows.take_usage() == {"a": Relayed(1, 7)}
+    relays(table, Ends(flow_of(4).peer, flow_of(4).relay), 9)
+    assert table.flows.take_usage() == {"c": Relayed(1, 9)}
+    assert table.flows.read_totals() == Relayed(6, 236, 2)
+
+
+def test_both_clients_of_a_joined_flow_pay_and_the_sender_has_dropped(table: Table) -> None:
+    one_relay, other_relay = (OWN, 50_001), (OWN, 50_002)
+    one = flow_of(1, username="a")._replace(relay=one_relay, published=one_relay, peer=other_relay)
+    other = flow_of(2, username="b")._replace(relay=other_relay, published=other_relay, peer=one_relay)
+    table.flows.add(one)
+    table.flows.add(other)
+    table.flows.flush()
+    relays(table, Ends(one.client, one.server, one.channel), 100, dropped=1)
+
+    assert table.flows.take_usage() == {"a": Relayed(1, 100, 1), "b": Relayed(1, 100)}
+    assert table.flows.read_totals() == Relayed(1, 100, 1)
+
+
+def test_rate_that_is_set_again_leaves_buckets_as_full_as_they_are(table: Table) -> None:
+    table.buckets.set_rate(10_000)
+    place = table.buckets.hold("a")
+    first_word = place * BUCKET_WORDS
+    table.maps.buckets.words[first_word] = 12_345  # full until then
+    table.buckets.set_rate(10_000)
+    assert table.maps.buckets.words[first_word] == 12_345
+
+    table.buckets.set_rate(20_000)
+    assert table.maps.buckets.words[first_word] == 0

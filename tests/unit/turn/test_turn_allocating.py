@@ -139,6 +139,16 @@ def test_data_leaves_by_the_relay_of_its_peers_family_and_comes_back() -> None:
         assert back.address == ALICE
 
 
+def test_channel_data_leaves_by_the_relay_of_its_peers_family() -> None:
+    client, relay, relay_ipv6 = both(Node())
+    for number, peer, own in ((0x4000, PEER, relay), (0x4001, PEER_IPV6, relay_ipv6)):
+        assert client.bind(number, peer) == 200
+        send = client.send(encode_channel_data(number, b"out"))
+        assert send is not None
+        assert (send.address, send.data) == (peer, b"out")
+        assert send.outlet.published == own  # type: ignore[attr-defined] # it is a port
+
+
 def test_channel_to_either_family_is_told_to_the_data_path_with_its_relay() -> None:
     node = Node()
     client, relay, relay_ipv6 = both(node)

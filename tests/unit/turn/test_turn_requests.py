@@ -1,6 +1,7 @@
 """Allocate, Refresh, CreatePermission and ChannelBind of a client that is known."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -299,3 +300,51 @@ def test_allocation_gets_508_beyond_its_channels_and_old_ones_can_be_refreshed()
         508,
     ]
     assert client.bind(0x4001, ("8.8.8.8", 5001)) == 200
+
+
+@pytest.mark.parametrize(
+    ("node", "status"), [(Node(permissions_per_credential=3), 486), (Node(permissions=3), 508)]
+)
+def test_permissions_are_bounded_over_all_allocations(node: Node, status: int) -> None:
+    one, other = allocated(node, ("5.5.5.1", 1)), allocated(node, ("5.5.5.1", 2))
+
+    assert one.permit(("8.8.8.1", 1), ("8.8.8.2", 1)) == 200
+    assert other.permit(("8.8.8.1", 1), ("8.8.8.2", 1)) == status
+    assert other.permit(("8.8.8.1", 1)) == other.permit(("8.8.8.1", 1)) == 200
+    assert other.bind(0x4000, ("8.8.8.9", 5000)) == status
+    assert allocated(node, BOB, ends_in=7200).permit(PEER) == (200 if status == 486 else 508)
+    one.ask(Method.REFRESH, lifetime(0))
+    assert other.permit(("8.8.8.2", 1)) == 200
+    node.now += 300
+    node.machine.expire(node.now)
+    assert other.permit(*((f"8.8.8.{number}", 1) for number in range(3))) == 200
+    assert other.permit(("8.8.8.4", 1)) == status
+
+
+@pytest.mark.parametrize(
+    ("node", "status"), [(Node(channels_per_credential=3), 486), (Node(channels=3), 508)]
+)
+def test_channels_are_bounded_over_all_allocations(node: Node, status: int) -> None:
+    one, other = allocated(node, ("5.5.5.1", 1)), allocated(node, ("5.5.5.1", 2))
+
+    assert [one.bind(0x4000 + number, ("8.8.8.8", 5000 + number)) for number in range(2)] == [200, 200]
+    assert [other.bind(0x4000 + number, ("8.8.8.8", 5000 + number)) for number in range(2)] == [200, status]
+    assert one.bind(0x4001, ("8.8.8.8", 5001)) == 200
+    assert allocated(node, BOB, ends_in=7200).bind(0x4000, PEER) == (200 if status == 486 else 508)
+    one.ask(Method.REFRESH, lifetime(0))
+    assert other.bind(0x4001, ("8.8.8.8", 5001)) == 200
+
+
+def test_what_ends_with_a_policy_or_one_of_two_families_is_not_counted_any_more() -> None:
+    node = Node(allow="10.0.0.0/8", permissions=2, channels=2)
+    client = node.client()
+    client.allocate(ADDITIONAL_IPV6)
+    assert client.bind(0x4000, ("10.0.0.1", 5000)) == client.bind(0x4001, PEER_IPV6) == 200
+    assert client.bind(0x4002, PEER) == 508
+
+    node.policy.replace(replace(node.policy.current, peer_allow=()))
+    assert client.bind(0x4002, PEER) == 200
+    family = AttributeType.REQUESTED_ADDRESS_FAMILY, encode_first_octet(FAMILY_IPV6)
+    assert status_of(client.ask(Method.REFRESH, lifetime(0), family)) == 200
+    assert client.bind(0x4003, ("8.8.4.4", 5000)) == 200
+    assert client.bind(0x4004, ("8.8.4.4", 5001)) == 508

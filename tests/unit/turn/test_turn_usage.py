@@ -4,6 +4,7 @@ import pytest
 
 from support.turn_client import UDP, status_of
 from support.turn_machine import ALICE, BOB, NOON, PEER, SECRET, Client, Node, policy_with
+from turnnode.relay.data_path import Relayed
 from turnnode.relay.usage import (
     BURST_SECONDS,
     TrafficLimit,
@@ -81,12 +82,60 @@ def test_volume_ends_data_in_both_directions_and_new_allocations(size: int, went
     again.allocate()
 
 
-def test_what_the_kernel_has_relayed_counts_towards_the_volume() -> None:
-    client = calling(TrafficLimit(bytes_per_credential=2000))
-    client.node.machine.usages.add_elsewhere(client.writer.credential.username, 2, 2000)
-    client.node.machine.usages.add_elsewhere("1", 2, 2000)
+def tick(client: Client, *, packets: int, size_bytes: int, dropped: int = 0) -> None:
+    """Have the kernel relay something, and a second pass."""
+    node = client.node
+    node.data_path.usage = {
+        client.writer.credential.username: Relayed(packets, size_bytes, dropped),
+        "1": Relayed(1, 10**9),  # of whom nobody knows
+    }
+    node.now += 1
+    node.machine.expire(node.now)
 
-    assert relayed(client, 1) == 0
+
+def test_what_the_kernel_has_relayed_counts_as_what_userspace_does() -> None:
+    client = calling(TrafficLimit())
+    assert relayed(client, 3) == 3
+    tick(client, packets=2, size_bytes=500, dropped=7)
+    tick(client, packets=0, size_bytes=0)
+    (usage,) = client.node.machine.usages.list_largest(9, KEY)
+
+    assert (usage.packets, usage.bytes, usage.dropped) == (5, 3500, 7)
+
+
+@pytest.mark.parametrize(("size_bytes", "flows", "went"), [(1999, 1, 1), (2000, 0, 0), (2001, 0, 0)])
+def test_kernel_relays_no_more_for_whom_the_volume_is_used_up(size_bytes: int, flows: int, went: int) -> None:
+    client = calling(TrafficLimit(bytes_per_credential=2000))
+    other = client.node.client(BOB, ends_in=7200)
+    other.allocate()
+    other.bind(0x4000, PEER)
+    tick(client, packets=2, size_bytes=size_bytes)
+    live = client.node.data_path.live
+
+    assert sum(flow.client == ALICE for flow in live.values()) == flows
+    assert sum(flow.client == BOB for flow in live.values()) == 1
+    assert relayed(client, 1) == went
+
+
+def test_kernel_gets_no_flow_of_a_used_up_volume_and_all_when_there_is_more() -> None:
+    client = calling(TrafficLimit(bytes_per_credential=2000))
+    live = client.node.data_path.live
+    tick(client, packets=2, size_bytes=2000)
+    assert client.bind(0x4000, PEER) == client.bind(0x4001, ("8.8.8.8", 50_001)) == 200
+    assert not live
+
+    client.node.policy.replace(policy_with(traffic=TrafficLimit(bytes_per_credential=2001)))
+    assert sorted(flow.channel for flow in live.values()) == [0x4000, 0x4001]
+
+
+def test_kernel_is_told_the_rate_of_a_credential_and_that_it_has_ended() -> None:
+    node = calling(TrafficLimit(bits_per_second_per_credential=800_000)).node
+    assert node.data_path.bytes_per_second == 100_000
+    node.policy.replace(policy_with(traffic=TrafficLimit(bits_per_second_per_credential=400_000)))
+    assert node.data_path.bytes_per_second == 50_000
+    node.policy.replace(policy_with())
+
+    assert node.data_path.bytes_per_second == 0
 
 
 def test_usage_is_shown_by_pseudonym_the_largest_first_and_bounded() -> None:

@@ -12,10 +12,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from nodelink.contract.figures import TURN_REFUSALS
 from nodelink.contract.reports import MAX_CREDENTIALS, CredentialUse
-from turnnode.kernel.flows import Totals
 from turnnode.kernel.path import KernelPath
 from turnnode.kernel.rungs import Rung, number_of
 from turnnode.relay.counters import RelayCounters
+from turnnode.relay.data_path import Relayed
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.usage import UsageTable, pseudonym_key
 
@@ -29,7 +29,7 @@ _FAMILIES: Final = (
 
 def read_figures(counters: RelayCounters, kernel: KernelPath | None, connections: int) -> dict[str, float]:
     """Read the counters by name."""
-    in_kernel = Totals() if kernel is None else kernel.read_totals()
+    in_kernel = Relayed() if kernel is None else kernel.read_totals()
     in_userspace = counters.packets_to_peers + counters.packets_to_clients
     relayed = in_kernel.packets + in_userspace
     refusals = {f"refused_{status}": counters.refused[status] for status in TURN_REFUSALS}

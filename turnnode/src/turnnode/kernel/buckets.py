@@ -37,6 +37,8 @@ class BucketTable:
 
     def set_rate(self, bytes_per_second: int) -> None:
         """Limit the data of each credential from now on, both ways together; 0 is no limit."""
+        if bytes_per_second == self._bytes_per_second:
+            return  # each bucket would be empty again, and give another burst
         self._bytes_per_second = bytes_per_second
         for place in {*self._places.values(), self._shared} - {UNLIMITED}:
             self._write(place)

@@ -25,7 +25,7 @@ from turnnode.kernel.layout import (
     pack_element,
 )
 from turnnode.kernel.maps import HashMap, SharedArray
-from turnnode.relay.data_path import Flow
+from turnnode.relay.data_path import Flow, Relayed
 from turnnode.stun.attributes import Address
 
 _NO_STATE = bytes(STATE_BYTES)
@@ -35,22 +35,19 @@ FlowId = tuple[Address, Address, int]
 
 
 @dataclass(slots=True)
-class Totals:
-    """What programs have relayed, and dropped because of a credential's rate."""
-
-    packets: int = 0
-    bytes: int = 0
-    dropped: int = 0
-
-
-@dataclass(slots=True)
 class _Entry:
-    """An element of the map: its slot, and the next hop and the bucket that it holds."""
+    """An element of the map: its slot, the next hop and the bucket that it holds, and how it is counted.
+
+    The sender's credential, `username`, pays, and between two clients also that of the receiver. `told` is
+    what was counted for them already.
+    """
 
     key: bytes
     slot: int
     hop: Pair
     username: str
+    receiver: str | None
+    told: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -89,7 +86,8 @@ class FlowTable:
         self._going: dict[bytes, int] = {}  # by key: the slot, which nobody gets before the element is gone
         self._known: dict[FlowId, _Known] = {}
         self._by_ends: dict[tuple[Address, Address], _Known] = {}
-        self._ended = Totals()
+        self._ended = Relayed()
+        self._usage: dict[str, Relayed] = {}  # by username: what was counted and not yet taken
 
     @property
     def count(self) -> int:
@@ -110,7 +108,7 @@ class FlowTable:
         if self._is_own(flow.peer[0]):
             self._join(known)
         else:
-            self._insert(known, _to_peer(flow), _from_peer(flow))
+            self._insert(known, None, _to_peer(flow), _from_peer(flow))
 
     def is_ready(self, flow: FlowId) -> bool:
         """Tell whether programs have all that they need for a flow."""
@@ -145,9 +143,17 @@ class FlowTable:
         self._flush_going()
         return not refused
 
-    def read_totals(self) -> Totals:
+    def take_usage(self) -> dict[str, Relayed]:
+        """Tell what each credential has used since the last call, also of flows that have ended meanwhile."""
+        for known in self._known.values():
+            for entry in known.entries:
+                self._charge(entry)
+        usage, self._usage = self._usage, {}
+        return usage
+
+    def read_totals(self) -> Relayed:
         """Sum up what was relayed until now."""
-        totals = Totals(self._ended.packets, self._ended.bytes, self._ended.dropped)
+        totals = Relayed(self._ended.packets, self._ended.bytes, self._ended.dropped)
         for known in self._known.values():
             for entry in known.entries:
                 self._count(entry.slot, totals)
@@ -167,12 +173,12 @@ class FlowTable:
         partner = self._partner_of(known)
         if partner is None or partner is known:
             return
-        self._insert(known, _across(known.flow, partner.flow))
-        self._insert(partner, _across(partner.flow, known.flow))
+        self._insert(known, partner.flow.username, _across(known.flow, partner.flow))
+        self._insert(partner, known.flow.username, _across(partner.flow, known.flow))
         known.is_joined = partner.is_joined = True
         self._set_end(known)
 
-    def _insert(self, known: _Known, *ways: tuple[Ends, Ends]) -> None:
+    def _insert(self, known: _Known, receiver: str | None, *ways: tuple[Ends, Ends]) -> None:
         """Put elements into the map, all or none."""
         for before, after in ways:
             hop = after.source[0], after.destination[0]
@@ -184,7 +190,7 @@ class FlowTable:
                 return
             key = before.pack()
             username = known.flow.username
-            entry = _Entry(key, self._free.pop(), hop, username)
+            entry = _Entry(key, self._free.pop(), hop, username, receiver)
             known.entries.append(entry)
             if key in self._going:  # it would be taken out after it is put in
                 self._flows.remove(key)
@@ -209,6 +215,7 @@ class FlowTable:
             self._hops.release(entry.hop)
             self._buckets.release(entry.username)
             self._count(entry.slot, self._ended)
+            self._charge(entry)
             self._states.write(entry.slot, _NO_STATE)  # its end has come: nothing is relayed from here on
             if self._coming.pop(entry.key, None) is None:
                 self._going[entry.key] = entry.slot
@@ -217,7 +224,22 @@ class FlowTable:
         known.entries.clear()
         known.is_joined = False
 
-    def _count(self, slot: int, totals: Totals) -> None:
+    def _charge(self, entry: _Entry) -> None:
+        """Count for credentials what an element has relayed since it was asked last."""
+        first = entry.slot * STATE_WORDS
+        words = self._states.words
+        now = words[first + PACKETS_WORD], words[first + BYTES_WORD], words[first + DROPPED_WORD]
+        if now == entry.told:
+            return
+        packets, size_bytes, dropped = (new - old for new, old in zip(now, entry.told, strict=True))
+        entry.told = now
+        for payer in (entry.username,) if entry.receiver is None else (entry.username, entry.receiver):
+            usage = self._usage.setdefault(payer, Relayed())
+            usage.packets += packets
+            usage.bytes += size_bytes
+        self._usage[entry.username].dropped += dropped
+
+    def _count(self, slot: int, totals: Relayed) -> None:
         first = slot * STATE_WORDS
         totals.packets += self._states.words[first + PACKETS_WORD]
         totals.bytes += self._states.words[first + BYTES_WORD]

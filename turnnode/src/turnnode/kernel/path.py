@@ -25,7 +25,7 @@ from turnnode.errors import RungUnavailableError
 from turnnode.kernel.attachment import detach_others
 from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.canary import Canary
-from turnnode.kernel.flows import FlowTable, Totals
+from turnnode.kernel.flows import FlowTable
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
 from turnnode.kernel.layout import pack_control
@@ -33,7 +33,7 @@ from turnnode.kernel.loader import RelayMaps
 from turnnode.kernel.route_messages import Interface
 from turnnode.kernel.routes import RouteSocket
 from turnnode.kernel.rungs import Rung, RungChoice
-from turnnode.relay.data_path import Flow
+from turnnode.relay.data_path import Flow, Relayed
 from turnnode.relay.dues import Dues
 from turnnode.stun.attributes import Address
 
@@ -112,7 +112,11 @@ class KernelPath:
         """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
         self._buckets.set_rate(bytes_per_second)
 
-    def read_totals(self) -> Totals:
+    def take_usage(self) -> dict[str, Relayed]:
+        """Tell what each credential has used here since the last call."""
+        return self._flows.take_usage()
+
+    def read_totals(self) -> Relayed:
         """Tell what was relayed here."""
         return self._flows.read_totals()
 

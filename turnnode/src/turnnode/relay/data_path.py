@@ -5,9 +5,12 @@ Not for: Send and Data indications, which stay in userspace, and not for decisio
 after the peer policy and the quotas have admitted it.
 
     ChannelBind, Refresh ──▶ flow_added (again with a later end: it replaces)
-    channel or allocation ends, policy changes ──▶ flow_removed
+    channel or allocation ends, policy changes, volume used up ──▶ flow_removed
+    policy changes ──▶ limit_rate          each second: take_usage ──▶ what credentials have used (usage.py)
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from turnnode.stun.attributes import Address
@@ -33,17 +36,32 @@ class Flow(NamedTuple):
     username: str = ""
 
 
+@dataclass(slots=True)
+class Relayed:
+    """What was relayed, and dropped because of a rate; bytes are of payload."""
+
+    packets: int = 0
+    bytes: int = 0
+    dropped: int = 0
+
+
 class DataPath(Protocol):
-    """Whoever may move the data of bound channels; both calls return quickly and do not raise."""
+    """Whoever may move the data of bound channels; all calls return quickly and do not raise."""
 
     def flow_added(self, flow: Flow) -> None:
         """Learn of a flow, or of a new end of a known one: same client, server and channel."""
 
     def flow_removed(self, flow: Flow) -> None:
-        """Stop relaying a flow before its time."""
+        """Stop relaying a flow before its time; one that is not known is no fault."""
 
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Learn of a datagram of a flow that userspace has relayed; one in `SAMPLE` is told."""
+
+    def limit_rate(self, bytes_per_second: int) -> None:
+        """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
+
+    def take_usage(self) -> Mapping[str, Relayed]:
+        """Tell what each credential has used since the last call; those that used nothing are left out."""
 
 
 class UserspaceDataPath:
@@ -57,3 +75,10 @@ class UserspaceDataPath:
 
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Do nothing."""
+
+    def limit_rate(self, bytes_per_second: int) -> None:
+        """Do nothing: userspace counts for itself."""
+
+    def take_usage(self) -> Mapping[str, Relayed]:
+        """Tell of nothing."""
+        return {}

@@ -103,7 +103,8 @@ class TurnMachine:
         self._reservations = Reservations()
         self._stopwatch = stopwatch
         self._usages = self._table.usages
-        self._usages.set_limit(policy.current.traffic)
+        self._traffic = policy.current.traffic
+        self._usages.set_limit(self._traffic)
         self._peers = self._peer_policy()
 
     def from_client(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
@@ -151,8 +152,13 @@ class TurnMachine:
             self._table.remove(allocation)
 
     def expire(self, now: float) -> None:
-        """End what is over. Calling it once a second keeps the tables small; nothing else depends on it."""
+        """End what is over, and count what the data path has relayed.
+
+        Calling it once a second keeps the tables small, and what the data path relays within a volume up to
+        the data of a second; nothing else depends on it.
+        """
         self._table.expire(now)
+        self._count_elsewhere()
         self._reservations.expire(now)
         self._usages.expire(self._calendar())
 
@@ -160,7 +166,11 @@ class TurnMachine:
         """Take over a changed policy and end the permissions and channels that it forbids."""
         self._peers = self._peer_policy()
         self._table.end_forbidden(self._peers)
-        self._usages.set_limit(self._policy.current.traffic)
+        traffic, self._traffic = self._traffic, self._policy.current.traffic
+        self._usages.set_limit(self._traffic)
+        self._data_path.limit_rate((self._traffic.bits_per_second_per_credential or 0) // 8)
+        if traffic.bytes_per_credential != self._traffic.bytes_per_credential:
+            self._table.announce_again()
 
     def adopt(self, allocation: Allocation) -> None:
         """Take over an allocation of a former process. Apply the policy after all of them."""
@@ -179,6 +189,16 @@ class TurnMachine:
         policy = self._policy.current
         return PeerPolicy(own=self._own, allow=policy.peer_allow, min_port=policy.min_peer_port)
 
+    def _count_elsewhere(self) -> None:
+        """Count what the data path has relayed, and take it from those who have used up their volume."""
+        used_up = set()
+        for username, relayed in self._data_path.take_usage().items():
+            self._usages.add_elsewhere(username, relayed.packets, relayed.bytes, relayed.dropped)
+            if self._usages.is_used_up(username):
+                used_up.add(username)
+        if used_up:
+            self._table.announce_again(used_up)
+
     def _relay_channel_data(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
         number, data = decode_channel_data(datagram)
         allocation = side.allocations.get(client)
@@ -192,10 +212,14 @@ class TurnMachine:
         self._until_sample -= 1
         if self._until_sample == 0:
             self._until_sample = SAMPLE
-            self._data_path.data_seen(client, side.address, number)
+            if side.is_datagram:
+                self._data_path.data_seen(client, side.address, number)
         peer = channel.peer
-        if peer[0] in self._relay_hosts:
+        if allocation.second is not None or peer[0] in self._relay_hosts:
             return self._forward(allocation, data, peer, now)
+        if not self._usages.admit(allocation.usage, len(data), now):
+            counters.dropped_over_limit += 1
+            return None
         counters.packets_to_peers += 1
         counters.bytes_to_peers += len(data)
         return Send(allocation.port, data, peer)

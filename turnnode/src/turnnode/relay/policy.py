@@ -21,12 +21,19 @@ class Quotas:
     A client allocates once for each pair of network interface and TURN address, and an account has several
     devices. ICE sends to each candidate of the other side, of which relays and interfaces make a few dozen.
 
+    Few devices call at once, so credential and node get fewer permissions and channels than all their
+    allocations might hold.
+
     `is_draining`: calls go on, and nobody gets a new allocation.
     """
 
     allocations: int = 4096
     allocations_per_credential: int = 16
+    permissions: int = 65_536
+    permissions_per_credential: int = 512
     permissions_per_allocation: int = 64
+    channels: int = 65_536
+    channels_per_credential: int = 512
     channels_per_allocation: int = 64
     is_draining: bool = False
 

@@ -59,7 +59,7 @@ def create_permission(request: Request, table: AllocationTable) -> Attributes:
     """Install or refresh the permissions for all hosts that a request names, or for none.
 
     Raises:
-        RequestRefusedError: With 400, 403, 437, 441, 443 or 508.
+        RequestRefusedError: With 400, 403, 437, 441, 443, 486 or 508.
         StunFormatError: An address is malformed.
     """
     allocation = _own_allocation(request)
@@ -71,9 +71,8 @@ def create_permission(request: Request, table: AllocationTable) -> Attributes:
         _check_family(host, allocation)
         if request.peers.reach_of(host) is Reach.NOTHING:
             raise RequestRefusedError(403)
-    _check_permissions(request, allocation, hosts)
-    for host in hosts:
-        allocation.permit(host, request.now)
+    _check_permissions(request, allocation, table, hosts)
+    table.permit(allocation, hosts, request.now)
     table.remember(allocation)
     return ()
 
@@ -82,7 +81,7 @@ def bind_channel(request: Request, table: AllocationTable) -> Attributes:
     """Bind a channel to a peer, or refresh it, and with it the permission for the peer's host.
 
     Raises:
-        RequestRefusedError: With 400, 403, 437, 441, 443 or 508.
+        RequestRefusedError: With 400, 403, 437, 441, 443, 486 or 508.
         StunFormatError: An attribute is malformed.
     """
     allocation = _own_allocation(request)
@@ -103,12 +102,11 @@ def bind_channel(request: Request, table: AllocationTable) -> Attributes:
         if channel.expires_at > request.now:
             raise RequestRefusedError(400)
         table.unbind(allocation, channel)
-    is_new = number not in allocation.channels
-    if is_new and len(allocation.channels) >= request.quotas.channels_per_allocation:
-        raise RequestRefusedError(508)
-    _check_permissions(request, allocation, {peer[0]})
-    allocation.permit(peer[0], request.now)
-    table.announce(allocation, allocation.bind(number, peer, request.now))
+    if number not in allocation.channels:
+        _check_channels(request, allocation, table)
+    _check_permissions(request, allocation, table, {peer[0]})
+    table.permit(allocation, {peer[0]}, request.now)
+    table.bind(allocation, number, peer, request.now)
     table.remember(allocation)
     return ()
 
@@ -127,6 +125,29 @@ def _check_family(host: str, allocation: Allocation) -> None:
         raise RequestRefusedError(443)
 
 
-def _check_permissions(request: Request, allocation: Allocation, hosts: set[str]) -> None:
-    if len(allocation.permissions.keys() | hosts) > request.quotas.permissions_per_allocation:
+def _check_permissions(
+    request: Request, allocation: Allocation, table: AllocationTable, hosts: set[str]
+) -> None:
+    new = len(hosts - allocation.permissions.keys())
+    if not new:
+        return
+    quotas = request.quotas
+    if (
+        len(allocation.permissions) + new > quotas.permissions_per_allocation
+        or table.holdings.permissions + new > quotas.permissions
+    ):
         raise RequestRefusedError(508)
+    if allocation.usage.holdings.permissions + new > quotas.permissions_per_credential:
+        raise RequestRefusedError(486)
+
+
+def _check_channels(request: Request, allocation: Allocation, table: AllocationTable) -> None:
+    """Refuse one more channel that is too much."""
+    quotas = request.quotas
+    if (
+        len(allocation.channels) >= quotas.channels_per_allocation
+        or table.holdings.channels >= quotas.channels
+    ):
+        raise RequestRefusedError(508)
+    if allocation.usage.holdings.channels >= quotas.channels_per_credential:
+        raise RequestRefusedError(486)

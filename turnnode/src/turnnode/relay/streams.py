@@ -6,6 +6,8 @@
 For: clients behind firewalls that let no UDP through; the data of their calls never enters the kernel's path.
 Not for: relaying by TCP to peers (RFC 6062), which we refuse.
 
+Nothing is due before an answer (dues.py): neither the journal nor a data path learns of these allocations.
+
 A connection ends with the process: no other process can go on with its TLS. What its client held ends, too.
 """
 

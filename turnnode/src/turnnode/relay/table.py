@@ -5,18 +5,21 @@ Not for: granting anything (requests.py).
 """
 
 from collections import Counter
+from collections.abc import Collection
 
 from turnnode.relay.allocation import Allocation, Channel
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
 from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.peer_policy import PeerPolicy, Reach
-from turnnode.relay.usage import UsageTable
+from turnnode.relay.usage import Holdings, UsageTable
 from turnnode.stun.attributes import Address, family_of
 
 
 class AllocationTable:
     """Owns the allocations: what leaves it is closed, and the data path and the memory know.
+
+    `holdings` are the permissions and channels of all of them; those of a credential are in its usage.
 
     `by_relay` holds them by the relayed address that peers were told.
     """
@@ -27,6 +30,7 @@ class AllocationTable:
         self._counters = counters
         self._memory = memory
         self.usages = UsageTable()
+        self.holdings = Holdings()
         self._held: Counter[str] = Counter()
 
     def list_all(self) -> list[Allocation]:
@@ -51,6 +55,7 @@ class AllocationTable:
         self._held[allocation.username] += 1
         allocation.usage = self.usages.hold(allocation.username)
         self._counters.allocations += 1
+        self._hold(allocation, permissions=len(allocation.permissions), channels=len(allocation.channels))
         for channel in allocation.channels.values():
             self.announce(allocation, channel)
 
@@ -67,6 +72,7 @@ class AllocationTable:
         for port in allocation.ports:
             del self.by_relay[port.published]
         self._held[allocation.username] -= 1
+        self._hold(allocation, permissions=-len(allocation.permissions))
         allocation.usage.allocations -= 1
         if not self._held[allocation.username]:
             del self._held[allocation.username]
@@ -83,7 +89,7 @@ class AllocationTable:
         for channel in [one for one in allocation.channels.values() if family_of(one.peer[0]) == family]:
             self.unbind(allocation, channel)
         for host in [host for host in allocation.permissions if family_of(host) == family]:
-            del allocation.permissions[host]
+            self._forbid(allocation, host)
         given_up, kept = allocation.port, allocation.second
         if family != allocation.family:
             given_up, kept = kept, given_up
@@ -93,14 +99,40 @@ class AllocationTable:
         self.remember(allocation)
         given_up.close()
 
+    def permit(self, allocation: Allocation, hosts: Collection[str], now: float) -> None:
+        """Install or refresh the permissions for hosts."""
+        before = len(allocation.permissions)
+        for host in hosts:
+            allocation.permit(host, now)
+        self._hold(allocation, permissions=len(allocation.permissions) - before)
+
+    def bind(self, allocation: Allocation, number: int, peer: Address, now: float) -> None:
+        """Bind or refresh a channel; the caller has checked that number and peer belong together."""
+        before = len(allocation.channels)
+        channel = allocation.bind(number, peer, now)
+        self._hold(allocation, channels=len(allocation.channels) - before)
+        self.announce(allocation, channel)
+
     def announce(self, allocation: Allocation, channel: Channel) -> None:
-        """Tell the data path of a channel, or of its new end."""
-        if allocation.side.is_datagram:
+        """Tell the data path of a channel, or of its new end; userspace drops what is beyond the volume."""
+        if not allocation.side.is_datagram:
+            return
+        if self.usages.is_used_up(allocation.username):
+            self._data_path.flow_removed(allocation.flow_of(channel))
+        else:
             self._data_path.flow_added(allocation.flow_of(channel))
+
+    def announce_again(self, usernames: Collection[str] | None = None) -> None:
+        """Tell the data path of all channels of some credentials, or of all: their volumes have changed."""
+        for allocation in self.list_all():
+            if usernames is None or allocation.username in usernames:
+                for channel in allocation.channels.values():
+                    self.announce(allocation, channel)
 
     def unbind(self, allocation: Allocation, channel: Channel) -> None:
         """End a channel."""
         allocation.unbind(channel)
+        self._hold(allocation, channels=-1)
         if allocation.side.is_datagram:
             self._data_path.flow_removed(allocation.flow_of(channel))
 
@@ -113,7 +145,7 @@ class AllocationTable:
             for channel in [channel for channel in allocation.channels.values() if channel.expires_at <= now]:
                 self.unbind(allocation, channel)
             for host in [host for host, expires_at in allocation.permissions.items() if expires_at <= now]:
-                del allocation.permissions[host]
+                self._forbid(allocation, host)
 
     def end_forbidden(self, peers: PeerPolicy) -> None:
         """End the permissions and channels that a changed policy would not grant any more."""
@@ -127,6 +159,15 @@ class AllocationTable:
             for channel in forbidden:
                 self.unbind(allocation, channel)
             for host in hosts:
-                del allocation.permissions[host]
+                self._forbid(allocation, host)
             if forbidden or hosts:
                 self.remember(allocation)
+
+    def _forbid(self, allocation: Allocation, host: str) -> None:
+        del allocation.permissions[host]
+        self._hold(allocation, permissions=-1)
+
+    def _hold(self, allocation: Allocation, *, permissions: int = 0, channels: int = 0) -> None:
+        for holdings in (allocation.usage.holdings, self.holdings):
+            holdings.permissions += permissions
+            holdings.channels += channels

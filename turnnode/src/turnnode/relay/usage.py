@@ -3,7 +3,8 @@
     datagram of an allocation ─▶ its credential's volume used up? ▶ dropped
                                  its credential's rate, or the node's, exceeded? ▶ dropped      else ▶ counted
 
-For: what userspace relays; what the kernel has relayed is added from outside (`add_elsewhere`).
+For: what userspace relays; what the kernel has relayed is added each second (`add_elsewhere`), and its
+rate is bounded there (kernel/buckets.py).
 Not for: how many allocations, permissions and channels there may be (policy.py, allocating.py, requests.py).
 
 Both directions count, as do both ends of a call between two clients of this node. Credentials that were used
@@ -52,11 +53,20 @@ class Rate:
 
 
 @dataclass(slots=True)
+class Holdings:
+    """How many permissions and channels there are, of one credential or of all."""
+
+    permissions: int = 0
+    channels: int = 0
+
+
+@dataclass(slots=True)
 class Usage:
     """What one credential has used, and holds."""
 
     username: str
     allocations: int = 0
+    holdings: Holdings = field(default_factory=Holdings)
     packets: int = 0
     bytes: int = 0
     dropped: int = 0
@@ -123,12 +133,13 @@ class UsageTable:
         usage.bytes += size_bytes
         return True
 
-    def add_elsewhere(self, username: str, packets: int, size_bytes: int) -> None:
+    def add_elsewhere(self, username: str, packets: int, size_bytes: int, dropped: int = 0) -> None:
         """Count what was relayed without us; of a credential that nobody remembers, nothing."""
         usage = self._by_username.get(username)
         if usage is not None:
             usage.packets += packets
             usage.bytes += size_bytes
+            usage.dropped += dropped
 
     def expire(self, unix_seconds: float) -> None:
         """Forget the credentials that have ended."""
