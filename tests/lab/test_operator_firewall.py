@@ -11,7 +11,14 @@ from support.port_scan import find_open_tcp_ports, find_open_udp_ports
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
 MAIL_PORTS = [22, 25, 80, 143, 443, 465, 587, 993]
-OPENINGS = {"control": [22, 80, 443], "mail1": MAIL_PORTS, "mail2": MAIL_PORTS, "turn1": [22], "turn2": [22]}
+TURN_PORTS = [22, 3478]
+OPENINGS = {
+    "control": [22, 80, 443],
+    "mail1": MAIL_PORTS,
+    "mail2": MAIL_PORTS,
+    "turn1": TURN_PORTS,
+    "turn2": TURN_PORTS,
+}
 RELAY_PORTS = (49_152, 65_535)
 UDP_PROBES = [53, 123, 443, 3477, 3478, 3479, 5349, RELAY_PORTS[0] - 1, RELAY_PORTS[0], RELAY_PORTS[1]]
 
