@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from controlplane.settings import ControlPlaneSettings
+
 ROOT = Path(__file__).parents[2]
 ROLES = sorted((ROOT / "ansible" / "roles").iterdir())
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -54,6 +56,33 @@ def test_no_role_knows_a_group(role: Path) -> None:
     text = "".join(file.read_text() for file in role.rglob("*.*") if file.suffix in {".yml", ".j2"})
 
     assert re.findall(r"groups\[|hostvars|group_names", text) == []
+
+
+def test_secrets_of_the_control_plane_are_files_and_no_settings() -> None:
+    variables = yaml.safe_load((ROOT / "ansible/roles/controlplane/vars/main.yml").read_text())
+    secrets = {
+        f"controlplane_{name}"
+        for name, field in ControlPlaneSettings.model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    }
+
+    assert variables["__controlplane_secrets"].keys() == secrets
+    assert not {name.upper() for name in secrets} & variables["__controlplane_settings"].keys()
+    assert secrets == {
+        name
+        for name, option in read_options(ROOT / "ansible/roles/controlplane").items()
+        if option.get("no_log")
+    }
+
+
+def test_task_that_sees_a_secret_of_the_control_plane_tells_nothing() -> None:
+    role = ROOT / "ansible/roles/controlplane"
+    tasks = yaml.safe_load((role / "tasks/configure.yml").read_text())
+    writing = [task for task in tasks if "__controlplane_secrets[" in str(task)]
+
+    assert [(task["no_log"], task["diff"], task["notify"]) for task in writing] == [
+        (True, False, "Restart controlplane")
+    ]
 
 
 def test_daemons_look_for_challenges_where_the_acme_client_puts_them() -> None:

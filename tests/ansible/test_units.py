@@ -58,6 +58,15 @@ def test_backup_is_taken_by_a_unit_without_network_or_capability() -> None:
         assert line in lines
 
 
+@pytest.mark.parametrize("template", [TEMPLATES[0], BACKUP_UNIT], ids=["service", "backup"])
+def test_secrets_of_the_control_plane_are_credentials(template: Path) -> None:
+    assert (
+        "{% for name in __controlplane_secret_names %}\n"
+        "LoadCredential={{ name }}:{{ __controlplane_secrets_directory }}/{{ name }}\n"
+        "{% endfor %}\n"
+    ) in template.read_text()
+
+
 @every_unit
 def test_unit_keeps_listening_sockets(template: Path) -> None:
     kept = [line for line in template.read_text().splitlines() if line.startswith("FileDescriptorStoreMax=")]

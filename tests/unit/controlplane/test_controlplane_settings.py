@@ -6,7 +6,7 @@ import pytest
 
 from controlplane import main
 from controlplane.settings import ControlPlaneSettings
-from nodelink.daemon.settings import EXIT_BAD_CONFIGURATION, read_settings
+from nodelink.daemon.settings import EXIT_BAD_CONFIGURATION, BadSettingsError, read_settings
 
 RIGHT = {
     "STATE_DIRECTORY": "/var/lib/madfleet",
@@ -41,6 +41,85 @@ def test_admin_web_of_madmail_may_call_by_default_and_others_as_well(tmp_path: P
     found = read_settings(ControlPlaneSettings, file)
     assert found.admin_origins == ("https://admin.example.org:8443", "http://[2001:db8::1]")
     assert read_settings(ControlPlaneSettings, write(tmp_path, {"ADMIN_ORIGINS": ""})).admin_origins == ()
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the directory that systemd would name."""
+    directory = tmp_path / "credentials"
+    directory.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(directory))
+    return directory
+
+
+def test_secret_comes_from_credentials_before_environment_and_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, credentials: Path
+) -> None:
+    file = write(tmp_path, {"ADMIN_TOKEN": "f" * 32})
+    (credentials / "controlplane_database_url").write_text("postgresql://a:b@db.example.org/c\n")
+    (credentials / "another_service").write_text("not ours")
+
+    def read_token() -> str:
+        settings = read_settings(ControlPlaneSettings, file)
+        assert settings.admin_token is not None
+        assert settings.database_url is not None
+        assert settings.database_url.get_secret_value() == "postgresql://a:b@db.example.org/c"
+        return settings.admin_token.get_secret_value()
+
+    assert read_token() == "f" * 32
+    monkeypatch.setenv("CONTROLPLANE_ADMIN_TOKEN", "e" * 32)
+    assert read_token() == "e" * 32
+    (credentials / "controlplane_admin_token").write_text("c" * 32 + "\n")
+    assert read_token() == "c" * 32
+
+
+@pytest.mark.parametrize("directory", [None, ""])
+def test_without_systemd_a_secret_is_a_setting_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: str | None
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    if directory is not None:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", directory)
+    found = read_settings(ControlPlaneSettings, write(tmp_path, {"ADMIN_TOKEN": "f" * 32}))
+
+    assert found.admin_token is not None
+    assert found.admin_token.get_secret_value() == "f" * 32
+
+
+@pytest.mark.parametrize(
+    ("length", "is_right"), [(0, False), (31, False), (32, True), (256, True), (257, False)]
+)
+def test_token_among_credentials_is_judged_and_never_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], credentials: Path, length: int, *, is_right: bool
+) -> None:
+    (credentials / "controlplane_admin_token").write_text("t" * length + "\n")
+    file = str(write(tmp_path, {}))
+    if is_right:
+        main.main(["--check", file])
+        return
+    with pytest.raises(SystemExit) as end:
+        main.main(["--check", file])
+
+    said = capsys.readouterr().err
+    assert end.value.code == EXIT_BAD_CONFIGURATION
+    assert said.startswith("CONTROLPLANE_ADMIN_TOKEN is wrong")
+    assert "tttt" not in said
+
+
+def test_credentials_that_cannot_be_read_are_refused(tmp_path: Path, credentials: Path) -> None:
+    file = write(tmp_path, {})
+    (credentials / "controlplane_admin_token").write_bytes(b"\xff" * 40)
+    with pytest.raises(BadSettingsError, match=r"cannot be read: .*admin_token.*Correct the file's owner"):
+        read_settings(ControlPlaneSettings, file)
+
+    (credentials / "controlplane_admin_token").unlink()
+    credentials.rmdir()
+    with pytest.raises(BadSettingsError, match="Unset CREDENTIALS_DIRECTORY, or correct it"):
+        read_settings(ControlPlaneSettings, file)
+
+    credentials.write_text("no directory")
+    with pytest.raises(BadSettingsError, match="Unset CREDENTIALS_DIRECTORY, or correct it"):
+        read_settings(ControlPlaneSettings, file)
 
 
 @pytest.mark.parametrize("api_path", ["/api", "/steer"])

@@ -3,7 +3,8 @@
 For: `Settings` classes of the daemons, which derive from `DaemonSettings` and set their own `env_prefix`.
 Not for: policy that the control plane decides (contract.states).
 
-Where a value comes from, the first that has it: `$CREDENTIALS_DIRECTORY` (secrets only), the environment, the
+Where a value comes from, the first that has it: `$CREDENTIALS_DIRECTORY` (for secrets, as systemd's
+LoadCredential= puts them there: a file each, named as the setting in lower case), the environment, the
 settings file (`NAME=value` lines, as systemd's EnvironmentFile= reads them), the default.
 """
 
@@ -15,7 +16,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from nodelink.daemon.errors import HostError
 
@@ -58,6 +65,19 @@ class DaemonSettings(BaseSettings):
         default=None, ge=1, le=65535, description="Loopback port for Prometheus; none where it is not set."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let a credential go before what an environment says; the library has it last."""
+        del settings_cls
+        return init_settings, file_secret_settings, env_settings, dotenv_settings
+
 
 SettingsT = TypeVar("SettingsT", bound=DaemonSettings)
 
@@ -74,7 +94,7 @@ def read_settings(settings_class: type[SettingsT], file: Path | None) -> Setting
         file: A settings file, or `None` for the environment alone.
 
     Raises:
-        BadSettingsError: A setting is wrong, missing or unknown, or the file cannot be read.
+        BadSettingsError: A setting is wrong, missing or unknown, or the file or a credential cannot be read.
     """
     prefix = settings_class.model_config.get("env_prefix", "")
     if file is not None and not os.access(file, os.R_OK):
@@ -83,11 +103,19 @@ def read_settings(settings_class: type[SettingsT], file: Path | None) -> Setting
     for name in sorted(os.environ):
         if name.startswith(prefix) and name not in known:
             raise BadSettingsError(f"{name} is no setting. Remove it, or correct its spelling.")
-    try:
-        return settings_class(
-            _env_file=file,
-            _secrets_dir=os.environ.get("CREDENTIALS_DIRECTORY"),
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY") or None
+    if credentials is not None and not (
+        Path(credentials).is_dir() and os.access(credentials, os.R_OK | os.X_OK)
+    ):
+        raise BadSettingsError(
+            f"The credentials in {credentials} cannot be read. Unset CREDENTIALS_DIRECTORY, or correct it."
         )
+    try:
+        return settings_class(_env_file=file, _secrets_dir=credentials)
+    except (OSError, SettingsError) as error:
+        raise BadSettingsError(
+            f"The settings or credentials cannot be read: {error}. Correct the file's owner or what is in it."
+        ) from error
     except ValidationError as error:
         raise BadSettingsError(_describe(prefix, error)) from error
 
