@@ -10,7 +10,6 @@ Not for: any protocol or rule; this is only where they are put together.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -42,6 +41,7 @@ from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
+from mailnode.mail_ports import HANDSHAKE_SECONDS, TLS_FAREWELL_SECONDS, MailListeners, Service
 from mailnode.settings import MailNodeSettings
 from mailnode.shared_metadata import NodeMetadata
 from mailnode.smtp.server import SmtpLimits, SmtpServer
@@ -52,6 +52,7 @@ from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
 from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.figures import MAIL_FIGURES
+from nodelink.contract.ports import PortName
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.errors import HostError
 from nodelink.daemon.figure_metrics import FigureCollector
@@ -62,8 +63,6 @@ from nodelink.daemon.plain_http import write_origin
 from nodelink.daemon.plain_http_server import PlainHttpServer
 from nodelink.daemon.tls import ServerCertificate
 
-HANDSHAKE_SECONDS = 20
-TLS_FAREWELL_SECONDS = 5
 FAREWELL_SECONDS = 1.5
 """How long clients of each protocol may take to hear that we go: together less than the 5 s of a stop."""
 
@@ -71,8 +70,6 @@ MESSAGES_AT_ONCE = 100
 NEW_ACCOUNTS_AT_ONCE = 300
 REQUEST_SECONDS = 120
 """For a whole request: a large message from another node may come slowly."""
-
-BuildProtocol = Callable[[], asyncio.Protocol]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,10 @@ class MailNode:
 
         purge = Purge(accounts, store)
         outbound: Outbound | None = None
-        steering = Steering(settings=settings, accounts=accounts, store=store, overrides=overrides)
+        listeners = MailListeners(settings, chassis.manager)
+        steering = Steering(
+            settings=settings, accounts=accounts, store=store, overrides=overrides, listeners=listeners
+        )
         agent = open_agent(
             settings,
             software_version=VERSION,
@@ -151,14 +151,15 @@ class MailNode:
             limits=SmtpLimits(mail_rate=mail_rate, farewell_seconds=FAREWELL_SECONDS),
         )
         door = Door(MailDomain.parse(settings.mail_domain).name, steering.siblings)
-        probes = None
-        if outbound is not None:
-            domain = MailDomain.parse(settings.mail_domain).name
-            probes = MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
+        probes = None if outbound is None else self._build_probes(outbound, steering)
         inbound = Inbound(accounts=accounts, store=store, probes=probes)
         deliveries = None if agent is None else build_router(door, inbound)
         http = HttpServer(
-            create_app(accounts=accounts, site=describe_site(settings), deliveries=deliveries),
+            create_app(
+                accounts=accounts,
+                read_site=lambda: describe_site(settings, listeners),
+                deliveries=deliveries,
+            ),
             bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
         )
         for part in (imap, smtp):
@@ -166,14 +167,8 @@ class MailNode:
         steering.watch_parts(imap=imap, smtp=smtp, agent=agent, outbound=outbound, inbound=inbound)
 
         shared = Multiplexer(imap=imap, smtp=smtp, http=http)
-        for name, port, build, context in (
-            ("https", settings.https_port, shared.build_protocol, shared_tls),
-            ("imaps", settings.imap_tls_port, lambda: imap.build_protocol(is_secure=True), tls),
-            ("imap", settings.imap_starttls_port, lambda: imap.build_protocol(is_secure=False), None),
-            ("submissions", settings.smtp_tls_port, lambda: smtp.build_protocol(is_secure=True), tls),
-            ("submission", settings.smtp_starttls_port, lambda: smtp.build_protocol(is_secure=False), None),
-        ):
-            await self._listen(chassis, stack, name, port, build, context)
+        await self._serve_https(chassis, stack, shared, shared_tls)
+        await listeners.start(stack, _list_services(imap, smtp, tls))
         await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
 
@@ -199,6 +194,24 @@ class MailNode:
         if agent is not None:
             await agent.start(stack)
 
+    def _build_probes(self, outbound: Outbound, steering: Steering) -> MailProbes:
+        domain = MailDomain.parse(self.settings.mail_domain).name
+        return MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
+
+    async def _serve_https(
+        self, chassis: Chassis, stack: AsyncExitStack, shared: Multiplexer, tls: ssl.SSLContext
+    ) -> None:
+        settings = self.settings
+        for listener in listen_tcp(chassis.manager, "https", settings.listen_addresses, settings.https_port):
+            server = await asyncio.get_running_loop().create_server(
+                shared.build_protocol,
+                sock=listener,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS,
+            )
+            stack.callback(server.close)
+
     async def _serve_plain_http(self, chassis: Chassis, stack: AsyncExitStack) -> None:
         settings = self.settings
         if settings.http_port is None:
@@ -218,26 +231,6 @@ class MailNode:
             ),
         )
 
-    async def _listen(  # noqa: PLR0917, PLR0913 - a row of the table above
-        self,
-        chassis: Chassis,
-        stack: AsyncExitStack,
-        name: str,
-        port: int,
-        build: BuildProtocol,
-        context: ssl.SSLContext | None,
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        for listener in listen_tcp(chassis.manager, name, self.settings.listen_addresses, port):
-            server = await loop.create_server(
-                build,
-                sock=listener,
-                ssl=context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if context else None,
-            )
-            stack.callback(server.close)
-
 
 def limit_per_minute(events: int, at_once: int) -> RateLimit | None:
     """Build the limit that a setting means; `None` where it is 0."""
@@ -252,28 +245,37 @@ def judge_appended(message: bytes) -> None:
         raise AppendRefusedError(error.public_text) from error
 
 
-def describe_site(settings: MailNodeSettings) -> Site:
+def describe_site(settings: MailNodeSettings, listeners: MailListeners) -> Site:
     """Describe the node for pages, links and autoconfig; the first of each kind is what QR codes name."""
-    host = settings.host
+    host, find = settings.host, listeners.find_port
     return Site(
         name=settings.service_name,
         mail_domain=settings.mail_domain,
         https_host=host,
         https_port=settings.https_port,
         imap=(
-            MailEndpoint(host=host, port=settings.imap_tls_port, security=Security.SSL),
-            MailEndpoint(host=host, port=settings.imap_starttls_port, security=Security.STARTTLS),
+            MailEndpoint(host=host, port=find(PortName.IMAP_TLS), security=Security.SSL),
+            MailEndpoint(host=host, port=find(PortName.IMAP), security=Security.STARTTLS),
             MailEndpoint(host=host, port=settings.https_port, security=Security.SSL),
         ),
         smtp=(
-            MailEndpoint(host=host, port=settings.smtp_tls_port, security=Security.SSL),
-            MailEndpoint(host=host, port=settings.smtp_starttls_port, security=Security.STARTTLS),
+            MailEndpoint(host=host, port=find(PortName.SUBMISSION_TLS), security=Security.SSL),
+            MailEndpoint(host=host, port=find(PortName.SUBMISSION), security=Security.STARTTLS),
             MailEndpoint(host=host, port=settings.https_port, security=Security.SSL),
         ),
         is_self_signed=settings.certificate_is_self_signed,
         support_contact=settings.support_contact,
         default_language=settings.language,
     )
+
+
+def _list_services(imap: ImapServer, smtp: SmtpServer, tls: ssl.SSLContext) -> dict[PortName, Service]:
+    return {
+        PortName.IMAP_TLS: Service(lambda: imap.build_protocol(is_secure=True), tls),
+        PortName.IMAP: Service(lambda: imap.build_protocol(is_secure=False), None),
+        PortName.SUBMISSION_TLS: Service(lambda: smtp.build_protocol(is_secure=True), tls),
+        PortName.SUBMISSION: Service(lambda: smtp.build_protocol(is_secure=False), None),
+    }
 
 
 async def _start_probes(stack: AsyncExitStack, probes: MailProbes, steering: Steering) -> None:

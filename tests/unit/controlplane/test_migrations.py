@@ -86,6 +86,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0011": lambda _: None,
     "0012": fill_turn_secrets,
     "0013": lambda _: None,
+    "0014": lambda _: None,
 }
 
 

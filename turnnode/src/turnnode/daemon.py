@@ -6,9 +6,11 @@
 Not for: TURN itself (relay/).
 """
 
+import socket
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
@@ -20,7 +22,6 @@ from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.figure_metrics import FigureCollector
-from nodelink.daemon.listeners import bind_udp
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.metrics import open_metrics, serve_metrics
@@ -37,6 +38,7 @@ from turnnode.relay.ports import PortRange
 from turnnode.relay.server import TurnServer
 from turnnode.relay.sockets import RelayAddress
 from turnnode.settings import TurnNodeSettings
+from turnnode.turn_port import TurnPort
 
 VERSION = version("turnnode")
 
@@ -53,6 +55,8 @@ class TurnNode:
     peers: TurnPeers = field(init=False, default_factory=TurnPeers)
     probes: ProbeRounds = field(init=False)
     lag: LoopLag = field(init=False, default_factory=LoopLag)
+    port: TurnPort | None = field(init=False, default=None)
+    _wanted_port: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         # Without a secret, every credential is refused: the node waits for its first desired state.
@@ -66,6 +70,9 @@ class TurnNode:
         if not isinstance(state, TurnNodeState):
             return  # the agent has refused it already
         self.peers.replace(state)
+        self._wanted_port = state.port
+        if self.port is not None:
+            self.port.want(state.port)
         self.policy.replace(
             RelayPolicy(
                 realm=state.realm,
@@ -85,17 +92,20 @@ class TurnNode:
 
     def read_report(self, revision: int) -> Report:
         """Tell how the node is."""
+        port = None if self.port is None else self.port.tell()
         return Report(
             kind=NodeKind.TURN,
             software_version=VERSION,
             applied_revision=revision,
             started_at_seconds=self.started_at_seconds,
             public_name=self.settings.public_name,
-            public_port=self.settings.port,
+            public_port=self.settings.port if port is None else port.effective,
             overrides=(),
-            problems=(),
+            problems=() if port is None or port.problem is None else (port.problem,),
             figures=self.read_figures(),
             probes=self.probes.read_results(),
+            ports=() if port is None else (port,),
+            alternate_ports=self.settings.alternate_ports,
         )
 
     async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -103,23 +113,24 @@ class TurnNode:
         settings = self.settings
         agent = open_agent(settings, software_version=VERSION, apply=self.apply, read_report=self.read_report)
         chassis.take_over()  # from here to `commit`, nobody relays
-        listeners = bind_udp(chassis.manager, "turn", settings.listen_addresses, settings.port)
-        for listener in listeners:
-            stack.callback(listener.close)
+        port = self.port = TurnPort(settings, chassis.manager, self._wanted_port)
+        stack.callback(port.close)
         directory = chassis.manager.runtime_directory
         relay_addresses = settings.relay_addresses or settings.listen_addresses
         self.kernel = open_kernel_path(
             stack.enter_context(ExitStack()),
             KernelPathSettings(
                 choice=settings.data_path,
-                port=settings.port,
+                port=port.number,
                 hosts=frozenset((*settings.listen_addresses, *relay_addresses)),
                 relay_hosts=frozenset(relay_addresses),
                 directory=settings.bpf_directory,
             ),
         )
         server = TurnServer(
-            listeners=listeners,
+            listeners=port.listeners,
+            former=port.former,
+            left=port.let_go,
             relay_addresses=[RelayAddress(bound=address, published=address) for address in relay_addresses],
             policy=self.policy,
             data_path=self.kernel,
@@ -133,8 +144,9 @@ class TurnNode:
             await self.kernel.start(stack)  # it may refuse: then the other process goes on
         chassis.commit()
         await server.start(stack)
-        chassis.on_moved.append(server.leave)
+        chassis.on_moved += [port.leave, server.leave]
         await chassis.settle()
+        await port.start(stack, partial(self._move, server))
         # Behind the server: what comes last ends first, and calls go on meanwhile.
         registry = CollectorRegistry()
         await self.lag.start(stack)
@@ -143,6 +155,11 @@ class TurnNode:
         if agent is not None:
             await agent.start(stack)
             await self.probes.start(stack)
+
+    def _move(self, server: TurnServer, listeners: list[socket.socket], port: int) -> None:
+        server.move(listeners)
+        if self.kernel is not None:
+            self.kernel.move(port)
 
 
 def read_figures(counters: RelayCounters, kernel: KernelPath | None) -> dict[str, float]:

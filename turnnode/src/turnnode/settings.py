@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from nodelink.channel.node_settings import NodeSettings
-from nodelink.daemon.settings import AddressList
+from nodelink.daemon.settings import AddressList, PortList
 from turnnode.kernel.rungs import RungChoice
 
 
@@ -34,6 +34,9 @@ class TurnNodeSettings(NodeSettings):
         description="Addresses of this host to listen on, each by itself; `0.0.0.0` would not say which."
     )
     port: int = Field(default=3478, ge=1, le=65535)
+    alternate_ports: PortList = Field(
+        default=(), description="Open UDP ports that the control plane may move TURN to."
+    )
     relay_addresses: AddressList | None = Field(
         default=None, description="Addresses of this host to relay from; otherwise those it listens on."
     )
@@ -58,6 +61,9 @@ class TurnNodeSettings(NodeSettings):
     def _addresses_and_ports_are_usable(self) -> Self:
         if self.relay_port_max < self.relay_port_min:
             raise ValueError("relay_port_max is below relay_port_min")
+        for port in self.alternate_ports:
+            if port == self.port or self.relay_port_min <= port <= self.relay_port_max:
+                raise ValueError(f"alternate_ports has {port}, which is the port or in the relay ports")
         for address in (*self.listen_addresses, *(self.relay_addresses or ())):
             if ip_address(address).is_unspecified:
                 raise ValueError(f"{address} names no address of this host; write each address")

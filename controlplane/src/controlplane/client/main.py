@@ -23,6 +23,7 @@ from controlplane.client.node_commands import add_node_commands
 from controlplane.client.operation_commands import add_operation_commands
 from controlplane.client.output import make_printable
 from controlplane.client.policy_commands import add_policy_commands
+from controlplane.client.port_commands import add_port_commands
 
 UrlOption = Annotated[
     str | None, typer.Option("--url", envvar="MADFLEET_URL", help="Address of the control plane.")
@@ -54,6 +55,7 @@ def create_app() -> typer.Typer:
     add_fleet_commands(app)
     add_node_commands(app)
     add_group_commands(app)
+    add_port_commands(app)
     add_policy_commands(app)
     add_invitation_commands(app)
     add_account_commands(app)

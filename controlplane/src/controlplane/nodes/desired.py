@@ -16,6 +16,7 @@ from controlplane.admins.audit import Author
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Fleet, Node
+from controlplane.nodes.port_models import NodePort
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.siblings import choose_siblings, leave_out
 from controlplane.nodes.states import (
@@ -28,6 +29,7 @@ from controlplane.nodes.states import (
 )
 from controlplane.nodes.turn_access import (
     TurnService,
+    choose_named_service,
     choose_turn_service,
     decide_modulus,
     list_turn_peers,
@@ -43,6 +45,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
+from nodelink.contract.ports import PortName
 from nodelink.contract.states import NodeKind, NodeState, SiblingNode, TurnPeer
 
 
@@ -88,7 +91,8 @@ def read_wanted(session: Session, facts: FleetFacts, node: Node, peers: Peers) -
         session.get(NodePolicy, node.name),
     ]
     common = _read_common(session, facts, peers)
-    return Wanted(node.revision, decide_state(_gather(node, common, layers)))
+    moved = session.exec(select(NodePort).where(col(NodePort.node_name) == node.name)).all()
+    return Wanted(node.revision, decide_state(_gather(node, common, layers, moved)))
 
 
 def renew_revisions(session: Session, facts: FleetFacts) -> None:
@@ -101,11 +105,15 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
     groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
     group_names = read_group_names(session)
+    moved: dict[str, list[NodePort]] = {}
+    for port in session.exec(select(NodePort)):
+        moved.setdefault(port.node_name, []).append(port)
     digests = digest_siblings(common.peers.mail)
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
         layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
-        digest = digest_state(decide_state(_gather(node, common, layers)), trusted_keys, digests)
+        state = decide_state(_gather(node, common, layers, moved.get(node.name, ())))
+        digest = digest_state(state, trusted_keys, digests)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1
@@ -161,9 +169,11 @@ def raise_revision(session: Session, name: str, applied_revision: int) -> None:
 
 
 def _choose(session: Session, facts: FleetFacts, fleet: Fleet, now_seconds: int) -> TurnService | None:
+    candidates = find_turn_candidates(session, now_seconds)
     if facts.turn_name is not None:
-        return TurnService(facts.turn_name, facts.turn_port)
-    return choose_turn_service(find_turn_candidates(session, now_seconds), _in_use(fleet))
+        usual = TurnService(facts.turn_name, facts.turn_port)
+        return choose_named_service(candidates, usual, _in_use(fleet))
+    return choose_turn_service(candidates, _in_use(fleet))
 
 
 def _in_use(fleet: Fleet) -> TurnService | None:
@@ -181,7 +191,9 @@ def _read_common(session: Session, facts: FleetFacts, peers: Peers) -> _Common:
     )
 
 
-def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> NodeFacts:
+def _gather(
+    node: Node, common: _Common, layers: Sequence[Overrides | None], moved: Sequence[NodePort]
+) -> NodeFacts:
     return NodeFacts(
         kind=NodeKind(node.kind),
         residue=node.residue,
@@ -195,4 +207,5 @@ def _gather(node: Node, common: _Common, layers: Sequence[Overrides | None]) -> 
         siblings=leave_out(common.peers.mail, node.name),
         is_draining=node.is_draining,
         turn_peers=tuple(peer for peer in common.peers.turn if peer.name != node.name),
+        ports={PortName(port.name): port.number for port in moved},
     )

@@ -12,8 +12,10 @@ from typing import assert_never
 from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.models import FleetRules, PolicyValues
 from controlplane.vault import Vault
+from nodelink.contract.ports import PortName
 from nodelink.contract.states import (
     MailNodeState,
+    MailPorts,
     NodeKind,
     NodeState,
     SiblingNode,
@@ -61,6 +63,7 @@ class NodeFacts:
     siblings: tuple[SiblingNode, ...] = ()
     is_draining: bool = False
     turn_peers: tuple[TurnPeer, ...] = ()
+    ports: Mapping[PortName, int] = field(default_factory=dict)
 
 
 def decide_state(node: NodeFacts) -> NodeState:
@@ -77,6 +80,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 registration_token_required=node.policy.registration_token_required,
                 message_retention_days=node.policy.message_retention_days,
                 unused_account_days=node.policy.unused_account_days,
+                ports=MailPorts.model_validate(node.ports),
             )
         case NodeKind.TURN:
             return TurnNodeState(
@@ -86,6 +90,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 allocations_per_credential=node.rules.turn_allocations_per_credential,
                 allocations=node.rules.turn_allocations,
                 peers=node.turn_peers,
+                port=node.ports.get(PortName.TURN),
             )
         case _:
             assert_never(node.kind)

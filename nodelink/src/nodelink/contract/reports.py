@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, SpkiPin
+from nodelink.contract.ports import MAX_ALTERNATES, PortReport
+from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, PortNumber, SpkiPin
 
 MAX_PROBES = 64
 PROBED_AT_ONCE = 5
@@ -47,7 +48,8 @@ class Report(BaseModel):
     are gauges and counters by name, for example `accounts` or `allocations`. `places` is what mail nodes say,
     and neither TURN nodes nor mail nodes of an older version. `trusted_keys` are those of the control plane
     that the node accepts, the newest last; the channel adds them, and those of an older version did not.
-    `probes` are those of the last rounds, one for each peer.
+    `probes` are those of the last rounds, one for each peer. `ports` are those that can be moved, and
+    `alternate_ports` where they can be moved to; a node of an older version tells neither.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -68,3 +70,5 @@ class Report(BaseModel):
     places: MailPlaces | None = None
     trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)
     probes: tuple[ProbeReport, ...] = Field(default=(), max_length=MAX_PROBES)
+    ports: tuple[PortReport, ...] = Field(default=(), max_length=16)
+    alternate_ports: tuple[PortNumber, ...] = Field(default=(), max_length=MAX_ALTERNATES)

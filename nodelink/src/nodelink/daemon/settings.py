@@ -20,6 +20,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from nodelink.daemon.errors import HostError
 
 EXIT_BAD_CONFIGURATION = 2
+MAX_PORTS = 64
+"""In a list of ports; so many are told in a report (contract.ports)."""
 
 
 def _split_addresses(text: object) -> object:
@@ -30,6 +32,21 @@ def _split_addresses(text: object) -> object:
 
 AddressList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses), Field(min_length=1)]
 """IP addresses, separated by commas."""
+
+
+def _split_ports(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(int(word) for word in text.split(",") if word.strip())
+
+
+PortList = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65535)], ...],
+    NoDecode,
+    BeforeValidator(_split_ports),
+    Field(max_length=MAX_PORTS),
+]
+"""Ports, separated by commas; may be empty."""
 
 
 class LogLevel(StrEnum):

@@ -45,7 +45,7 @@ class KernelPathSettings:
 
     Attributes:
         choice: The rung that is wanted.
-        port: Where clients are served.
+        port: Where clients are served, until `move`.
         hosts: The addresses that it listens on and relays from.
         relay_hosts: Those that it relays from, and as which they are published.
         directory: In a BPF file system, where links outlive the process; `None` if there is none.
@@ -64,6 +64,7 @@ class KernelPath:
     def __init__(self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket) -> None:
         self.rung = Rung.USERSPACE
         self._settings = settings
+        self._port = settings.port
         self._maps = maps
         self._routes = routes
         self._hops = HopTable(routes, maps.hops)
@@ -88,6 +89,15 @@ class KernelPath:
             self._flows.remove(flow)
         except OSError as error:
             self._complain(error)
+
+    def move(self, port: int) -> None:
+        """Relay for clients of another port from now on; what comes to the former one goes to userspace."""
+        self._port = port
+        if self.rung is not Rung.USERSPACE:
+            try:
+                self._renew()
+            except OSError as error:
+                self._complain(error)
 
     def read_totals(self) -> Totals:
         """Tell what was relayed here."""
@@ -139,7 +149,7 @@ class KernelPath:
 
     def _renew(self) -> None:
         until_ns = time.monotonic_ns() + LEASE_SECONDS * 10**9
-        self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._settings.port))
+        self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._port))
 
     def _list_interfaces(self) -> list[Interface]:
         """List the interfaces that hold an address of this node."""

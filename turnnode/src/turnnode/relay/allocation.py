@@ -65,11 +65,15 @@ class PortProvider(Protocol):
 
 @dataclass(slots=True)
 class Side:
-    """One listening socket and the allocations that clients made there."""
+    """One listening socket and the allocations that clients made there.
+
+    `successor` is where new clients are sent, once the port has been moved; until then `None`.
+    """
 
     address: Address
     outlet: Outlet
     allocations: "dict[Address, Allocation]" = field(default_factory=dict)
+    successor: Address | None = None
 
 
 @dataclass(slots=True)

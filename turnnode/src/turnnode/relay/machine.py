@@ -125,6 +125,11 @@ class TurnMachine:
         self._peers = self._peer_policy()
         self._table.end_forbidden(self._peers)
 
+    def replace_own(self, own: OwnAddresses) -> None:
+        """Take over changed addresses of this node."""
+        self._own = own
+        self.apply_policy()
+
     def adopt(self, allocation: Allocation) -> None:
         """Take over an allocation of a former process. Apply the policy after all of them."""
         self._table.adopt(allocation)

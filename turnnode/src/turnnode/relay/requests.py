@@ -3,7 +3,7 @@
 For: Allocate, Refresh, CreatePermission and ChannelBind.
 Not for: who asks (authentication.py), the messages around it, and data (machine.py).
 
-    no allocation ▶ 437     another credential's ▶ 441     peer of the other family ▶ 443
+    no allocation ▶ 437  another credential's ▶ 441  peer of the other family ▶ 443  port was moved ▶ 300
     peer refused ▶ 403      credential's quota ▶ 486       the node's, or the allocation's ▶ 508
 
 What we leave out, and how it is answered: TCP relays (RFC 6062) 442; EVEN-PORT and RESERVATION-TOKEN 508,
@@ -76,7 +76,7 @@ def allocate(request: Request, table: AllocationTable, ports: PortProvider) -> A
     A repeated request (same transaction) gets the same answer again.
 
     Raises:
-        RequestRefusedError: With 400, 437, 440, 442, 486 or 508.
+        RequestRefusedError: With 300, 400, 437, 440, 442, 486 or 508.
         StunFormatError: An attribute is malformed.
     """
     message = request.message
@@ -88,6 +88,8 @@ def allocate(request: Request, table: AllocationTable, ports: PortProvider) -> A
         ):
             return existing.answer
         raise RequestRefusedError(437)
+    if request.side.successor is not None:
+        raise RequestRefusedError(300, alternate=request.side.successor)
     family = _requested_family(message)
     lifetime_seconds = _granted_lifetime(request)
     if existing is not None:

@@ -12,6 +12,7 @@ from turnnode.relay.credentials import Credential
 from turnnode.stun.attributes import (
     Address,
     AttributeType,
+    encode_address,
     encode_error_code,
     encode_unknown_attributes,
     encode_xor_address,
@@ -45,6 +46,8 @@ def refusal(
     if error.unknown_types:
         unknown = encode_unknown_attributes(error.unknown_types)
         attributes += ((AttributeType.UNKNOWN_ATTRIBUTES, unknown),)
+    if error.alternate is not None:
+        attributes += ((AttributeType.ALTERNATE_SERVER, encode_address(error.alternate)),)
     return _response(request, MessageClass.ERROR, attributes, credential)
 
 
