@@ -52,12 +52,16 @@ test-browser: setup ## Press the buttons of the pages in Chromium
 	$(BIN)/pytest tests/browser --timeout 120
 
 .PHONY: bench-mail
-bench-mail: setup ## Measure the mail node's CPU per message
+bench-mail: setup ## Measure the mail node beside Postfix and Dovecot (root); ARGUMENTS=--smoke for the node alone
 	@PYTHONPATH=scripts:bench $(BIN)/python -m mail $(ARGUMENTS)
 
 .PHONY: bench-turn
 bench-turn: setup ## Measure what relaying costs, in the kernel and not, beside coturn (root)
 	@PYTHONPATH=tests:bench $(BIN)/python -m turn.kernel $(ARGUMENTS)
+
+.PHONY: bench-turn-flood
+bench-turn-flood: setup ## Measure what a call loses in a flood of requests, beside coturn (root)
+	@PYTHONPATH=tests:bench $(BIN)/python -m turn.flood $(ARGUMENTS)
 
 .PHONY: bench-controlplane
 bench-controlplane: setup ## Measure the control plane with 10, 100 and 1,000 nodes

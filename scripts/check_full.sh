@@ -9,7 +9,7 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
 fuzz() {
-    HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
+    DKIM_MUTATIONS=10000 HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
 }
 postgresql() {
     MADFLEET_TEST_ENGINE=postgresql .venv/bin/pytest -q -n 2 --dist loadfile --timeout 120 tests/unit/controlplane tests/protocol/controlplane
@@ -23,8 +23,9 @@ kills() {
     make --no-print-directory lab-down
 }
 benches() {
-    make --no-print-directory bench-mail ARGUMENTS="--seconds 60"
+    make --no-print-directory bench-mail ARGUMENTS="--floor 12"
     make --no-print-directory bench-turn
+    make --no-print-directory bench-turn-flood
 }
 molecule() {
     make --no-print-directory molecule

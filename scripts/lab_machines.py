@@ -6,6 +6,7 @@ For: lab.py. A machine has its own cgroup, because systemd inside wants one to i
 Not for: the network that they stand in (lab_network.py), nor what is installed on them (Ansible).
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -184,7 +185,7 @@ def make_base_tree(cache: Path, packages: str = BASE_PACKAGES) -> Path:
     """
     label = sha256(f"{SUITE}\n{packages}".encode()).hexdigest()[:12]
     tree = cache / f"{SUITE}-{label}"
-    with _locked(cache):
+    with _locked(cache / f"{tree.name}.lock"):
         if not tree.exists():
             draft = cache / f"{tree.name}.new"
             shutil.rmtree(draft, ignore_errors=True)
@@ -206,18 +207,12 @@ def make_ssh_key(home: Path) -> str:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Keep a second run from building the same tree; a directory is made by one of them only."""
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = directory / "building"
-    try:
-        lock.mkdir()
-    except FileExistsError as error:
-        raise MachineError(f"Another run builds the tree. If none does, remove {lock}.") from error
-    try:
+def _locked(path: Path) -> Iterator[None]:
+    """Let one run at a time build a tree; others wait. The lock ends with its holder, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    finally:
-        lock.rmdir()
 
 
 def _wait_until(is_done: Callable[[], bool]) -> None:

@@ -28,6 +28,7 @@ MAIL_PORTS = {
     "mailnode_imap_starttls_port": 143,
     "mailnode_smtp_tls_port": 465,
     "mailnode_smtp_starttls_port": 587,
+    "mailnode_inbound_smtp_port": 25,
     "mailnode_metrics_port": 0,
     "host_firewall_ssh_port": 22,
 }
@@ -179,6 +180,41 @@ def _check_turn_node(host: Host) -> Iterator[str]:
             f"turnnode_public_name is {_show(public)}. Write a name or an IPv4 address; apps do not take"
             " an IPv6 address here."
         )
+    yield from _check_turn_ports(host)
+    bound = host.get("turnnode_relay_addresses") or addresses
+    published = host.get("turnnode_published_addresses")
+    if (
+        published
+        and isinstance(bound, list)
+        and (not isinstance(published, list) or len(published) != len(bound))
+    ):
+        yield (
+            f"turnnode_published_addresses is {_show(published)}. Write one address for each of"
+            f" {', '.join(map(str, bound))}, in the same order."
+        )
+
+
+def _check_turn_ports(host: Host) -> Iterator[str]:
+    udp = [host.get("turnnode_port", 3478), *_list_of(host.get("turnnode_other_udp_ports"))]
+    tls = _list_of(host.get("turnnode_tls_ports"))
+    announced = host.get("turnnode_announced_port", 0)
+    if announced and announced not in udp:
+        yield (
+            f"turnnode_announced_port is {announced}, but the node listens on {', '.join(map(str, udp))} by"
+            " UDP. Write one of them, or add it to turnnode_other_udp_ports."
+        )
+    for name, ports in (("UDP", udp), ("TCP and TLS", [host.get("turnnode_tcp_port", 3478), *tls])):
+        for port in sorted({str(port) for port in ports if ports.count(port) > 1}):
+            yield f"A TURN node listens on port {port} twice by {name}. Write each port once."
+    if tls and host.get("tls_certificate_mode") == "acme":
+        yield (
+            "turnnode_tls_ports are set, but a TURN node gets no certificate by ACME. Set"
+            " tls_certificate_mode to file or self_signed for it, or leave turnnode_tls_ports out."
+        )
+
+
+def _list_of(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _check_alternates(host: Host, role: str, others: Mapping[str, int]) -> Iterator[str]:
@@ -192,13 +228,16 @@ def _check_alternates(host: Host, role: str, others: Mapping[str, int]) -> Itera
         yield f"{variable} has {len(ports)} ports. Write at most {MAX_ALTERNATES}."
     if len(set(ports)) < len(ports):
         yield f"{variable} names a port twice. Write each once."
-    taken = {host.get(name, default): name for name, default in others.items()}
+    taken = {str(host.get(name, default)): name for name, default in others.items()}
+    if role == "turnnode":
+        for port in _list_of(host.get("turnnode_other_udp_ports")):
+            taken[str(port)] = "in turnnode_other_udp_ports"
     first, last = (
         host.get(f"turnnode_relay_port_{end}", value) for end, value in (("min", 49152), ("max", 65535))
     )
     for port in ports:
-        if port in taken:
-            yield f"{variable} has {port}, which is {taken[port]}. Remove it; it is open already."
+        if str(port) in taken:
+            yield f"{variable} has {port}, which is {taken[str(port)]}. Remove it; it is open already."
         elif (
             role == "turnnode" and isinstance(first, int) and isinstance(last, int) and first <= port <= last
         ):

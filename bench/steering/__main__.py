@@ -8,11 +8,15 @@ another one, on a core of its own. The last line is JSON.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
+import sys
+import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from subprocess import Popen
 
 import httpx2
@@ -23,6 +27,7 @@ from steering.control import Site, install, read_cpu_seconds, read_resident_mebi
 from steering.simulated import SimulatedFleet, make_fleet
 
 CONNECT_SECONDS = 300.0
+FILES_OF_NODES = "/dev/shm"  # noqa: S108 - in memory: a thousand nodes have a thousand disks, and here is one
 APPLY_SECONDS = 120.0
 SETTLE_SECONDS = 10.0
 QUIET_SECONDS = 3.0
@@ -55,6 +60,7 @@ def main() -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(50)
     )  # a node's log is no load of ours
+    gc.disable()  # each node holds a list of all others: looking through all of that is no load of ours
     figures = None
     for count in arguments.nodes:
         fleet = make_fleet(count, max(1, round(count * arguments.mail_share)))
@@ -67,17 +73,20 @@ def main() -> None:
 
 
 async def _measure(site: Site, fleet: SimulatedFleet, changes: int, seconds: float) -> Figures:
-    nodes = site.directory / "nodes"
-    for node in fleet.nodes:
-        node.build(nodes, site.url, site.trusted_keys, site.pin)
+    tls = site.tls
     async with AsyncExitStack() as stack:
+        nodes = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=FILES_OF_NODES)))
+        for node in fleet.nodes:
+            node.build(nodes, site.url, site.trusted_keys, site.pin, tls)
         with site.run() as process:
             _separate(process)
             began_at = time.monotonic()
             await fleet.start(stack)
             await fleet.wait_until(lambda: _is_whole(fleet), CONNECT_SECONDS)
             connect_seconds = time.monotonic() - began_at
+            _say(f"{len(fleet.nodes)} nodes connected after {connect_seconds:.1f} s", process.pid)
             await fleet.wait_until(lambda: _is_settled(fleet), CONNECT_SECONDS)
+            _say(f"all states and siblings in force after {time.monotonic() - began_at:.1f} s", process.pid)
             cpu_seconds = read_cpu_seconds(process.pid)
             delays = [
                 delay for number in range(changes) for delay in await _change_policy(site, fleet, number)
@@ -110,6 +119,11 @@ async def _measure(site: Site, fleet: SimulatedFleet, changes: int, seconds: flo
     )
 
 
+def _say(what: str, process_id: int) -> None:
+    """Tell how far it is; the figures are on the other channel."""
+    print(f"{what}, with {read_cpu_seconds(process_id):.1f} s of CPU", file=sys.stderr, flush=True)
+
+
 def _separate(process: "Popen[bytes]") -> None:
     """Give the control plane a core of its own; the load has the others."""
     cores = sorted(os.sched_getaffinity(0) | os.sched_getaffinity(process.pid))
@@ -122,9 +136,11 @@ def _is_whole(fleet: SimulatedFleet) -> bool:
 
 
 def _is_settled(fleet: SimulatedFleet) -> bool:
-    """Tell whether everybody has been told all that there is."""
+    """Tell whether everybody has been told all that there is: every mail node knows all others."""
     latest = max(node.applied_at for node in fleet.nodes)
-    return all(node.applied_states for node in fleet.nodes) and time.monotonic() - latest > QUIET_SECONDS
+    others = len(fleet.mail_nodes) - 1
+    knows_all = all(node.siblings == others for node in fleet.mail_nodes)
+    return knows_all and time.monotonic() - latest > QUIET_SECONDS
 
 
 async def _change_policy(site: Site, fleet: SimulatedFleet, number: int) -> list[float]:

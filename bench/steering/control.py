@@ -25,6 +25,7 @@ from controlplane.nodes.desired import renew_revisions
 from controlplane.nodes.enrolment import NewNode, enrol_node
 from controlplane.nodes.fleet import begin_change
 from controlplane.nodes.models import Node
+from controlplane.nodes.reports import keep_reports
 from controlplane.plane import Plane, open_plane
 from controlplane.policy.models import NodePolicy
 from controlplane.settings import ControlPlaneSettings
@@ -127,7 +128,10 @@ def _install(directory: Path, fleet: SimulatedFleet) -> Site:
 
 
 def _enrol(session: Session, plane: Plane, nodes: list[SimulatedNode]) -> None:
-    """Enrol one node as an operator does, and the rest beside it at once: enrolling is not measured."""
+    """Enrol one node as an operator does, and the rest beside it at once: enrolling is not measured.
+
+    All of them have reported once, so that they know one another as soon as they have connected.
+    """
     first, *rest = nodes
     enrol_node(
         session,
@@ -147,4 +151,5 @@ def _enrol(session: Session, plane: Plane, nodes: list[SimulatedNode]) -> None:
     session.flush()
     session.add_all(NodePolicy.model_validate({"node_name": node.name, "revision": 1}) for node in rest)
     begin_change(session).mail_nodes_ever = residue
+    keep_reports(session, {node.name: node.report(0) for node in nodes}, AUTHOR.now_seconds)
     renew_revisions(session, plane.facts)

@@ -5,6 +5,7 @@ Not for: measuring the control plane; it runs in another process.
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodelink.channel.agent import NodeAgent
-from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.node_files import NodeFiles
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.keys import PrivateKey
@@ -34,10 +34,12 @@ class SimulatedNode:
     agent: NodeAgent = field(init=False)
     message_bytes: int = field(init=False, default=0)
     applied_at: float = field(init=False, default=0.0)
-    applied_states: int = field(init=False, default=0)
+    siblings: int = field(init=False, default=-1)
 
-    def build(self, directory: Path, url: str, trusted_keys: Sequence[str], pin: str) -> None:
-        """Build the agent of a node that was enrolled."""
+    def build(
+        self, directory: Path, url: str, trusted_keys: Sequence[str], pin: str, tls: ssl.SSLContext
+    ) -> None:
+        """Build the agent of a node that was enrolled; all of them share the context of their handshakes."""
         enrolment = Enrolment(
             node=self.name, kind=self.kind, url=url, trusted_keys=tuple(trusted_keys), tls_pin=pin
         )
@@ -48,18 +50,19 @@ class SimulatedNode:
             enrolment=enrolment,
             software_version=SOFTWARE_VERSION,
             apply=self._apply,
-            read_report=self._report,
-            build_tls=lambda: build_client_context(pin),
+            read_report=self.report,
+            build_tls=lambda: tls,
         )
         self.agent.restore()
 
     def _apply(self, state: NodeState) -> None:
         self.applied_at = time.monotonic()
-        self.applied_states += 1
         if isinstance(state, MailNodeState):
             self.message_bytes = state.message_bytes
+            self.siblings = len(state.siblings)
 
-    def _report(self, revision: int) -> Report:
+    def report(self, revision: int) -> Report:
+        """Tell how the node is."""
         is_mail = self.kind is NodeKind.MAIL
         host = f"{self.name}.example.org"
         return Report(

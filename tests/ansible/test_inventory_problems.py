@@ -55,6 +55,14 @@ def test_alternate_ports_are_no_problem_up_to_their_limits() -> None:
     assert find(change("turn1", turnnode_alternate_ports=[60000], turnnode_relay_port_max=59999)) == []
 
 
+def test_an_alternate_port_on_which_turn_listens_anyhow_is_a_problem() -> None:
+    (problem,) = find(
+        change("turn1", turnnode_other_udp_ports=[53, 443], turnnode_alternate_ports=[443, 8443])
+    )
+
+    assert "has 443, which is in turnnode_other_udp_ports" in problem
+
+
 @pytest.mark.parametrize(
     ("host", "variable", "value", "sentence"),
     [
@@ -79,11 +87,16 @@ def test_alternate_ports_are_no_problem_up_to_their_limits() -> None:
         ("mail1", "mailnode_alternate_ports", [22], "which is host_firewall_ssh_port."),
         ("mail1", "mailnode_alternate_ports", [993], "which is mailnode_imap_tls_port."),
         ("turn1", "turnnode_alternate_ports", [3478], "which is turnnode_port."),
+        ("mail1", "mailnode_alternate_ports", [25], "which is mailnode_inbound_smtp_port."),
         ("turn1", "turnnode_alternate_ports", [49152], "Write one outside 49152 to 65535."),
         ("turn1", "turnnode_alternate_ports", [65535], "Write one outside 49152 to 65535."),
         ("turn1", "turnnode_listen_addresses", ["::"], "no address of a host"),
         ("turn1", "turnnode_listen_addresses", "192.0.2.31", "as a list"),
         ("turn1", "turnnode_public_name", "2001:db8::31", "apps do not take an IPv6 address"),
+        ("turn1", "turnnode_announced_port", 443, "or add it to turnnode_other_udp_ports"),
+        ("turn1", "turnnode_other_udp_ports", [3478], "listens on port 3478 twice by UDP"),
+        ("turn1", "turnnode_tls_ports", [3478], "listens on port 3478 twice by TCP and TLS"),
+        ("turn1", "turnnode_published_addresses", ["198.51.100.31", "198.51.100.32"], "one address for each"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_host_and_the_remedy(
@@ -99,6 +112,13 @@ def test_a_wrong_value_is_named_with_its_host_and_the_remedy(
 @pytest.mark.parametrize("domain", ["_chat.example.org", "[IPv6:2001:db8::21]"])
 def test_a_self_signed_certificate_is_good_where_apps_take_it(domain: str) -> None:
     assert find(change("mail1", mailnode_mail_domain=domain)) == []
+
+
+def test_turn_node_with_tls_gets_no_certificate_by_acme() -> None:
+    tls = change("turn1", turnnode_tls_ports=[5349, 443], tls_certificate_mode="self_signed")
+
+    assert find(tls) == []
+    assert "a TURN node gets no certificate by ACME" in find(with_acme("turn1", turnnode_tls_ports=[443]))[0]
 
 
 def with_acme(host: str, **variables: object) -> Inventory:

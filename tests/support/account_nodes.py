@@ -4,10 +4,11 @@ What answers is the nodes' own code on a store; only the agent's part of the con
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
 from websockets.exceptions import ConnectionClosed
 
 from mailnode.accounts.accounts import Accounts
@@ -16,8 +17,10 @@ from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.administration.operations import Operations
 from mailnode.administration.purge import Purge
 from mailnode.administration.queries import Queries
+from mailnode.peering.traffic import Traffic
 from mailnode.store.account_register import AccountRegister
 from nodelink.channel.connection import RefusedError
+from nodelink.contract.federation import MAX_PEERS_SHOWN
 from nodelink.contract.frames import Answer, Done, OperationFrame, Query
 from nodelink.contract.keys import PrivateKey
 from support.controlplane_node import FakeNode, open_node
@@ -32,6 +35,7 @@ class AccountNode:
     store: AccountRegister = field(default_factory=MemoryMailStore)
     is_silent: bool = False
     done: list[str] = field(default_factory=list)
+    traffic: Traffic = field(default_factory=Traffic)
 
     def __post_init__(self) -> None:
         self.accounts = Accounts(
@@ -60,8 +64,11 @@ class AccountNode:
                 with suppress(asyncio.CancelledError, ConnectionClosed):
                     await task
 
+    async def _answer_peers(self, _: Mapping[str, JsonValue]) -> JsonValue:
+        return self.traffic.list_peers(MAX_PEERS_SHOWN).model_dump(mode="json")
+
     async def _obey(self, node: FakeNode) -> None:
-        queries = Queries(self.accounts, self.store).by_name()
+        queries = {**Queries(self.accounts, self.store).by_name(), "peers": self._answer_peers}
         purge = Purge(self.accounts, self.store)
         operations = Operations(self.accounts, purge, lambda: None).by_name()
         while True:

@@ -147,13 +147,19 @@ class KernelNode:
     """The daemon in the namespace `turn`, under a service manager; `become` is put before its command."""
 
     def __init__(
-        self, network: KernelNetwork, directory: Path, *, become: Sequence[str] = (), **settings: str
+        self,
+        network: KernelNetwork,
+        directory: Path,
+        *,
+        become: Sequence[str] = (),
+        python: str = sys.executable,
+        **settings: str,
     ) -> None:
         self.network = network
         nsenter = shutil.which("nsenter")
         assert nsenter is not None
         namespace = f"--net=/var/run/netns/{network.name}-turn"
-        self._program = (nsenter, namespace, "--", *become, sys.executable, turn_program.__file__)
+        self._program = (nsenter, namespace, "--", *become, python, turn_program.__file__)
         environment = {
             "STATE_DIRECTORY": str(directory / "state"),
             "LISTEN_ADDRESSES": f"{NODE},{NODE_IPV6}",

@@ -27,8 +27,11 @@ class RunningNode:
 
 
 @contextmanager
-def running_node(directory: Path, **changes: object) -> Iterator[RunningNode]:
-    """Run a node with open registration and further settings; killed with the block, should it still run."""
+def running_node(directory: Path, *, log: Path | None = None, **changes: object) -> Iterator[RunningNode]:
+    """Run a node with open registration and further settings; killed with the block, should it still run.
+
+    What it says goes to `log`, or nowhere.
+    """
     certificate, key = make_certificate(directory, HOST)
     ports = _find_ports()
     settings = {
@@ -43,7 +46,10 @@ def running_node(directory: Path, **changes: object) -> Iterator[RunningNode]:
         **changes,
     }
     environment = os.environ | {f"MAILNODE_{name}": str(value) for name, value in settings.items()}
-    with subprocess.Popen([PROGRAM, "serve"], env=environment, stdout=subprocess.DEVNULL) as process:
+    with (
+        (log or Path(os.devnull)).open("wb") as output,
+        subprocess.Popen([PROGRAM, "serve"], env=environment, stdout=output, stderr=output) as process,
+    ):
         try:
             wait_until((directory / "run" / "admin.sock").exists, SOON_SECONDS)
             for switch in ("open", "jit-on"):

@@ -23,7 +23,7 @@ class LoopbackTls:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "loopback.pem"
-        self._file.write_bytes(_certify_loopback())
+        self._file.write_bytes(certify_loopback())
         self.listener = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.listener.load_cert_chain(self._file)
         offer_protocols(self.listener)
@@ -46,7 +46,8 @@ class LoopbackTls:
             server.close()
 
 
-def _certify_loopback() -> bytes:
+def certify_loopback() -> bytes:
+    """Make a certificate for 127.0.0.1, with its key, in PEM form."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
     now = datetime.now(UTC)

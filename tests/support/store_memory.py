@@ -80,6 +80,13 @@ class MemoryMailStore(MemoryRegister):
         self._check()
         return len(self._accounts)
 
+    async def count_near_quota(self, quota_bytes: int) -> int:
+        self._check()
+        return sum(
+            self._usage(account.id).size_bytes * 10 >= (account.quota_bytes or quota_bytes) * 9
+            for account in self._accounts.values()
+        )
+
     async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
         return await self._replace(replace(self._account(account_id), password_hash=password_hash))
 
@@ -230,11 +237,17 @@ class MemoryMailStore(MemoryRegister):
         found = [row for row in self._outgoing.values() if row.envelope.destination == destination]
         return sorted(found, key=lambda row: (row.next_attempt_at_seconds, row.id))[:limit]
 
-    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+    async def postpone_outgoing(
+        self, outgoing_id: OutgoingId, next_attempt_at_seconds: int, recipients: Sequence[str] = ()
+    ) -> None:
         self._check()
         if (row := self._outgoing.get(outgoing_id)) is not None:
+            left = tuple(recipients) or row.envelope.recipients
             self._outgoing[outgoing_id] = replace(
-                row, attempt_count=row.attempt_count + 1, next_attempt_at_seconds=next_attempt_at_seconds
+                row,
+                envelope=replace(row.envelope, recipients=left),
+                attempt_count=row.attempt_count + 1,
+                next_attempt_at_seconds=next_attempt_at_seconds,
             )
         await self._settle()
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from turnnode.relay.credentials import long_term_key, password_of
+from turnnode.relay.credentials import password_of
+from turnnode.relay.password_algorithms import long_term_key
 from turnnode.stun.attributes import (
     FAMILY_IPV6,
     Address,

@@ -42,6 +42,8 @@ class FakePort:
         self.bound = self.published = address
         self.is_closed = False
 
+        self.unfragmented = FakeOutlet()
+
     def send(self, data: bytes, address: Address) -> None:
         raise AssertionError(f"the machine decides and does not send {data!r} to {address}")
 
@@ -72,6 +74,16 @@ class FakePorts:
         self.opened.append(port)
         return port
 
+    def open_even(self, family: int, *, with_next: bool) -> tuple[FakePort, ...]:
+        if len(self.opened) % 2:
+            self.opened.append(FakePort(("9.9.9.9", 1)))  # so that the next one is even
+            self.opened[-1].close()
+        wanted = 1 + with_next
+        if len(self.opened) + wanted > self.free:
+            return ()
+        ports = [self.open(family) for _ in range(wanted)]
+        return tuple(port for port in ports if port is not None)
+
 
 @dataclass
 class RecordingDataPath:
@@ -79,6 +91,7 @@ class RecordingDataPath:
 
     live: dict[tuple[Address, Address, int], Flow] = field(default_factory=dict)
     removed: list[Flow] = field(default_factory=list)
+    seen: list[tuple[Address, Address, int]] = field(default_factory=list)
 
     def flow_added(self, flow: Flow) -> None:
         self.live[flow.client, flow.server, flow.channel] = flow
@@ -86,6 +99,9 @@ class RecordingDataPath:
     def flow_removed(self, flow: Flow) -> None:
         del self.live[flow.client, flow.server, flow.channel]
         self.removed.append(flow)
+
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
+        self.seen.append((client, server, channel))
 
 
 def policy_with(**changes: object) -> RelayPolicy:
@@ -105,6 +121,7 @@ class Node:
         ports: FakePorts | None = None,
         allow: str | None = None,
         memory: AllocationMemory | None = None,
+        is_draining: bool = False,
         **quotas: int,
     ) -> None:
         self.now = NOON
@@ -114,7 +131,9 @@ class Node:
         self.ports = ports or FakePorts()
         self.data_path = RecordingDataPath()
         networks = (ip_network(allow),) if allow else ()
-        self.policy = RelayPolicyHolder(policy_with(quotas=Quotas(**quotas), peer_allow=networks))
+        self.policy = RelayPolicyHolder(
+            policy_with(quotas=Quotas(**quotas, is_draining=is_draining), peer_allow=networks)
+        )
         self.machine = TurnMachine(
             policy=self.policy,
             ports=self.ports,

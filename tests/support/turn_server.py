@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from turnnode.relay.policy import RelayPolicy, RelayPolicyHolder
 from turnnode.relay.ports import PortRange
 from turnnode.relay.server import TurnServer
 from turnnode.relay.sockets import RelayAddress
+from turnnode.relay.streams import StreamListener
 from turnnode.stun.attributes import Address
 
 SECRET = "the fleet's secret"
@@ -35,17 +37,20 @@ class LoopbackServer:
         monotonic: Callable[[], float] | None = None,
         former: list[socket.socket] | None = None,
         forward_seconds: float = 3600,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.policy = RelayPolicyHolder(
             policy or RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(LOOPBACK,))
         )
         self.left: list[socket.socket] = []
         self.listeners = listeners or [bound(socket.AF_INET, "127.0.0.1"), bound(socket.AF_INET6, "::1")]
+        self.tcp, self.tls = listening(), listening()
         self.server = TurnServer(
             listeners=self.listeners,
             former=former or (),
             left=self.left.append,
             forward_seconds=forward_seconds,
+            streams=[StreamListener(self.tcp), *([StreamListener(self.tls, tls)] if tls else [])],
             relay_addresses=[relay or RelayAddress("127.0.0.1", "127.0.0.1"), RelayAddress("::1", "::1")],
             policy=self.policy,
             ports=ports,
@@ -67,6 +72,16 @@ class LoopbackServer:
         return host, port
 
     @property
+    def address_tcp(self) -> Address:
+        host, port = self.tcp.getsockname()
+        return host, port
+
+    @property
+    def address_tls(self) -> Address:
+        host, port = self.tls.getsockname()
+        return host, port
+
+    @property
     def url(self) -> str:
         return f"turn:{self.address[0]}:{self.address[1]}"
 
@@ -79,11 +94,18 @@ def bound(family: socket.AddressFamily, host: str) -> socket.socket:
     return sock
 
 
+def listening() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return sock
+
+
 @asynccontextmanager
 async def running(server: LoopbackServer) -> AsyncIterator[LoopbackServer]:
     """Serve while the context lasts."""
     async with AsyncExitStack() as stack:
-        for listener in server.listeners:
+        for listener in (*server.listeners, server.tcp, server.tls):
             stack.callback(listener.close)
         await server.server.start(stack)
         yield server

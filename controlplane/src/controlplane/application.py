@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -16,11 +17,15 @@ from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
 from controlplane.admins.tokens import TokenBook
+from controlplane.federation.endpoints import router as federation_router
+from controlplane.fleet_settings.endpoints import router as settings_router
 from controlplane.health.endpoints import router as health_router
 from controlplane.health.metrics import FleetCollector
 from controlplane.health.watch import HealthWatch
 from controlplane.http_errors import install_error_handlers
 from controlplane.http_limits import HttpLimits
+from controlplane.madmail_rpc.call import Site
+from controlplane.madmail_rpc.endpoints import build_router as build_madmail_router
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.door import Door
 from controlplane.nodes.endpoints import router as nodes_router
@@ -41,8 +46,11 @@ from controlplane.rest.documentation import complete_document
 from controlplane.rest.upkeep import Upkeep
 from controlplane.web.endpoints import router as web_router
 from controlplane.web.pages import build_templates
+from controlplane.webhooks.endpoints import router as webhooks_router
+from controlplane.webhooks.sender import WebhookSender
 from nodelink.daemon.complaints import Complaints
 
+VERSION = version("controlplane")
 WRONG_TOKENS_PER_MINUTE = 10
 WRONG_TOKEN_BURST = 20
 NEW_ACCOUNTS_BURST = 5
@@ -60,11 +68,14 @@ API_ROUTERS = (
     groups_router,
     turn_router,
     policy_router,
+    federation_router,
+    settings_router,
     operations_router,
     accounts_router,
     account_orders_router,
     registration_tokens_router,
     health_router,
+    webhooks_router,
 )
 
 
@@ -92,6 +103,7 @@ def create_app(
             await hub.start(stack)
             await Upkeep(plane, clock).start(stack)
             await HealthWatch(plane, clock).start(stack)
+            await WebhookSender(plane, clock).start(stack)
             yield
 
     api_path = plane.settings.api_path
@@ -117,10 +129,12 @@ def create_app(
         RateLimit(events=limit, period_seconds=60, burst=limit * NEW_ACCOUNTS_BURST) if limit else None
     )
     app.state.registration = Registration(plane, hub, clock)
+    app.state.madmail_site = Site(plane, hub, int(clock()), VERSION)
     app.state.templates = build_templates()
     for router in API_ROUTERS:
         app.include_router(router, prefix=api_path)
-    for router in (nodes_own_router, registration_router, web_router):
+    madmail_router = build_madmail_router(plane.settings)
+    for router in (nodes_own_router, madmail_router, registration_router, web_router):
         app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(HttpLimits)

@@ -34,7 +34,12 @@ Sessions = sessionmaker[Session]
 
 def open_sqlite(path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Engine:
     """Open a database file; a writer waits `busy_timeout_seconds` for another one before it gives up."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_timeout_seconds})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": busy_timeout_seconds},
+        pool_size=CONNECTIONS,  # opening one costs more than most of what is then asked
+        max_overflow=MORE_CONNECTIONS,
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _: object) -> None:

@@ -78,6 +78,11 @@ class ControlPlaneError(Exception):
         super().__init__(self.public_text)
         self.private = private
 
+    @property
+    def text(self) -> str:
+        """What the client is told on this occasion; a class whose text depends on it says so here."""
+        return self.public_text
+
 
 class BadAddressError(ControlPlaneError):
     """What should be an account's address is none."""

@@ -32,7 +32,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def build_problem(error: ControlPlaneError) -> JSONResponse:
     """Build the answer to a refusal."""
-    problem = {"type": f"/problems/{error.code}", "title": error.public_text, "status": error.status}
+    problem = {"type": f"/problems/{error.code}", "title": error.text, "status": error.status}
     return JSONResponse(problem, error.status, error.headers, media_type=PROBLEM_TYPE)
 
 

@@ -16,6 +16,8 @@ from fastapi import FastAPI
 from nodelink.contract.frames import MAX_FRAME_BYTES
 
 PING_SECONDS = 10.0
+PONG_SECONDS = 20.0
+"""A node that is busy is not gone; whether it is connected, its reports say."""
 GRACE_SECONDS = 5
 START_PAUSE_SECONDS = 0.01
 
@@ -43,7 +45,7 @@ async def serve_application(
         ws="websockets-sansio",
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
         ws_per_message_deflate=False,  # compressed secrets tell of themselves by their length
         ssl_context_factory=None if tls is None else lambda *_: tls,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -20,10 +20,24 @@ from nodelink.daemon.settings import AddressList, DaemonSettings
 
 API_PATH = "/api/v1"
 ADMIN_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$"
-PATHS_OF_PAGES = frozenset({"admin", "assets", "join", "new", "sign-in", "sign-out"})
+ADMIN_PATH = "/api/admin"
+NODE_ADMIN_PATH = "/api/nodes/{name}/admin"
+MADMAIL_ADMIN_ORIGIN = "https://admin.madmail.chat"
+PATHS_OF_PAGES = frozenset({"admin", "assets", "inv", "join", "new", "sign-in", "sign-out"})
 
 _STATIC_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,256}", re.ASCII)
 """What can stand behind `Bearer`. Source: RFC 6750 section 2.1."""
+
+_ORIGIN = re.compile(
+    r"https?://(?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII
+)
+"""What a browser sends of a page. Source: RFC 6454 section 6.2."""
+
+
+def _split_words(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _split_networks(text: object) -> object:
@@ -86,6 +100,15 @@ class ControlPlaneSettings(DaemonSettings):
         pattern=ADMIN_NAME_PATTERN,
         description="Name of its owner; other tokens of this name are not taken.",
     )
+    admin_path: str = Field(
+        default=ADMIN_PATH,
+        pattern=r"^(/[A-Za-z0-9_-]{1,64}){1,8}$",
+        description="Path of the Madmail admin RPC.",
+    )
+    admin_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)] = Field(
+        default=(MADMAIL_ADMIN_ORIGIN,),
+        description="Sites whose pages may call the Madmail admin RPC, such as https://admin.example.org.",
+    )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split_networks)] = Field(
         default=(),
         description="Networks of proxies that are believed who a client is, such as 192.0.2.0/28.",
@@ -94,6 +117,12 @@ class ControlPlaneSettings(DaemonSettings):
         default=None,
         description="PostgreSQL database, as postgresql://NAME:PASSWORD@HOST/DATABASE?sslmode=verify-full; "
         "a SQLite file in the state directory if not set.",
+    )
+    webhook_private_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split_networks)] = (
+        Field(
+            default=(),
+            description="Private networks that webhooks may reach, such as 192.0.2.0/28; none if not set.",
+        )
     )
     turn_name: str | None = Field(
         default=None,
@@ -123,9 +152,28 @@ class ControlPlaneSettings(DaemonSettings):
                 raise ValueError("only postgresql://... is known; leave it out for SQLite")
         return url
 
-    @field_validator("api_path")
+    @field_validator("api_path", "admin_path")
     @classmethod
     def _path_is_free(cls, path: str) -> str:
         if path.split("/")[1] in PATHS_OF_PAGES:
             raise ValueError("the pages are there")
+        return path
+
+    @field_validator("admin_origins")
+    @classmethod
+    def _origins_are_exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no site; write it such as https://admin.example.org, no path"
+                )
+        return origins
+
+    @field_validator("admin_path")
+    @classmethod
+    def _admin_path_is_free(cls, path: str, info: ValidationInfo) -> str:
+        api_path = str(info.data.get("api_path", API_PATH))
+        taken = {API_PATH, "/api/nodes"} | ({api_path} if path != ADMIN_PATH else set())
+        if any(f"{path}/".startswith(f"{each}/") for each in taken):
+            raise ValueError("the Admin API is there; write another path, such as /api/admin")
         return path

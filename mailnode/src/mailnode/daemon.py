@@ -10,21 +10,25 @@ Not for: any protocol or rule; this is only where they are put together.
 import asyncio
 import logging
 import ssl
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.address import MailDomain
 from mailnode.accounts.errors import AccountsError
+from mailnode.accounts.keyed_hash import load_pepper
 from mailnode.accounts.overrides import LocalOverrides
+from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.administration.operations import Operations
 from mailnode.administration.purge import Purge
 from mailnode.administration.queries import Queries
 from mailnode.administration.retention import Retention
+from mailnode.dkim.errors import DkimError
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
 from mailnode.federation.door import Door
@@ -41,13 +45,19 @@ from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
-from mailnode.mail_ports import HANDSHAKE_SECONDS, TLS_FAREWELL_SECONDS, MailListeners, Service
+from mailnode.mail_ports import HANDSHAKE_SECONDS, TLS_FAREWELL_SECONDS, BuildProtocol, MailListeners, Service
+from mailnode.peering.assembly import Peering, open_peering
+from mailnode.peering.reception import Reception
+from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
+from mailnode.push.proxy import NotificationProxy
+from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
 from mailnode.shared_metadata import NodeMetadata
 from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.steering import CLOSED, VERSION, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
+from mailnode.tls_tickets import TicketKey
 from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
 from nodelink.channel.probing import ProbeRounds
@@ -66,7 +76,7 @@ from nodelink.daemon.tls import ServerCertificate
 FAREWELL_SECONDS = 1.5
 """How long clients of each protocol may take to hear that we go: together less than the 5 s of a stop."""
 
-MESSAGES_AT_ONCE = 100
+MESSAGES_AT_ONCE = 10
 NEW_ACCOUNTS_AT_ONCE = 300
 REQUEST_SECONDS = 120
 """For a whole request: a large message from another node may come slowly."""
@@ -86,7 +96,7 @@ class MailNode:
         """
         try:
             await self._start(chassis, stack)
-        except (AccountsError, LocalAdminError, MailStoreError) as error:
+        except (AccountsError, DkimError, LocalAdminError, MailStoreError) as error:
             raise HostError(str(error)) from error
 
     async def _start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -106,6 +116,7 @@ class MailNode:
             store=store,
             policy=policy,
             domain=settings.mail_domain,
+            hasher=PasswordHasher(pepper=load_pepper(settings.state_directory)),
             creation_limit=limit_per_minute(settings.new_accounts_per_minute, NEW_ACCOUNTS_AT_ONCE),
         )
         await accounts.start(stack)
@@ -113,24 +124,35 @@ class MailNode:
         purge = Purge(accounts, store)
         outbound: Outbound | None = None
         listeners = MailListeners(settings, chassis.manager)
+        peering = await open_peering(settings, stack)
         steering = Steering(
-            settings=settings, accounts=accounts, store=store, overrides=overrides, listeners=listeners
+            settings=settings,
+            accounts=accounts,
+            store=store,
+            overrides=overrides,
+            listeners=listeners,
+            peering=peering,
         )
         agent = open_agent(
             settings,
             software_version=VERSION,
             apply=steering.apply,
             read_report=steering.read_report,
-            queries={"status": steering.answer_status, **Queries(accounts, store).by_name()},
+            queries={
+                "status": steering.answer_status,
+                "peers": steering.answer_peers,
+                **Queries(accounts, store).by_name(),
+            },
             operations={
                 **Operations(accounts, purge, lambda: outbound).by_name(),
                 "change_quota": steering.change_quota,
                 "create_account": steering.create_account,
                 "remove_account": steering.remove_account,
+                "rotate_dkim_keys": peering.keys.rotate,
             },
         )
         if agent is not None:
-            outbound = self._build_outbound(agent, steering)
+            outbound = self._build_outbound(agent, steering, peering)
 
         imap = ImapServer(
             accounts=accounts,
@@ -141,19 +163,22 @@ class MailNode:
             append_gate=judge_appended,
             limits=SessionLimits(farewell_seconds=FAREWELL_SECONDS),
         )
-        mail_rate = limit_per_minute(settings.messages_per_minute, MESSAGES_AT_ONCE)
         smtp = SmtpServer(
             accounts=accounts,
             store=store,
             hostname=settings.host,
             tls=tls,
             outbound=outbound,
-            limits=SmtpLimits(mail_rate=mail_rate, farewell_seconds=FAREWELL_SECONDS),
+            limits=SmtpLimits(
+                mail_rate=limit_per_minute(settings.messages_per_minute, MESSAGES_AT_ONCE),
+                farewell_seconds=FAREWELL_SECONDS,
+            ),
         )
         door = Door(MailDomain.parse(settings.mail_domain).name, steering.siblings)
-        probes = None if outbound is None else self._build_probes(outbound, steering)
+        probes = self._build_probes(outbound, steering)
         inbound = Inbound(accounts=accounts, store=store, probes=probes)
-        deliveries = None if agent is None else build_router(door, inbound)
+        reception = None if outbound is None else peering.build_reception(accounts, store, outbound)
+        deliveries = None if agent is None else build_router(door, inbound, reception)
         http = HttpServer(
             create_app(
                 accounts=accounts,
@@ -165,10 +190,13 @@ class MailNode:
         for part in (imap, smtp):
             await part.start(stack)
         steering.watch_parts(imap=imap, smtp=smtp, agent=agent, outbound=outbound, inbound=inbound)
+        await self._start_pusher(stack, store, steering)
 
         shared = Multiplexer(imap=imap, smtp=smtp, http=http)
-        await self._serve_https(chassis, stack, shared, shared_tls)
+        await self._listen(chassis, stack, "https", settings.https_port, shared.build_protocol, shared_tls)
         await listeners.start(stack, _list_services(imap, smtp, tls))
+        if reception is not None:
+            await self._serve_peers(chassis, stack, reception, tls)
         await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
 
@@ -180,11 +208,8 @@ class MailNode:
             directory=settings.runtime_directory,
         )
         await admin.start(stack)
-        await certificate.start(stack)
-        chassis.on_reload.append(certificate.reload)
-        registry = CollectorRegistry()
-        registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
-        serve_metrics(stack, registry, open_metrics(chassis.manager, settings.metrics_port))
+        await self._keep_tls(chassis, stack, certificate, (tls, shared_tls))
+        serve_metrics(stack, _collect(steering), open_metrics(chassis.manager, settings.metrics_port))
         await steering.start(stack)
         await Retention(accounts, purge).start(stack)
         if outbound is not None:
@@ -194,23 +219,25 @@ class MailNode:
         if agent is not None:
             await agent.start(stack)
 
-    def _build_probes(self, outbound: Outbound, steering: Steering) -> MailProbes:
-        domain = MailDomain.parse(self.settings.mail_domain).name
-        return MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
+    async def _start_pusher(self, stack: AsyncExitStack, store: SqliteMailStore, steering: Steering) -> None:
+        if self.settings.notification_proxy:
+            pusher = Pusher(queue=store, proxy=NotificationProxy(self.settings.notification_proxy))
+            await pusher.start(stack)
+            steering.watch_pusher(pusher)
 
-    async def _serve_https(
-        self, chassis: Chassis, stack: AsyncExitStack, shared: Multiplexer, tls: ssl.SSLContext
+    async def _keep_tls(
+        self,
+        chassis: Chassis,
+        stack: AsyncExitStack,
+        certificate: ServerCertificate,
+        contexts: Sequence[ssl.SSLContext],
     ) -> None:
+        """Offer new certificates, and resume sessions beyond a restart."""
+        await certificate.start(stack)
+        chassis.on_reload.append(certificate.reload)
         settings = self.settings
-        for listener in listen_tcp(chassis.manager, "https", settings.listen_addresses, settings.https_port):
-            server = await asyncio.get_running_loop().create_server(
-                shared.build_protocol,
-                sock=listener,
-                ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS,
-            )
-            stack.callback(server.close)
+        tickets = TicketKey(settings.state_directory, contexts, settings.tls_certificate, settings.tls_key)
+        await tickets.start(stack)
 
     async def _serve_plain_http(self, chassis: Chassis, stack: AsyncExitStack) -> None:
         settings = self.settings
@@ -221,7 +248,24 @@ class MailNode:
         listeners = listen_tcp(chassis.manager, "http", settings.listen_addresses, settings.http_port)
         await plain.start(stack, listeners)
 
-    def _build_outbound(self, agent: NodeAgent, steering: Steering) -> Outbound:
+    async def _serve_peers(
+        self, chassis: Chassis, stack: AsyncExitStack, reception: Reception, tls: ssl.SSLContext
+    ) -> None:
+        port = self.settings.inbound_smtp_port
+        if port is None:
+            return
+        server = PeerSmtpServer(
+            accounts=reception.accounts,
+            store=reception.store,
+            hostname=self.settings.host,
+            tls=tls,
+            limits=replace(PEER_LIMITS, farewell_seconds=FAREWELL_SECONDS),
+            reception=reception,
+        )
+        await server.start(stack)
+        await self._listen(chassis, stack, "smtp", port, lambda: server.build_protocol(is_secure=False), None)
+
+    def _build_outbound(self, agent: NodeAgent, steering: Steering, peering: Peering) -> Outbound:
         return Outbound(
             store=steering.store,
             accounts=steering.accounts,
@@ -229,7 +273,35 @@ class MailNode:
             transport=Transport(
                 node=agent.enrolment.node, identity=agent.identity, ca_file=self.settings.siblings_ca_file
             ),
+            courier=peering.courier,
+            give_up_seconds=3_600 * self.settings.queue_hours,
         )
+
+    def _build_probes(self, outbound: Outbound | None, steering: Steering) -> MailProbes | None:
+        if outbound is None:
+            return None
+        domain = MailDomain.parse(self.settings.mail_domain).name
+        return MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
+
+    async def _listen(  # noqa: PLR0917, PLR0913 - what is served, and where
+        self,
+        chassis: Chassis,
+        stack: AsyncExitStack,
+        name: str,
+        port: int,
+        build: BuildProtocol,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in listen_tcp(chassis.manager, name, self.settings.listen_addresses, port):
+            server = await loop.create_server(
+                build,
+                sock=listener,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if context else None,
+            )
+            stack.callback(server.close)
 
 
 def limit_per_minute(events: int, at_once: int) -> RateLimit | None:
@@ -276,6 +348,12 @@ def _list_services(imap: ImapServer, smtp: SmtpServer, tls: ssl.SSLContext) -> d
         PortName.SUBMISSION_TLS: Service(lambda: smtp.build_protocol(is_secure=True), tls),
         PortName.SUBMISSION: Service(lambda: smtp.build_protocol(is_secure=False), None),
     }
+
+
+def _collect(steering: Steering) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
+    return registry
 
 
 async def _start_probes(stack: AsyncExitStack, probes: MailProbes, steering: Steering) -> None:

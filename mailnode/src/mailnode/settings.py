@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from mailnode.http.language import Language
 from nodelink.channel.node_settings import NodeSettings
-from nodelink.daemon.settings import AddressList, PortList
+from nodelink.daemon.settings import AddressList, MaybeAddresses, PortList
 
 IPV6_PREFIX = "[IPv6:"
 
@@ -58,6 +58,35 @@ class MailNodeSettings(NodeSettings):
         default=None,
         description="CAs that vouch for the fleet's other mail nodes; otherwise those of the system.",
     )
+    inbound_smtp_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port where servers of others hand mail over, 25; none where it is not set.",
+    )
+    peers_ca_file: Path | None = Field(
+        default=None, description="CAs that vouch for servers of others; otherwise those of the system."
+    )
+    outbound_address: str | None = Field(
+        default=None,
+        description="Address that mail for servers of others leaves from, on a host with several.",
+    )
+    dns_servers: MaybeAddresses = Field(
+        default=(), description="Name servers that are asked; otherwise those of the host."
+    )
+    dns_port: int = Field(default=53, ge=1, le=65535, description="Their port.")
+    queue_hours: int = Field(
+        default=48,
+        ge=1,
+        le=240,
+        description="How long a message is tried again before its sender is told that it did not arrive.",
+    )
+    peer_messages_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="Messages taken from one server of others on average; 0 = no limit.",
+    )
     messages_per_minute: int = Field(
         default=60,
         ge=0,
@@ -65,7 +94,12 @@ class MailNodeSettings(NodeSettings):
         description="Messages that an account may send on average; 0 = no limit.",
     )
     new_accounts_per_minute: int = Field(
-        default=60, ge=0, le=100_000, description="Accounts made from one address on average; 0 = no limit."
+        default=60, ge=0, le=100_000, description="Accounts made from a /24 or /56 on average; 0 = none."
+    )
+    notification_proxy: str = Field(
+        default="https://notifications.delta.chat/notify",
+        pattern=r"^(https?://[^\s<>\"]+)?$",
+        description="Where device tokens are sent to wake sleeping apps; empty = nowhere.",
     )
     service_name: str = Field(default="Madfleet", min_length=1, max_length=60)
     language: Language = Field(default=Language.EN, description="Language of the pages by default.")
@@ -73,6 +107,12 @@ class MailNodeSettings(NodeSettings):
         pattern=r"^(mailto:[^\s<>\"]+@[^\s<>\"]+|https://[^\s<>\"]+)$",
         description="Where users find help, as a mailto: or https: address.",
     )
+
+    @model_validator(mode="after")
+    def _outbound_address_is_one(self) -> Self:
+        if self.outbound_address is not None:
+            ip_address(self.outbound_address)
+        return self
 
     @model_validator(mode="after")
     def _address_literal_is_one(self) -> Self:
@@ -83,7 +123,7 @@ class MailNodeSettings(NodeSettings):
     @model_validator(mode="after")
     def _alternate_ports_are_free(self) -> Self:
         others = {self.https_port, self.http_port, self.smtp_tls_port, self.smtp_starttls_port}
-        others |= {self.imap_tls_port, self.imap_starttls_port, self.metrics_port}
+        others |= {self.imap_tls_port, self.imap_starttls_port, self.metrics_port, self.inbound_smtp_port}
         for port in self.alternate_ports:
             if port in others:
                 raise ValueError(f"alternate_ports has {port}, which another port setting has already")

@@ -15,6 +15,7 @@ import structlog
 from pydantic import JsonValue
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.brake import Brake
 from mailnode.accounts.errors import BadAddressError
 from mailnode.accounts.overrides import LocalOverrides, list_overridden
 from mailnode.accounts.policy import Policy
@@ -24,6 +25,9 @@ from mailnode.federation.outbound import Outbound
 from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
 from mailnode.mail_ports import MailListeners
+from mailnode.peering.assembly import Peering
+from mailnode.peering.traffic import Traffic
+from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
 from mailnode.smtp.server import SmtpServer
 from mailnode.store.mail_store import (
@@ -35,9 +39,10 @@ from mailnode.store.mail_store import (
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.connection import RefusedError
 from nodelink.channel.probing import ProbeRounds
+from nodelink.contract.federation import MAX_PEERS_SHOWN, PeersAnswer
 from nodelink.contract.figures import LOOP_LAG
 from nodelink.contract.ports import PortName
-from nodelink.contract.reports import MailPlaces, Report
+from nodelink.contract.reports import MAX_PEERS_REPORTED, MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.tasks import open_task_group
@@ -63,15 +68,18 @@ class Steering:
     store: MailStore
     overrides: LocalOverrides
     listeners: MailListeners
+    peering: Peering | None = None
     siblings: Siblings = field(default_factory=Siblings)
     _tls_pin: str | None = field(init=False, default=None)
     _outbound: Outbound | None = field(init=False, default=None)
     _inbound: Inbound | None = field(init=False, default=None)
+    _pusher: Pusher | None = field(init=False, default=None)
     _probes: ProbeRounds | None = field(init=False, default=None)
     _disk: DiskUsage | None = field(init=False, default=None)
     _lag: LoopLag = field(init=False, default_factory=LoopLag)
     _turn: TurnAccess | None = field(init=False, default=None)
     _account_count: int = field(init=False, default=0)
+    _near_quota_count: int = field(init=False, default=0)
     _problems: tuple[str, ...] = field(init=False, default=())
     _started_at_seconds: int = field(init=False, default_factory=lambda: int(time.time()))
     _imap: ImapServer | None = field(init=False, default=None)
@@ -91,14 +99,21 @@ class Steering:
         self._imap, self._smtp, self._agent = imap, smtp, agent
         self._outbound, self._inbound = outbound, inbound
 
+    def watch_pusher(self, pusher: Pusher) -> None:
+        """Name what wakes sleeping apps."""
+        self._pusher = pusher
+
     def watch_probes(self, probes: ProbeRounds) -> None:
         """Name what probes other nodes."""
         self._probes = probes
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Count accounts and measure the disk from time to time, until the stack unwinds."""
-        await self._count()
         await self._lag.start(stack)
+        brake = Brake(directory=self.settings.state_directory, read_loop_lag=lambda: self._lag.worst_seconds)
+        await brake.start(stack)
+        self.accounts.brake = brake
+        await self._count()
         spawn = await open_task_group(stack)
         spawn(self._keep_counting())
         spawn(self._keep_measuring())
@@ -110,6 +125,8 @@ class Steering:
         self._turn = state.turn
         self.siblings.replace(state.siblings)
         self.listeners.want(state.ports)
+        if self.peering is not None:
+            self.peering.policy.put_in_force(state.federation)
         self.overrides.accept(
             Policy(
                 registration_open=state.registration_open,
@@ -132,16 +149,20 @@ class Steering:
         figures: dict[str, float] = {
             "accounts": self._account_count,
             "accounts_made": self.accounts.made_count,
+            "accounts_near_quota": self._near_quota_count,
             "imap_sessions": self._imap.session_count if self._imap else 0,
+            "imap_addresses": self._imap.address_count if self._imap else 0,
             "smtp_sessions": self._smtp.session_count if self._smtp else 0,
             "messages_accepted": submission.accepted_count if submission else 0,
             "messages_refused": submission.refused_count if submission else 0,
             "messages_received": self._inbound.received_count if self._inbound else 0,
             "messages_delivered": self._outbound.delivered_count if self._outbound else 0,
+            "notifications_pushed": self._pusher.pushed_count if self._pusher else 0,
             "queued_messages": self._outbound.queued_count if self._outbound else 0,
             "registration_open": int(self.accounts.policy.current.registration_open),
             LOOP_LAG: self._lag.worst_seconds,
         }
+        figures |= (Traffic() if self.peering is None else self.peering.traffic).read_figures()
         return figures if self._disk is None else figures | asdict(self._disk)
 
     def read_report(self, revision: int) -> Report:
@@ -157,6 +178,8 @@ class Steering:
             problems=(*self._problems, *self.listeners.list_problems()),
             figures=self.read_figures(),
             probes=self._probes.read_results() if self._probes else (),
+            dkim_keys=self.peering.keys.read_report() if self.peering else (),
+            peers=self.peering.traffic.list_peers(MAX_PEERS_REPORTED).peers if self.peering else (),
             places=MailPlaces(
                 host=self.settings.host,
                 imap_tls_port=self.listeners.find_port(PortName.IMAP_TLS),
@@ -179,6 +202,12 @@ class Steering:
             "problems": [*self._problems, *self.listeners.list_problems()],
         }
         return status | {name: _shorten(value) for name, value in self.read_figures().items()}
+
+    async def answer_peers(self, _: Mapping[str, JsonValue]) -> JsonValue:
+        """Answer the control plane's question with whom mail was exchanged."""
+        if self.peering is None:
+            return PeersAnswer(peers=(), total=0).model_dump(mode="json")
+        return self.peering.traffic.list_peers(MAX_PEERS_SHOWN).model_dump(mode="json")
 
     async def answer_status(self, _: Mapping[str, JsonValue]) -> JsonValue:
         """Answer the control plane's question how the node is."""
@@ -232,8 +261,10 @@ class Steering:
     async def _keep_measuring(self) -> None:
         while True:
             try:
+                quota_bytes = self.accounts.policy.current.quota_bytes
+                self._near_quota_count = await self.store.count_near_quota(quota_bytes)
                 self._disk = await asyncio.to_thread(measure_disk, self.settings.state_directory)
-            except OSError as error:
+            except (OSError, StoreUnavailableError) as error:
                 log.warning("disk not measured", problem=str(error))
             await asyncio.sleep(MEASURE_SECONDS)
 
@@ -241,7 +272,9 @@ class Steering:
         await asyncio.to_thread(self._read_pin)
         try:
             self._account_count = await self.store.count_accounts()
-            self._problems = ()
+            brake = self.accounts.brake
+            shortage = brake.shortage if brake else None
+            self._problems = (f"No new accounts: {shortage}.",) if shortage else ()
         except StoreUnavailableError as error:
             self._problems = (f"The store does not answer: {error}"[:MAX_PROBLEM_CHARACTERS],)
 

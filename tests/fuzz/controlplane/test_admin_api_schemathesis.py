@@ -38,8 +38,12 @@ async def answer_queries(node: FakeNode) -> None:
 
 
 @pytest.fixture
-def plane(tmp_path: Path) -> Iterator[Plane]:
-    """A control plane whose token cannot be revoked, which is one of the things that are tried."""
+def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plane]:
+    """A control plane whose token cannot be revoked, which is one of the things that are tried.
+
+    It sends no message to the webhooks that are made up: nobody knows where those lead.
+    """
+    monkeypatch.setattr("controlplane.webhooks.sender.SEND_SECONDS", 3600)
     with open_test_plane(tmp_path, admin_token=TOKEN) as plane:
         yield plane
 

@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from support.turn_client import send_indication
+from support.turn_client import relay_of, send_indication
 from support.turn_machine import RELAY_HOSTS, SERVER, Client, FakePort, Node, policy_with
 from turnnode.relay.machine import Send
 from turnnode.relay.peer_policy import is_globally_routable
-from turnnode.stun.attributes import FAMILY_IPV4, Address, AttributeType, encode_lifetime
+from turnnode.stun.attributes import FAMILY_IPV4, Address, AttributeType, decode_xor_address, encode_lifetime
 from turnnode.stun.channel_data import encode_channel_data
 from turnnode.stun.message import Message, MessageClass, Method, encode
 
@@ -22,6 +22,8 @@ CLIENTS: Final = (("5.5.5.1", 40_001), ("5.5.5.2", 40_002))
 STRANGER: Final = ("5.5.5.3", 40_003)
 RELAY_HOST: Final = RELAY_HOSTS[FAMILY_IPV4]
 PEERS: Final = (
+    ("2a00:8::8", 50_000),
+    ("::ffff:8.8.8.8", 50_000),
     ("8.8.8.8", 50_000),
     ("8.8.8.8", 50_001),
     ("8.8.4.4", 53),
@@ -35,6 +37,14 @@ PEERS: Final = (
 CHANNELS: Final = (0x4000, 0x4001)
 MAX_STRANGERS_ANSWER_RATIO: Final = 1.8
 IP_AND_UDP_BYTES: Final = 28
+
+WISHES: Final[dict[str, tuple[tuple[int, bytes], ...]]] = {
+    "any port": (),
+    "both families": ((AttributeType.ADDITIONAL_ADDRESS_FAMILY, b"\x02\0\0\0"),),
+    "even port": ((AttributeType.EVEN_PORT, b"\x00"),),
+    "even port and the next": ((AttributeType.EVEN_PORT, b"\x80"),),
+    "token": (),
+}
 
 who = st.sampled_from(range(len(CLIENTS)))
 peers = st.sampled_from(PEERS)
@@ -51,19 +61,28 @@ class Clients(RuleBasedStateMachine):
             self.node.client(address, ends_in=2000 + 100 * index) for index, address in enumerate(CLIENTS)
         ]
         self.relays: dict[Address, Address] = {}  # of a client
+        self.held: dict[Address, set[Address]] = {}  # of both families
         self.permitted: dict[
             tuple[Address, str], float
         ] = {}  # until when; a bound channel counts for its peer
+        self.tokens: list[bytes] = []
         self.bound: dict[tuple[Address, int], tuple[Address, float]] = {}
 
-    @rule(index=who)
-    def allocate(self, index: int) -> None:
+    @rule(index=who, wish=st.sampled_from(sorted(WISHES)))
+    def allocate(self, index: int, wish: str) -> None:
         client = self.clients[index]
-        answer = client.ask(Method.ALLOCATE, (AttributeType.REQUESTED_TRANSPORT, b"\x11\0\0\0"))
+        attributes = WISHES[wish]
+        if wish == "token":
+            attributes = ((AttributeType.RESERVATION_TOKEN, self.tokens[-1] if self.tokens else bytes(8)),)
+        answer = client.ask(Method.ALLOCATE, (AttributeType.REQUESTED_TRANSPORT, b"\x11\0\0\0"), *attributes)
         if answer is not None and answer.message_class is MessageClass.SUCCESS:
             self.forget(client.address)
-            port = self.node.ports.opened[-1]
-            self.relays[client.address] = port.published
+            self.relays[client.address] = relay_of(answer)
+            values = answer.find_all(AttributeType.XOR_RELAYED_ADDRESS)
+            self.held[client.address] = {decode_xor_address(value, answer.transaction_id) for value in values}
+            token = answer.find(AttributeType.RESERVATION_TOKEN)
+            if token is not None:
+                self.tokens.append(token)
 
     @rule(index=who, seconds=st.sampled_from([0, 600, 3600]))
     def refresh(self, index: int, seconds: int) -> None:
@@ -140,8 +159,11 @@ class Clients(RuleBasedStateMachine):
 
     @invariant()
     def open_ports_are_those_of_live_allocations(self) -> None:
-        open_ports = [port for port in self.node.ports.opened if not port.is_closed]
-        assert len(open_ports) == self.node.counters.allocations <= len(CLIENTS)
+        open_ports = {port.published for port in self.node.ports.opened if not port.is_closed}
+        held = {port.published for each in self.node.machine.list_allocations() for port in each.ports}
+        assert held <= open_ports
+        assert len(open_ports) - len(held) <= len(self.tokens)
+        assert self.node.counters.allocations == len(self.node.machine.list_allocations()) <= len(CLIENTS)
 
     @invariant()
     def data_path_knows_no_more_than_was_bound(self) -> None:
@@ -150,13 +172,14 @@ class Clients(RuleBasedStateMachine):
 
     def forget(self, client: Address) -> None:
         self.relays.pop(client, None)
+        self.held.pop(client, None)
         self.permitted = {key: until for key, until in self.permitted.items() if key[0] != client}
         self.bound = {key: value for key, value in self.bound.items() if key[0] != client}
 
     def check_forwarded(self, send: Send, client: Address, peer: Address) -> None:
         """Data went to the peer itself, or across to the client whose relayed address the peer is."""
         if isinstance(send.outlet, FakePort):
-            assert send.outlet.published == self.relays[client]
+            assert send.outlet.published in self.held[client]
             assert send.address == peer
             assert send.data == b"data"
             assert is_globally_routable(peer[0])

@@ -19,6 +19,11 @@ from support.postgresql import reads_the_file
 PUBLIC = {
     ("GET", "/"),  # says what this is
     ("GET", "/join"),  # invites everybody
+    ("GET", "/inv/{token}"),  # leads there
+    ("POST", "/api/admin"),  # takes the token itself
+    ("OPTIONS", "/api/admin"),  # says which sites may call
+    ("POST", "/api/nodes/{name}/admin"),  # takes the token itself
+    ("OPTIONS", "/api/nodes/{name}/admin"),  # says which sites may call
     ("POST", "/join"),  # makes an account for anybody
     ("POST", "/new"),  # the same, for apps
     ("GET", "/new"),  # opens the app

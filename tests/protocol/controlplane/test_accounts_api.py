@@ -12,6 +12,7 @@ import pytest
 from controlplane.plane import Plane
 from controlplane.signing.keyring import read_signing_keys
 from mailnode.accounts.errors import LoginRefusedError
+from nodelink.contract.federation import PeerTransport
 from nodelink.contract.states import NodeKind
 from support.account_nodes import AccountNode
 from support.clocks import until
@@ -326,3 +327,21 @@ def _read_database(plane: Plane) -> bytes:
     with plane.sessions() as session:
         rows = session.connection().exec_driver_sql("SELECT arguments FROM node_operation").all()
     return repr(rows).encode()
+
+
+async def test_servers_of_others_are_listed_as_nodes_know_them_and_missing_nodes_named(fleet: Fleet) -> None:
+    fleet.one.traffic.note_received("far.example")
+    fleet.two.traffic.note_delivered("far.example", PeerTransport.SMTP, 1.5)
+    fleet.two.traffic.note_queued("slow.example", 3)
+
+    answer = await fleet.get("/federation/servers")
+
+    assert answer["missing_nodes"] == ["mail3"]
+    rows = {(row["node_name"], row["domain"]): row for row in answer["items"]}
+    assert rows["mail1", "far.example"]["received"] == 1
+    assert rows["mail2", "far.example"]["delivered_smtp"] == 1
+    assert rows["mail2", "far.example"]["mean_latency_seconds"] == 1.5
+    assert answer["items"][-1]["queued"] == 3
+    assert [row["node_name"] for row in (await fleet.get("/federation/servers", node="mail1"))["items"]] == [
+        "mail1"
+    ]

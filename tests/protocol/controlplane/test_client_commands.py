@@ -240,6 +240,23 @@ def test_registration_tokens_are_made_changed_and_removed(site: ClientSite) -> N
     assert [token["comment"] for token in site.read("registration-tokens")] == ["Choir"]
 
 
+def test_webhooks_are_made_tried_changed_and_removed(site: ClientSite) -> None:
+    assert "madfleet webhooks create" in site.run("webhooks")
+    url = "https://example.org/hook"
+    shown = site.run("webhooks", "create", url, "--event", "node.down", "--comment", "Choir")
+    assert re.search(r"Secret: +whsec_", shown)
+    (hook,) = site.read("webhooks")
+    assert (hook["events"], hook["comment"], hook["burst_accounts"]) == (["node.down"], "Choir", 100)
+    changed = site.read("webhooks", "change", hook["id"], "--burst", "7", "--disable")
+    assert (changed["burst_accounts"], changed["is_enabled"]) == (7, False)
+    assert re.search(r"node\.down +no +Choir", site.run("webhooks"))
+    assert "whsec_" not in site.run("webhooks", "show", hook["id"])
+    message = site.read("webhooks", "test", hook["id"])["id"]
+    assert re.search(rf"{message} +test +waiting +0", site.run("webhooks", "deliveries", hook["id"]))
+    assert "removed" in site.run("webhooks", "delete", hook["id"])
+    assert site.read("webhooks") == []
+
+
 def test_admin_tokens_are_made_used_and_revoked(site: ClientSite) -> None:
     add_group(site.plane, "eu")
     ended = site.call(
@@ -296,6 +313,7 @@ def test_audit_log_is_listed_filtered_and_exported(site: ClientSite, tmp_path: P
         (("policy", "set", "colour=1"), 1, "colour"),
         (("policy", "set", "quota_bytes=1K"), 1, "quota_bytes: Input should be greater"),
         (("registration-tokens", "change", "x"), 2, "--uses"),
+        (("webhooks", "change", "x"), 2, "--url"),
         (("registration-tokens", "show", ".."), 2, "list"),
         (("registration-tokens", "create", "--valid-for", "soon"), 2, "30d"),
         (("admin-tokens", "create", "bob", "--valid-for", "90m"), 2, "whole hours"),
@@ -322,3 +340,67 @@ def test_viewer_may_look_and_not_change(site: ClientSite) -> None:
     ended = site.call("--token", viewer, "jit", "off")
     assert (ended.code, ended.output) == (1, "")
     assert ended.error.count("\n") == 1
+
+
+def test_federation_is_steered_by_commands(site: ClientSite) -> None:
+    add_node(site.plane, "mail1")
+    add_group(site.plane, "eu", "mail1")
+
+    assert "is off" in site.run("federation", "switch", "off")
+    assert "is on" in site.run("federation", "switch", "on", "--node", "mail1")
+    site.run("federation", "switch", "fleet", "--node", "mail1")
+    assert "mode is reject" in site.run("federation", "mode", "reject", "--group", "eu")
+    assert "https, http" in site.run("federation", "transports", "https", "http")
+    site.run("federation", "rule", "add", "Bad.Example", "--transport", "smtp")
+    site.run("federation", "rule", "add", "bad.example")
+    site.run("federation", "rule", "remove", "bad.example", "--transport", "smtp")
+    site.run("federation", "dismiss", "void.example")
+    site.run(
+        "federation",
+        "endpoint",
+        "set",
+        "far.example",
+        "https://192.0.2.7:8443/mxdeliv",
+        "--comment",
+        "tunnel",
+    )
+    assert "dropped" in site.run("federation", "unknown-recipients", "drop")
+
+    holds = site.read("federation", "--node", "mail1")["in_force"]
+    assert (holds["is_enabled"], holds["mode"], holds["transports"]) == (False, "reject", ["https", "http"])
+    assert [(rule["domain"], rule["transport"]) for rule in holds["rules"]] == [("bad.example", None)]
+    assert (holds["dismissed"], holds["endpoints"][0]["comment"]) == (["void.example"], "tunnel")
+    text = site.run("federation")
+    assert re.search(r"Rules: +bad\.example \(all\)", text)
+    assert re.search(r"Endpoints: +far\.example -> https://192", text)
+
+    site.run("federation", "dismiss", "void.example", "--undo")
+    site.run("federation", "endpoint", "remove", "far.example")
+    holds = site.read("federation")["in_force"]
+    assert (holds["dismissed"], holds["endpoints"]) == ([], [])
+    assert "no such rule" in site.call("federation", "rule", "remove", "bad.example", "--node", "mail1").error
+    assert "No endpoint" in site.call("federation", "endpoint", "remove", "far.example").error
+    assert "not both" in site.call("federation", "--node", "mail1", "--group", "eu").error
+    assert "told of no key" in site.run("federation", "keys", "mail1")
+    assert "mail1" in site.call("federation", "servers").error
+
+
+def test_settings_are_listed_set_and_reset(site: ClientSite) -> None:
+    add_node(site.plane, "mail1")
+
+    assert "mailnode_imap_tls_port" in site.run("settings")
+    assert "is set on every node" in site.run("settings", "set", "max_message_size", "40M")
+    assert site.read("settings", "set", "max_message_size", "50M", "--node", "mail1")["value"] == "50M"
+    (shown,) = [each for each in site.read("settings") if each["name"] == "max_message_size"]
+    assert (shown["value"], shown["in_force"]) == ("40M", "40M")
+    assert site.read("settings", "reset", "max_message_size", "--node", "mail1")["in_force"] == "40M"
+    assert "set by Ansible: mailnode_public_host" in site.call("settings", "set", "smtp_hostname", "x").error
+
+
+def test_services_are_listed_and_switched(site: ClientSite) -> None:
+    assert "not offered" in site.run("services")
+    assert site.run("services", "disable", "turn").startswith("turn is off on every node")
+    (turn,) = [each for each in site.read("services") if each["name"] == "turn"]
+    assert turn["is_enabled"] is False
+    assert site.read("services", "enable", "turn")["is_enabled"] is True
+    assert "not offered" in site.call("services", "enable", "push").error

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from controlplane.nodes.desired import read_peers, read_wanted
+from controlplane.nodes.desired import read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.group_models import MAX_LABEL
@@ -40,7 +40,7 @@ def move(client: TestClient, node: str, group: str | None) -> Response:
 
 def mail_state(plane: Plane, name: str) -> tuple[int, MailNodeState]:
     with plane.sessions() as session:
-        wanted = read_wanted(session, plane.facts, read_node(session, name), read_peers(session))
+        wanted = read_wanted(session, plane.facts, read_node(session, name))
     assert isinstance(wanted.state, MailNodeState)
     return wanted.revision, wanted.state
 

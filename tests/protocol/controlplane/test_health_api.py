@@ -1,7 +1,7 @@
 """How the fleet is, over HTTP."""
 
 from controlplane.health.samples import keep_samples
-from controlplane.nodes.desired import read_peers, read_wanted
+from controlplane.nodes.desired import read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.reports import keep_report
@@ -72,7 +72,7 @@ def test_turn_nodes_are_told_of_one_another(plane: Plane) -> None:
         place = make_report(NodeKind.TURN, public_name=f"{name}.example.org")
         Desk(plane, lambda: NOW).note_report(name, place)
     with plane.sessions() as session:
-        state = read_wanted(session, plane.facts, read_node(session, "turn1"), read_peers(session)).state
+        state = read_wanted(session, plane.facts, read_node(session, "turn1")).state
     assert isinstance(state, TurnNodeState)
     assert [(peer.name, peer.host, peer.port) for peer in state.peers] == [
         ("turn2", "turn2.example.org", 3478)

@@ -98,7 +98,9 @@ def test_admin_token_is_shown_once_with_address_and_code(installation: Installat
     token = re.search(r"madfleet-admin-\S+", output)
     assert token is not None
     assert f"{installation.url}/admin" in output
-    assert output.count("█") > 100
+    assert f"Admin API: {installation.url}/api/admin" in output
+    assert re.search(r"https://admin\.madmail\.chat/#[A-Za-z0-9_-]{100,}\n", output)
+    assert output.count("█") > 200
     assert "not shown again" in output
     caller = identify(installation, token[0])
     assert caller is not None

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from controlplane.nodes.desired import Wanted, read_peers, read_wanted
+from controlplane.nodes.desired import Wanted, read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.plane import Plane
@@ -53,7 +53,7 @@ def change(
 
 def wanted(plane: Plane, name: str) -> Wanted:
     with plane.sessions() as session:
-        return read_wanted(session, plane.facts, read_node(session, name), read_peers(session))
+        return read_wanted(session, plane.facts, read_node(session, name))
 
 
 def mail_state(plane: Plane, name: str) -> MailNodeState:
@@ -76,6 +76,7 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "message_bytes": 31_457_280,
         "message_retention_days": 0,
         "unused_account_days": 0,
+        "turn_enabled": True,
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
         "turn_allocations": 4096,
@@ -128,6 +129,7 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
         "message_bytes": None,
         "message_retention_days": None,
         "unused_account_days": None,
+        "turn_enabled": None,
     }
     assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
     assert (mail_state(plane, "mail1").quota_bytes, mail_state(plane, "mail2").quota_bytes) == (

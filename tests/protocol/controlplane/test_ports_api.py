@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from controlplane.admins.access import Role
 from controlplane.application import create_app
-from controlplane.nodes.desired import read_peers, read_wanted
+from controlplane.nodes.desired import read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import retire_node
 from controlplane.nodes.models import Node
@@ -77,7 +77,7 @@ def read_state(plane: Plane, name: str) -> tuple[int, MailNodeState | TurnNodeSt
     with plane.sessions() as session:
         node = session.get(Node, name)
         assert node is not None
-        wanted = read_wanted(session, plane.facts, node, read_peers(session))
+        wanted = read_wanted(session, plane.facts, node)
         return wanted.revision, wanted.state
 
 

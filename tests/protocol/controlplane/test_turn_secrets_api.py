@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from controlplane.admins.access import Role
 from controlplane.application import create_app
-from controlplane.nodes.desired import read_peers, read_wanted
+from controlplane.nodes.desired import read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.models import Node, Secret
 from controlplane.nodes.states import CREDENTIAL_MARGIN_SECONDS
@@ -78,7 +78,7 @@ def taken_by(plane: Plane, name: str) -> tuple[str, ...]:
 def read_state(plane: Plane, session: Session, name: str) -> MailNodeState | TurnNodeState:
     node = session.get(Node, name)
     assert node is not None
-    return read_wanted(session, plane.facts, node, read_peers(session)).state
+    return read_wanted(session, plane.facts, node).state
 
 
 def states(client: TestClient) -> list[str]:

@@ -153,6 +153,18 @@ async def test_copies_count_as_if_they_had_bodies_of_their_own(
     assert await store.read_usage(account.id) == (Usage(200, 2) if is_refused else Usage(400, 4))
 
 
+@pytest.mark.parametrize(("quota_bytes", "count"), [(110, 1), (111, 1), (112, 0)])
+async def test_accounts_near_their_quota_are_counted(store: MailStore, quota_bytes: int, count: int) -> None:
+    account, _ = await add_account(store)
+    await store.deliver([Recipient(account.id, 1000)], make_body(100), NOW)
+
+    assert await store.count_near_quota(quota_bytes) == count
+    await store.change_quota(account.id, 100)
+    assert await store.count_near_quota(quota_bytes) == 1
+    await store.change_quota(account.id, 1000)
+    assert await store.count_near_quota(quota_bytes) == 0
+
+
 async def test_quota_falls_when_mail_goes(store: MailStore) -> None:
     account, inbox = await add_account(store)
     await deliver(store, account, body=make_body(200))

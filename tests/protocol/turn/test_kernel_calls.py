@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,10 @@ from support.kernel_network import (
     open_kernel_network,
 )
 from support.turn_client import IPV6, Attribute
-from turnnode.kernel.rungs import LADDER, Rung
+from turnnode.kernel.canary import MAX_STRAY_SAMPLES
+from turnnode.kernel.rungs import LADDER, Rung, number_of
+from turnnode.kernel.system_call import AttachKind, ProgramKind, create_link, load_program
+from turnnode.relay.data_path import SAMPLE
 from turnnode.stun.attributes import AttributeType, encode_lifetime
 from turnnode.stun.message import Method
 
@@ -41,6 +44,7 @@ pytestmark = [
 KERNEL_RUNGS = [rung for rung in LADDER if rung is not Rung.USERSPACE]
 CHANNEL = 0x4001
 PACKETS = 20
+ACCEPT = bytes.fromhex("b7000000000000009500000000000000")  # r0 = TC_ACT_OK; exit
 WAYS: list[tuple[str, str, str, tuple[Attribute, ...]]] = [
     (CLIENT, NODE, PEER, ()),
     (CLIENT, NODE, PEER_IPV6, (IPV6,)),
@@ -149,6 +153,45 @@ def test_sums_that_a_neighbour_left_to_its_card_keep_xdp_out(tmp_path: Path) -> 
         exchange(client, peer, relay)
         assert node.read_figure("kernel_packets") <= 2  # about one in 65,536 looks otherwise
         assert node.read_figure("packets_to_peers") >= PACKETS - 1
+        for _ in range(MAX_STRAY_SAMPLES * SAMPLE // PACKETS + 1):
+            exchange(client, peer, relay)
+        # It was ordered, so it stays; but not silently.
+        assert node.read_figure("kernel_rung") == number_of(Rung.GENERIC_XDP)
+        assert "kernel relays nothing" in node.manager.read_log()
+
+
+@pytest.fixture
+def greedy_programs(network: KernelNetwork) -> Iterator[None]:
+    """Have another program take all that arrives, before any that is attached later by TC."""
+    with ExitStack() as stack:
+        program = load_program(ProgramKind.TC, ACCEPT, licence="GPL", name="greedy")
+        stack.callback(os.close, program)
+
+        def attach() -> list[int]:
+            numbers = map(socket.if_nametoindex, ("t0", "t1"))
+            return [create_link(program, number, AttachKind.TCX_INGRESS) for number in numbers]
+
+        for link in network.inside("turn", attach):
+            stack.callback(os.close, link)
+        yield
+
+
+@pytest.mark.usefixtures("greedy_programs")
+def test_rung_by_which_nothing_comes_is_left_for_the_next_one(network: KernelNetwork, tmp_path: Path) -> None:
+    with (
+        mounted_bpf(tmp_path / "bpf") as directory,
+        KernelNode(network, tmp_path, DATA_PATH="auto", BPF_DIRECTORY=str(directory)) as node,
+    ):
+        assert node.read_figure("kernel_rung") == number_of(Rung.TC)
+        stream = Stream(network)
+        for _ in range(MAX_STRAY_SAMPLES * SAMPLE // PACKETS):
+            exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_rung") == number_of(Rung.GENERIC_XDP)
+
+        before = node.read_figure("kernel_packets")
+        exchange(stream.client, stream.peer, stream.relay)
+        assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+        assert not [path for path in directory.iterdir() if path.name.startswith("tc@")]
 
 
 def test_three_capabilities_are_enough(network: KernelNetwork, tmp_path: Path) -> None:
@@ -269,14 +312,14 @@ def test_flows_follow_a_neighbour_to_another_address_of_the_link(
 
 
 def run_alone(tmp_path: Path, *become: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run the daemon on loopback until it ends, or for two seconds."""
+    """Run the daemon on loopback until it ends, or for eight seconds."""
     settings = {
         "STATE_DIRECTORY": str(tmp_path),
         "LISTEN_ADDRESSES": "127.0.0.1",
         "PORT": "34780",
         "PUBLIC_NAME": "127.0.0.1",
     } | settings
-    command = ["timeout", "--preserve-status", "2", *become, sys.executable, turn_program.__file__, "serve"]
+    command = ["timeout", "--preserve-status", "8", *become, sys.executable, turn_program.__file__, "serve"]
     environment = os.environ | {f"TURNNODE_{name}": value for name, value in settings.items()}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

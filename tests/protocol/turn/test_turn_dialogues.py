@@ -11,7 +11,8 @@ import pytest
 from support.turn_client import IPV6, TurnClient, send_indication, status_of
 from support.turn_server import LOOPBACK, SECRET, LoopbackServer, bound, running, wait_until
 from turnnode.relay.policy import RelayPolicy
-from turnnode.relay.sockets import MAX_DATAGRAM_BYTES, RelayAddress, bind_datagram
+from turnnode.relay.readers import MAX_DATAGRAM_BYTES
+from turnnode.relay.sockets import RelayAddress, bind_datagram
 from turnnode.stun.attributes import Address, AttributeType, encode_lifetime
 from turnnode.stun.message import Method
 
@@ -181,6 +182,6 @@ async def test_unwinding_closes_relay_ports_and_leaves_the_listeners_to_their_ow
         host, port = await client.allocate()
 
     bind_datagram(host, port, socket.AF_INET).close()
-    for listener in node.listeners:
+    for listener in (*node.listeners, node.tcp, node.tls):
         assert listener.fileno() >= 0
         listener.close()

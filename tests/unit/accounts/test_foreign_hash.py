@@ -42,7 +42,6 @@ def test_madmail_hash_is_verified(password: str, other: str) -> None:
     [
         "",
         "plain",
-        "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",  # bcrypt
         "$6$salt$tooshort",
         "$5$rounds=999$salt$" + "a" * 43,
         "$5$rounds=100001$salt$" + "a" * 43,
@@ -75,3 +74,23 @@ def test_any_text_is_judged(text: str) -> None:
 async def test_argon2_hash_of_elsewhere_is_taken() -> None:
     made = await PasswordHasher(memory_kib=8, time_cost=1, threads=1).hash("a password")
     check_hash(made)
+
+
+BCRYPT = (
+    "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"  # of U*U, from the tests of its makers
+)
+
+
+@pytest.mark.parametrize("form", ["$2b$", "$2a$", "$2y$"])
+def test_bcrypt_hash_is_verified(form: str) -> None:
+    password_hash = form + BCRYPT[4:]
+
+    check_hash(password_hash)
+    assert verify_foreign(password_hash, "U*U")
+    assert not verify_foreign(password_hash, "U*U*")
+    assert not verify_foreign(password_hash, "U*U\0")
+
+
+@pytest.mark.parametrize(("cost", "expected"), [("03", False), ("04", True), ("12", True), ("13", False)])
+def test_bcrypt_of_too_high_a_cost_is_refused(cost: str, expected: bool) -> None:
+    assert is_foreign(f"$2b${cost}${BCRYPT[7:]}") is expected

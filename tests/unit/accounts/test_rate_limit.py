@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.accounts.rate_limit import NANOSECONDS_PER_MINUTE, RateLimit, RateLimiter, find_prefix
+from mailnode.accounts.rate_limit import (
+    NANOSECONDS_PER_MINUTE,
+    RateLimit,
+    RateLimiter,
+    find_network,
+    find_prefix,
+)
 
 any_limit = st.builds(RateLimit, per_minute=st.integers(1, 20), burst=st.integers(1, 9))
 any_gaps_ns = st.lists(st.integers(0, 30 * 1_000_000_000), max_size=60)
@@ -105,3 +111,17 @@ def test_no_window_admits_more_than_burst_and_rate_allow(limit: RateLimit, gaps_
 )
 def test_prefix_stands_for_one_customer(client_address: str, prefix: str) -> None:
     assert find_prefix(client_address) == prefix
+
+
+@pytest.mark.parametrize(
+    ("client_address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.0/24"),
+        ("::ffff:192.0.2.9", "192.0.2.0/24"),
+        ("2001:db8:0:ff::1", "2001:db8::/56"),
+        ("2001:db8:0:100::1", "2001:db8:0:100::/56"),
+        ("a name", "a name"),
+    ],
+)
+def test_network_stands_for_neighbours(client_address: str, network: str) -> None:
+    assert find_network(client_address) == network

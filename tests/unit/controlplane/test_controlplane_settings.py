@@ -33,6 +33,24 @@ def test_addresses_are_a_list(tmp_path: Path) -> None:
     assert read_settings(ControlPlaneSettings, file).listen_addresses == ("192.0.2.1", "2001:db8::1")
 
 
+def test_admin_web_of_madmail_may_call_by_default_and_others_as_well(tmp_path: Path) -> None:
+    assert read_settings(ControlPlaneSettings, write(tmp_path, {})).admin_origins == (
+        "https://admin.madmail.chat",
+    )
+    file = write(tmp_path, {"ADMIN_ORIGINS": "https://admin.example.org:8443,http://[2001:db8::1]"})
+    found = read_settings(ControlPlaneSettings, file)
+    assert found.admin_origins == ("https://admin.example.org:8443", "http://[2001:db8::1]")
+    assert read_settings(ControlPlaneSettings, write(tmp_path, {"ADMIN_ORIGINS": ""})).admin_origins == ()
+
+
+@pytest.mark.parametrize("api_path", ["/api", "/steer"])
+def test_admin_path_stays_beside_another_path_of_the_api(tmp_path: Path, api_path: str) -> None:
+    assert (
+        read_settings(ControlPlaneSettings, write(tmp_path, {"API_PATH": api_path})).admin_path
+        == "/api/admin"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -47,6 +65,14 @@ def test_addresses_are_a_list(tmp_path: Path) -> None:
         ("TURN_NAME", "2001:db8::1"),
         ("FLEET_NAME", "'a\"b'"),
         ("LISTEN_ADDRESSES", "nowhere"),
+        ("ADMIN_PATH", "api/admin"),
+        ("ADMIN_PATH", "/admin"),
+        ("ADMIN_PATH", "/api/v1"),
+        ("ADMIN_PATH", "/api/v1/nodes"),
+        ("ADMIN_PATH", "/api/nodes"),
+        ("ADMIN_ORIGINS", "*"),
+        ("ADMIN_ORIGINS", "https://admin.example.org/"),
+        ("ADMIN_ORIGINS", "https://admin.example.org, admin.example.org"),
         ("TLS_PINNED", "perhaps"),
         ("COLOUR", "blue"),
     ],

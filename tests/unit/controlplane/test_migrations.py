@@ -72,6 +72,10 @@ def fill_turn_secrets(connection: Connection) -> None:
     connection.execute(text("INSERT INTO turn_secret VALUES (1, 'sealed', 1, 1, NULL)"))
 
 
+def fill_siblings(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO sibling_list VALUES (1, 1, 'd', '{}')"))
+
+
 FILLERS: dict[str, Callable[[Connection], None]] = {
     "0001": fill_nodes,
     "0002": fill_policy,
@@ -87,6 +91,10 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0012": fill_turn_secrets,
     "0013": lambda _: None,
     "0014": lambda _: None,
+    "0015": fill_siblings,
+    "0016": lambda _: None,
+    "0017": lambda _: None,
+    "0018": lambda _: None,
 }
 
 
@@ -127,6 +135,8 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert read_fleet_policy(session).registration_open is (revision == "0001")
         assert not read_node(session, "mail1").is_draining
         assert not read_fleet_policy(session).registration_token_required
+        assert read_fleet_policy(session).turn_enabled
+        assert read_fleet_policy(session).retention_days_when_on == 30
         for token in session.exec(select(AdminToken)):
             assert (token.scope, token.expires_at_seconds) == (WHOLE_FLEET, None)
 

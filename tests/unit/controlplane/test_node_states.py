@@ -24,6 +24,7 @@ VALUES = PolicyValues(
     message_bytes=1 << 24,
     message_retention_days=30,
     unused_account_days=0,
+    turn_enabled=True,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
 MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)
@@ -67,6 +68,12 @@ def test_mail_node_without_turn_is_told_so() -> None:
     assert mail_state(replace(MAIL, turn=None)).turn is None
 
 
+def test_mail_node_where_turn_is_off_is_told_of_none() -> None:
+    off = VALUES.model_copy(update={"turn_enabled": False})
+
+    assert mail_state(replace(MAIL, policy=off)).turn is None
+
+
 def test_turn_node_accepts_whatever_mail_nodes_issue() -> None:
     state = decide_state(TURN)
 
@@ -91,13 +98,13 @@ def test_secret_does_not_show_when_facts_are_logged() -> None:
 def test_another_secret_is_another_state() -> None:
     other = replace(MAIL, secrets=LiveSecrets("another secret of it", SECRETS.live))
 
-    assert digest_state(decide_state(MAIL), KEYS, {}) != digest_state(decide_state(other), KEYS, {})
+    assert digest_state(decide_state(MAIL), KEYS) != digest_state(decide_state(other), KEYS)
 
 
 def test_another_key_to_be_trusted_is_another_state() -> None:
     state = decide_state(MAIL)
 
-    assert len({digest_state(state, keys, {}) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
+    assert len({digest_state(state, keys) for keys in (KEYS, ["one"], ["two", "one"], [])}) == 4
 
 
 def test_node_that_differs_goes_before_the_fleet() -> None:

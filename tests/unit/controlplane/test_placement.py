@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.nodes.siblings import MailCandidate, choose_siblings, leave_out
+from controlplane.nodes.siblings import MailCandidate, choose_siblings
 from controlplane.registration.placement import Candidate, order_by_room
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.reports import MailPlaces
+from nodelink.contract.siblings import SiblingList
 from support.controlplane_site import make_report
 
 KEY = PrivateKey.generate().public.x
@@ -60,7 +61,7 @@ def test_siblings_are_told_where_to_reach_one_another() -> None:
     assert (first.name, first.mail_domain, second.name) == ("m1", "one.example", "m2")
     assert (first.host, first.port, first.public_key) == ("mail.example.org", 443, KEY)
     assert first.tls_pin == PIN
-    assert leave_out((first, second), "m1") == (second,)
+    assert SiblingList(revision=1, siblings=(first, second)).leave_out("m1") == (second,)
 
 
 def test_domain_belongs_to_the_node_that_was_enrolled_first() -> None:

@@ -10,6 +10,7 @@ from controlplane.errors import BadInstallationError
 from controlplane.key_files import FORMER_SIGNING_KEY
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node, retire_node
+from controlplane.nodes.errands import Inquiry
 from controlplane.nodes.models import NodeReport
 from controlplane.nodes.reports import keep_report
 from controlplane.plane import Plane, open_plane
@@ -73,7 +74,7 @@ def test_next_key_is_announced_in_a_state_signed_by_the_present_one(plane: Plane
     present = plane.keys
     trusted = announce(plane)
 
-    errand = Desk(plane).read_errand("mail1", key.public.x, 1, present.trusted)
+    (errand,) = Desk(plane).read_errands([Inquiry("mail1", key.public.x, 1, present.trusted)])
 
     assert errand is not None
     assert errand.document is not None

@@ -10,20 +10,22 @@ from nodelink.contract.figures import FIGURES, LOOP_LAG, TURN_FIGURES
 from nodelink.daemon.figure_metrics import FigureCollector
 from nodelink.daemon.loop_lag import LoopLag
 from support.clocks import until
-from turnnode.daemon import read_figures
+from turnnode.figures import read_figures
 from turnnode.relay.counters import RelayCounters
 
 pytestmark = pytest.mark.anyio
 
 
 def test_every_figure_of_a_turn_node_is_one_of_the_contract() -> None:
-    assert read_figures(RelayCounters(), None).keys() | {LOOP_LAG} == TURN_FIGURES.keys()
+    assert read_figures(RelayCounters(), None, connections=0).keys() | {LOOP_LAG} == TURN_FIGURES.keys()
 
 
 def test_counters_and_gauges_are_told_apart() -> None:
     registry = CollectorRegistry()
     registry.register(
-        FigureCollector("turnnode", TURN_FIGURES, lambda: read_figures(RelayCounters(allocations=3), None))
+        FigureCollector(
+            "turnnode", TURN_FIGURES, lambda: read_figures(RelayCounters(allocations=3), None, connections=0)
+        )
     )
 
     text = generate_latest(registry).decode()

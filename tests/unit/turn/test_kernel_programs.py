@@ -137,6 +137,7 @@ LEFT = {
     "options": changed(FRAME, 14, b"\x46"),
     "the first fragment": changed(FRAME, 20, b"\x20\0"),
     "a later fragment": changed(FRAME, 20, b"\0\x01"),
+    "a tag of a VLAN": FRAME[:12] + b"\x81\x00\x00\x07" + FRAME[12:],
     "TCP": changed(FRAME, 23, b"\x06"),
     "a frame that is cut": FRAME[:-1],
 }

@@ -23,7 +23,7 @@ HERE = RelayAddress("127.0.0.1", "9.9.9.9")
 class Ports:
     """Relay sockets that a test opens; all are closed after it."""
 
-    def __init__(self, *addresses: RelayAddress, ports: PortRange) -> None:
+    def __init__(self, *addresses: RelayAddress, ports: PortRange, rest_room: int = 0) -> None:
         self.watched: list[RelaySocket] = []
         self.sockets = RelaySockets(
             addresses=addresses,
@@ -32,6 +32,7 @@ class Ports:
             keeper=NoKeeper(),
             opened=self.watched.append,
             closed=self.watched.remove,
+            rest_room=rest_room,
         )
 
     def close(self) -> None:
@@ -109,6 +110,45 @@ def test_ports_come_in_no_order() -> None:
 
     assert len(numbers) == 20
     assert numbers != sorted(numbers)
+
+
+def test_sockets_rest_between_two_owners_and_the_oldest_is_closed_when_too_many_do() -> None:
+    ports = Ports(HERE, ports=PortRange(), rest_room=4)
+    opened = [ports.sockets.open(FAMILY_IPV4) for _ in range(6)]
+    for count, relay in enumerate(opened, 1):
+        assert relay is not None
+        relay.close()
+        assert len(ports.watched) == 6 - max(0, count - 4)
+
+    assert ports.watched == opened[2:]
+    assert set(ports.sockets.list_open()) == set(ports.watched)
+    ports.sockets.leave()
+    assert ports.watched == []
+
+
+def test_resting_socket_of_the_older_half_is_the_next_while_more_than_half_of_the_room_is_full() -> None:
+    ports = Ports(HERE, ports=PortRange(), rest_room=4)
+    opened = [ports.sockets.open(FAMILY_IPV4) for _ in range(3)]
+    for relay in opened:
+        assert relay is not None
+        relay.close()
+
+    assert ports.sockets.open(FAMILY_IPV4) in opened[:2]  # three of four rest: the older two may be drawn
+    assert ports.sockets.open(FAMILY_IPV4) not in opened  # two rest, which is half: a new one
+    ports.sockets.leave()
+
+
+def test_any_resting_socket_will_do_when_no_port_is_free(three_ports: PortRange) -> None:
+    ports = Ports(HERE, ports=three_ports, rest_room=4)
+    opened = [ports.sockets.open(FAMILY_IPV4) for _ in range(3)]
+    last = opened[2]
+    assert last is not None
+    last.close()
+
+    assert ports.sockets.open(FAMILY_IPV4) is last
+    assert ports.sockets.open(FAMILY_IPV4) is None
+    ports.sockets.leave()
+    assert ports.watched == []
 
 
 @pytest.mark.parametrize(("first", "last"), [(1023, 2000), (2000, 1999), (2000, 65_536)])

@@ -6,8 +6,9 @@ import hmac
 
 import pytest
 
-from turnnode.relay.credentials import long_term_key, password_of, possible_keys, read_expiry
-from turnnode.relay.nonce import NONCE_BYTES, FiveTuple, NonceMint
+from turnnode.relay.credentials import password_of, possible_keys, read_expiry
+from turnnode.relay.nonce import PLAIN_BYTES, FiveTuple, NonceMint
+from turnnode.relay.password_algorithms import long_term_key
 
 NOW = 1_700_000_000.0
 WEEK = 7 * 86_400
@@ -62,7 +63,7 @@ def test_username_that_is_no_bare_near_second_is_refused(username: bytes) -> Non
 def test_nonce_is_valid_where_it_was_sent_until_it_expires() -> None:
     nonce = MINT.mint(HERE, NOW)
 
-    assert len(nonce) == NONCE_BYTES
+    assert len(nonce) == PLAIN_BYTES
     assert MINT.is_valid(nonce, HERE, NOW)
     assert MINT.is_valid(nonce, HERE, NOW + 3599)
     assert not MINT.is_valid(nonce, HERE, NOW + 3600)
@@ -85,7 +86,7 @@ def test_nonce_of_another_key_is_refused() -> None:
     assert not NonceMint(key=b"j" * 32).is_valid(MINT.mint(HERE, NOW), HERE, NOW)
 
 
-@pytest.mark.parametrize("place", range(NONCE_BYTES))
+@pytest.mark.parametrize("place", range(PLAIN_BYTES))
 def test_nonce_with_any_character_changed_is_refused(place: int) -> None:
     nonce = bytearray(MINT.mint(HERE, NOW))
     nonce[place] = ord("B") if nonce[place] == ord("A") else ord("A")
@@ -94,7 +95,7 @@ def test_nonce_with_any_character_changed_is_refused(place: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonce", [b"", b"*" * NONCE_BYTES, b"A" * (NONCE_BYTES - 1), b"=" * NONCE_BYTES, b"\xff" * 16]
+    "nonce", [b"", b"*" * PLAIN_BYTES, b"A" * (PLAIN_BYTES - 1), b"=" * PLAIN_BYTES, b"\xff" * 16]
 )
 def test_text_that_is_no_nonce_is_refused(nonce: bytes) -> None:
     assert not MINT.is_valid(nonce, HERE, NOW)

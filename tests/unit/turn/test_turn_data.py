@@ -105,7 +105,7 @@ def test_indication_without_peer_or_data_is_dropped(missing: AttributeType) -> N
 def test_indication_with_an_unknown_attribute_is_dropped() -> None:
     client = permitted()
     whole = decode(send_indication(PEER, b"x"))
-    more = (*whole.attributes, (AttributeType.DONT_FRAGMENT, b""))
+    more = (*whole.attributes, (0x7FFF, b""))
 
     assert (
         client.send(encode(Message(Method.SEND, MessageClass.INDICATION, whole.transaction_id, more))) is None
@@ -260,6 +260,7 @@ def test_data_path_learns_of_a_flow_of_its_refresh_and_of_its_end() -> None:
         peer=PEER,
         channel=CHANNEL,
         expires_at=NOON + 600,
+        username=client.writer.credential.username,
     )
     assert node.data_path.live == {(ALICE, SERVER, CHANNEL): flow}
 

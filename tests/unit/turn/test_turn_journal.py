@@ -113,7 +113,7 @@ def test_line_that_means_nothing_ends_the_reading(text: bytes) -> None:
     ("right", "wrong"),
     [
         (b'"number":16384', b'"number":16383'),
-        (b'"number":16384', b'"number":20480'),
+        (b'"number":16384', b'"number":32768'),
         (b'["8.8.8.8",50000]', b'["8.8.8.8%1",50000]'),
         (b'"expires_at"', b'"expires_on"'),
         (b'"8.8.4.4":', b'"8.8.4.400":'),

@@ -26,6 +26,7 @@ from turnnode.stun.message import TRANSACTION_ID_BYTES, Method
 
 ADDITIONAL_IPV6 = (AttributeType.ADDITIONAL_ADDRESS_FAMILY, encode_first_octet(FAMILY_IPV6))
 EVEN_PORT = (AttributeType.EVEN_PORT, b"\x00")
+EVEN_AND_NEXT = (AttributeType.EVEN_PORT, b"\x80")
 TOKEN = (AttributeType.RESERVATION_TOKEN, bytes(8))
 
 
@@ -65,14 +66,16 @@ def test_ipv6_allocation_is_made_on_request() -> None:
         ((UDP, (AttributeType.REQUESTED_ADDRESS_FAMILY, encode_first_octet(3))), 440),
         ((UDP, (AttributeType.REQUESTED_ADDRESS_FAMILY, b"")), 400),
         ((UDP, (AttributeType.LIFETIME, b"\x00")), 400),
-        ((UDP, EVEN_PORT), 508),
+        ((UDP, (AttributeType.EVEN_PORT, b"")), 400),
+        ((UDP, (AttributeType.RESERVATION_TOKEN, bytes(7))), 400),
+        ((UDP, ADDITIONAL_IPV6, EVEN_AND_NEXT), 400),
         ((UDP, TOKEN), 508),
         ((UDP, TOKEN, EVEN_PORT), 400),
         ((UDP, TOKEN, IPV6), 400),
         ((UDP, ADDITIONAL_IPV6, IPV6), 400),
         ((UDP, ADDITIONAL_IPV6, TOKEN), 400),
         ((UDP, (AttributeType.ADDITIONAL_ADDRESS_FAMILY, encode_first_octet(FAMILY_IPV4))), 400),
-        ((UDP, (AttributeType.DONT_FRAGMENT, b"")), 420),
+        ((UDP, (0x7FFF, b"")), 420),
     ],
 )
 def test_allocation_that_cannot_be_made_is_refused_and_nothing_is_open(
@@ -92,7 +95,8 @@ def test_family_without_a_relay_address_gets_440() -> None:
 
 
 def test_additional_family_is_refused_beside_the_first_address() -> None:
-    answer = Node().client().ask(Method.ALLOCATE, UDP, ADDITIONAL_IPV6)
+    node = Node(ports=FakePorts(families=frozenset({FAMILY_IPV4})))
+    answer = node.client().ask(Method.ALLOCATE, UDP, ADDITIONAL_IPV6)
 
     assert answer is not None
     assert relay_of(answer)[0] == RELAY_HOSTS[FAMILY_IPV4]
@@ -218,7 +222,7 @@ def test_ipv6_peer_that_is_not_globally_routable_gets_403(host: str) -> None:
     assert client.bind(0x4000, (host, 5000)) == 403
 
 
-@pytest.mark.parametrize(("number", "status"), [(0x3FFF, 400), (0x4000, 200), (0x4FFF, 200), (0x5000, 400)])
+@pytest.mark.parametrize(("number", "status"), [(0x3FFF, 400), (0x4000, 200), (0x7FFF, 200), (0x8000, 400)])
 def test_channel_number_must_be_in_its_range(number: int, status: int) -> None:
     assert allocated().bind(number, PEER) == status
 

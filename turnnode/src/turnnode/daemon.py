@@ -6,6 +6,7 @@
 Not for: TURN itself (relay/).
 """
 
+import gc
 import socket
 import time
 from contextlib import AsyncExitStack, ExitStack
@@ -26,21 +27,24 @@ from nodelink.daemon.log import set_up_log
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.metrics import open_metrics, serve_metrics
 from nodelink.daemon.succession import Succession
-from turnnode.kernel.flows import Totals
+from turnnode.credential_socket import CredentialSocket
+from turnnode.figures import CredentialUses, read_figures
 from turnnode.kernel.path import KernelPath, KernelPathSettings, open_kernel_path
-from turnnode.kernel.rungs import Rung, number_of
+from turnnode.listening import list_relay_addresses, open_client_sockets
 from turnnode.probe.peers import TurnPeers
-from turnnode.relay.counters import RelayCounters
+from turnnode.relay.dues import Dues
 from turnnode.relay.journal import Journal
 from turnnode.relay.keeping import ManagerKeeper
 from turnnode.relay.policy import Quotas, RelayPolicy, RelayPolicyHolder
 from turnnode.relay.ports import PortRange
+from turnnode.relay.resting import REST_ROOM
 from turnnode.relay.server import TurnServer
-from turnnode.relay.sockets import RelayAddress
+from turnnode.relay.usage import TrafficLimit
 from turnnode.settings import TurnNodeSettings
 from turnnode.turn_port import TurnPort
 
 VERSION = version("turnnode")
+GARBAGE_THRESHOLD = 50_000  # objects; 700 is Python's own
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ class TurnNode:
 
     settings: TurnNodeSettings
     policy: RelayPolicyHolder = field(init=False)
-    counters: RelayCounters = field(init=False)
+    server: TurnServer = field(init=False)
     kernel: KernelPath | None = field(init=False, default=None)
     started_at_seconds: int = field(init=False)
     peers: TurnPeers = field(init=False, default_factory=TurnPeers)
@@ -82,13 +86,20 @@ class TurnNode:
                 quotas=Quotas(
                     allocations=state.allocations,
                     allocations_per_credential=state.allocations_per_credential,
+                    is_draining=state.is_draining,
+                ),
+                traffic=TrafficLimit(
+                    bits_per_second=self.settings.bits_per_second,
+                    bits_per_second_per_credential=self.settings.bits_per_second_per_credential,
+                    bytes_per_credential=self.settings.bytes_per_credential,
                 ),
             )
         )
 
     def read_figures(self) -> dict[str, float]:
         """Read what is counted, by name."""
-        return read_figures(self.counters, self.kernel) | {LOOP_LAG: self.lag.worst_seconds}
+        figures = read_figures(self.server.counters, self.kernel, self.server.connections)
+        return figures | {LOOP_LAG: self.lag.worst_seconds}
 
     def read_report(self, revision: int) -> Report:
         """Tell how the node is."""
@@ -99,11 +110,13 @@ class TurnNode:
             applied_revision=revision,
             started_at_seconds=self.started_at_seconds,
             public_name=self.settings.public_name,
-            public_port=self.settings.port if port is None else port.effective,
+            public_port=self._tell_public_port(),
             overrides=(),
             problems=() if port is None or port.problem is None else (port.problem,),
             figures=self.read_figures(),
             probes=self.probes.read_results(),
+            addresses=self.settings.published_addresses or self.settings.listen_addresses,
+            credentials=CredentialUses(self.server.usages, self.policy).list_largest(),
             ports=() if port is None else (port,),
             alternate_ports=self.settings.alternate_ports,
         )
@@ -113,77 +126,85 @@ class TurnNode:
         settings = self.settings
         agent = open_agent(settings, software_version=VERSION, apply=self.apply, read_report=self.read_report)
         chassis.take_over()  # from here to `commit`, nobody relays
+        sockets = open_client_sockets(stack, chassis.manager, settings)
         port = self.port = TurnPort(settings, chassis.manager, self._wanted_port)
         stack.callback(port.close)
         directory = chassis.manager.runtime_directory
-        relay_addresses = settings.relay_addresses or settings.listen_addresses
+        relay_addresses = list_relay_addresses(settings)
+        relay_hosts = frozenset(host for each in relay_addresses for host in (each.bound, each.published))
+        dues = Dues()
         self.kernel = open_kernel_path(
             stack.enter_context(ExitStack()),
             KernelPathSettings(
                 choice=settings.data_path,
                 port=port.number,
-                hosts=frozenset((*settings.listen_addresses, *relay_addresses)),
-                relay_hosts=frozenset(relay_addresses),
+                hosts=frozenset((*settings.listen_addresses, *(each.bound for each in relay_addresses))),
+                relay_hosts=relay_hosts,
                 directory=settings.bpf_directory,
             ),
+            dues,
         )
         server = TurnServer(
-            listeners=port.listeners,
+            listeners=[*port.listeners, *sockets.datagrams],
             former=port.former,
             left=port.let_go,
-            relay_addresses=[RelayAddress(bound=address, published=address) for address in relay_addresses],
+            streams=sockets.streams,
+            relay_addresses=relay_addresses,
             policy=self.policy,
             data_path=self.kernel,
             ports=PortRange(first=settings.relay_port_min, last=settings.relay_port_max),
-            memory=None if directory is None else Journal(directory / "allocations"),
+            memory=None if directory is None else Journal(directory / "allocations", dues),
             keeper=ManagerKeeper(chassis.manager),
+            dues=dues,
+            rest_room=REST_ROOM,
         )
-        self.counters = server.counters
+        self.server = server
         metrics = open_metrics(chassis.manager, settings.metrics_port)
         if self.kernel is not None:
             await self.kernel.start(stack)  # it may refuse: then the other process goes on
         chassis.commit()
         await server.start(stack)
+        if sockets.certificate is not None:
+            chassis.on_reload.append(sockets.certificate.reload)
+            await sockets.certificate.start(stack)
         chassis.on_moved += [port.leave, server.leave]
+        if settings.credential_socket is not None:
+            await CredentialSocket(settings.credential_socket, self.policy).start(stack)
         await chassis.settle()
-        await port.start(stack, partial(self._move, server))
+        await port.start(stack, partial(self._move, server, sockets.datagrams))
+        spare_garbage_collector()
         # Behind the server: what comes last ends first, and calls go on meanwhile.
         registry = CollectorRegistry()
         await self.lag.start(stack)
         registry.register(FigureCollector("turnnode", TURN_FIGURES, self.read_figures))
+        registry.register(CredentialUses(server.usages, self.policy))
         serve_metrics(stack, registry, metrics)
         if agent is not None:
             await agent.start(stack)
             await self.probes.start(stack)
 
-    def _move(self, server: TurnServer, listeners: list[socket.socket], port: int) -> None:
-        server.move(listeners)
+    def _tell_public_port(self) -> int:
+        """Tell what port apps shall use: where TURN was moved, otherwise what the host says."""
+        if self.port is not None and self.port.number != self.settings.port:
+            return self.port.number
+        return self.settings.announced_port or self.settings.port
+
+    def _move(
+        self, server: TurnServer, others: list[socket.socket], listeners: list[socket.socket], port: int
+    ) -> None:
+        server.move([*listeners, *others])
         if self.kernel is not None:
             self.kernel.move(port)
 
 
-def read_figures(counters: RelayCounters, kernel: KernelPath | None) -> dict[str, float]:
-    """Read the counters by name; refusals of all codes are one figure."""
-    in_kernel = Totals() if kernel is None else kernel.read_totals()
-    return {
-        "allocations": counters.allocations,
-        "allocations_made": counters.allocations_made,
-        "packets_to_peers": counters.packets_to_peers,
-        "bytes_to_peers": counters.bytes_to_peers,
-        "packets_to_clients": counters.packets_to_clients,
-        "bytes_to_clients": counters.bytes_to_clients,
-        "packets_hairpinned": counters.packets_hairpinned,
-        "refused": counters.refused.total(),
-        "replies_withheld": counters.replies_withheld,
-        "dropped_garbage": counters.dropped_garbage,
-        "dropped_unpermitted": counters.dropped_unpermitted,
-        "dropped_unsent": counters.dropped_unsent,
-        "kernel_rung": number_of(Rung.USERSPACE if kernel is None else kernel.rung),
-        "kernel_flows": 0 if kernel is None else kernel.flows,
-        "kernel_packets": in_kernel.packets,
-        "kernel_bytes": in_kernel.bytes,
-        "kernel_dropped": in_kernel.dropped,
-    }
+def spare_garbage_collector() -> None:
+    """Leave what lives as long as the process out of the search for garbage, and search seldom.
+
+    Nothing that a request makes refers to itself; by default each few requests would pay for a search.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def run(settings: TurnNodeSettings, succession: Succession | None = None) -> None:

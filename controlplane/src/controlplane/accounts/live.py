@@ -96,7 +96,7 @@ class LiveAccounts:
         """
         order = Order(f"accounts {wanted.sort}", wanted.is_descending)
         after = read_place(order, page.cursor)
-        answers, missing = await self._ask_all(
+        answers, missing = await self.ask_all(
             whose,
             "accounts",
             lambda node: AccountsQuery(
@@ -144,7 +144,7 @@ class LiveAccounts:
 
     async def add_up(self, whose: Whose) -> AccountTotalsPublic:
         """Add up what accounts come to. Raises: UnknownNodeError, WrongKindError."""
-        answers, missing = await self._ask_all(whose, "account_totals", lambda _: _Nothing(), AccountTotals)
+        answers, missing = await self.ask_all(whose, "account_totals", lambda _: _Nothing(), AccountTotals)
         nodes = [NodeTotals(node_name=node, **dict(answer)) for node, answer in sorted(answers.items())]
         return AccountTotalsPublic(
             accounts=sum(each.accounts for each in nodes),
@@ -166,7 +166,7 @@ class LiveAccounts:
                 after=behind.address, is_after_included=behind.is_included, limit=page.limit + 1
             )
 
-        answers, missing = await self._ask_all(whose, "blocklist", ask, BlocklistAnswer)
+        answers, missing = await self.ask_all(whose, "blocklist", ask, BlocklistAnswer)
         pages = {
             node: [BlockedPublic(**dict(each), node_name=node) for each in answer.blocked]
             for node, answer in answers.items()
@@ -191,7 +191,7 @@ class LiveAccounts:
         ]
         return page.cut(EXPORT, items, lambda each: each.address)
 
-    async def _ask_all(
+    async def ask_all(
         self, whose: Whose, name: str, arguments_for: Callable[[str], BaseModel], answer_type: type[AnswerT]
     ) -> tuple[dict[str, AnswerT], list[str]]:
         """Ask nodes at once; return what they answer, and which of them did not."""

@@ -109,7 +109,7 @@ class AccountImport(Request):
     password_hash: GivenHash | None = Field(
         default=None,
         repr=False,
-        description="`sha256:` of Madmail, `$5$`, `$6$` or `$argon2`; renewed at the first login.",
+        description="`sha256:` of Madmail, `$2b$`, `$5$`, `$6$` or `$argon2`; renewed at the first login.",
     )
 
     @model_validator(mode="after")
@@ -137,13 +137,24 @@ class PurgeRequest(Request):
 
     what: PurgeWhat
     older_than_days: Annotated[int, Field(strict=True, ge=0, le=MAX_DAYS)] | None = Field(
-        default=None, description="For `older`, and needed there."
+        default=None, description="For `older`; this or `older_than_hours` is needed there."
     )
+    older_than_hours: Annotated[int, Field(strict=True, ge=0, le=24 * MAX_DAYS)] | None = Field(
+        default=None, description="For `older`; this or `older_than_days` is needed there."
+    )
+
+    @property
+    def age_seconds(self) -> int | None:
+        """How old messages must be; `None` where it does not matter."""
+        if self.older_than_hours is not None:
+            return self.older_than_hours * 3600
+        return None if self.older_than_days is None else self.older_than_days * 86_400
 
     @model_validator(mode="after")
     def _age_is_said(self) -> Self:
-        if (self.what is PurgeWhat.OLDER) != (self.older_than_days is not None):
-            raise ValueError("older_than_days is for `older`, and needed there")
+        unsaid = [self.older_than_days, self.older_than_hours].count(None)
+        if unsaid != (1 if self.what is PurgeWhat.OLDER else 2):
+            raise ValueError("older_than_days or older_than_hours is for `older`, and one is needed there")
         return self
 
 

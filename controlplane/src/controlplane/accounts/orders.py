@@ -26,8 +26,6 @@ from controlplane.operations.service import (
 )
 from nodelink.contract.accounts import MAX_BATCH, PurgeWhat
 
-SECONDS_PER_DAY = 86_400
-
 ItemT = TypeVar("ItemT")
 
 BULK_OPERATIONS = {
@@ -120,7 +118,7 @@ def purge_mail(
         address = begin_with_account(session, node, address)
     before_seconds = None
     if request.what is PurgeWhat.OLDER:
-        before_seconds = author.now_seconds - (request.older_than_days or 0) * SECONDS_PER_DAY
+        before_seconds = author.now_seconds - (request.age_seconds or 0)
     arguments: dict[str, JsonValue] = {
         "address": address,
         "what": request.what.value,

@@ -43,6 +43,12 @@ class Action(StrEnum):
     ACCOUNT_UNBLOCK = "account.unblock"
     MAIL_PURGE = "mail.purge"
     QUEUE_PURGE = "queue.purge"
+    FEDERATION_CHANGE = "federation.change"
+    DKIM_KEYS_ROTATE = "dkim-keys.rotate"
+    WEBHOOK_CREATE = "webhook.create"
+    WEBHOOK_CHANGE = "webhook.change"
+    WEBHOOK_REMOVE = "webhook.remove"
+    WEBHOOK_TEST = "webhook.test"
 
 
 class AuditEntry(SQLModel, table=True):

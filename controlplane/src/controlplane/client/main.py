@@ -14,6 +14,7 @@ from controlplane.client.account_file_commands import add_account_file_commands
 from controlplane.client.admin_commands import add_admin_commands
 from controlplane.client.audit_commands import add_audit_commands
 from controlplane.client.errors import ClientError
+from controlplane.client.federation_commands import add_federation_commands
 from controlplane.client.fleet_commands import add_fleet_commands
 from controlplane.client.group_commands import add_group_commands
 from controlplane.client.invitation_commands import add_invitation_commands
@@ -24,6 +25,8 @@ from controlplane.client.operation_commands import add_operation_commands
 from controlplane.client.output import make_printable
 from controlplane.client.policy_commands import add_policy_commands
 from controlplane.client.port_commands import add_port_commands
+from controlplane.client.settings_commands import add_settings_commands
+from controlplane.client.webhook_commands import add_webhook_commands
 
 UrlOption = Annotated[
     str | None, typer.Option("--url", envvar="MADFLEET_URL", help="Address of the control plane.")
@@ -57,6 +60,9 @@ def create_app() -> typer.Typer:
     add_group_commands(app)
     add_port_commands(app)
     add_policy_commands(app)
+    add_federation_commands(app)
+    add_webhook_commands(app)
+    add_settings_commands(app)
     add_invitation_commands(app)
     add_account_commands(app)
     add_account_file_commands(accounts)

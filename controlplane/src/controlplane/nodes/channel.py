@@ -20,7 +20,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from controlplane.errors import NodeNotConnectedError, NodeRefusedError, NodeSilentError
-from controlplane.nodes.desk import Desk
+from controlplane.nodes.errands import Inquiry
+from controlplane.nodes.work import ChannelWork
 from controlplane.rate_limit import RateLimit
 from nodelink.contract.errors import MalformedError
 from nodelink.contract.frames import (
@@ -34,6 +35,7 @@ from nodelink.contract.frames import (
     OperationFrame,
     Query,
     ReportFrame,
+    SiblingsWanted,
     read_frame_from_node,
 )
 from nodelink.contract.reports import Report
@@ -44,6 +46,8 @@ REPEAT_SECONDS = 10.0
 MAX_OPEN_QUERIES = 64
 FRAMES_PER_SECOND, FRAME_BURST = 50, 200
 REPORTS_PER_SECOND, REPORT_BURST = 2, 10
+LISTS_PER_MINUTE, LIST_BURST = 12, 3
+"""A list of siblings is large."""
 COMPLAINT_SECONDS = 10
 """How often one node's nonsense is worth a line in the log."""
 
@@ -77,12 +81,13 @@ class Channel:
     node: str
     public_key: str
     websocket: WebSocket
-    desk: Desk
+    work: ChannelWork
     on_news: Callable[[], None]
     on_done: Callable[[Done], None]
     _sent_revision: int = field(init=False, default=0)
     _sent_at: float = field(init=False, default=0.0)
     _trusted: tuple[str, ...] = field(init=False, default=())
+    _reads_sibling_list: bool = field(init=False, default=False)
     _sent_changes: dict[str, float] = field(init=False, default_factory=dict)
     _sent_operations: dict[str, float] = field(init=False, default_factory=dict)
     _queries: "dict[str, asyncio.Future[Answer]]" = field(init=False, default_factory=dict)
@@ -90,12 +95,14 @@ class Channel:
     _told: "asyncio.Future[Ending]" = field(init=False)
     _frames: RateLimit = field(init=False)
     _reports: RateLimit = field(init=False)
+    _lists: RateLimit = field(init=False)
     _complaints: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
         self._told = asyncio.get_running_loop().create_future()
         self._frames = RateLimit(events=FRAMES_PER_SECOND, period_seconds=1, burst=FRAME_BURST)
         self._reports = RateLimit(events=REPORTS_PER_SECOND, period_seconds=1, burst=REPORT_BURST)
+        self._lists = RateLimit(events=LISTS_PER_MINUTE, period_seconds=60, burst=LIST_BURST)
         self._complaints = RateLimit(events=1, period_seconds=COMPLAINT_SECONDS, burst=3)
 
     def kick(self) -> None:
@@ -114,10 +121,9 @@ class Channel:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._await_end())
                 hello = await self._read_hello()
-                await asyncio.to_thread(
-                    self.desk.note_hello, self.node, hello.applied_revision, hello.trusted_keys
-                )
+                await self.work.hellos.join((self.node, hello.applied_revision, hello.trusted_keys))
                 self._sent_revision, self._trusted = hello.applied_revision, hello.trusted_keys
+                self._reads_sibling_list = hello.reads_sibling_list
                 log.info("node connected", node=self.node, software_version=hello.software_version)
                 group.create_task(self._follow())
                 await self._listen()
@@ -189,12 +195,14 @@ class Channel:
                 return  # said once too often; there is nothing in it
             case ReportFrame():
                 await self._take_report(frame.report)
+            case SiblingsWanted():
+                await self._send_siblings(frame.digest)
             case Answer():
                 query = self._queries.get(frame.id)
                 if query is not None and not query.done():
                     query.set_result(frame)
             case Done():
-                await asyncio.to_thread(self.desk.note_done, self.node, frame.operation, frame.problem)
+                await asyncio.to_thread(self.work.desk.note_done, self.node, frame.operation, frame.problem)
                 self.on_done(frame)
             case _:
                 assert_never(frame)
@@ -205,7 +213,7 @@ class Channel:
                 log.warning("node reports too often", node=self.node)
             return
         self._compare(report)
-        if await asyncio.to_thread(self.desk.note_report, self.node, report):
+        if await self.work.reports.join((self.node, report)):
             self.on_news()
 
     def _compare(self, report: Report) -> None:
@@ -251,8 +259,8 @@ class Channel:
                 continue
 
     async def _send_errand(self) -> None:
-        errand = await asyncio.to_thread(
-            self.desk.read_errand, self.node, self.public_key, self._sent_revision, self._trusted
+        errand = await self.work.errands.join(
+            Inquiry(self.node, self.public_key, self._sent_revision, self._trusted, self._reads_sibling_list)
         )
         if errand is None:
             raise ChannelEndedError(Ending.RETIRED)
@@ -281,10 +289,24 @@ class Channel:
             await self._send(KeyChanges(documents=tuple(due[start : start + MAX_KEY_CHANGES])))
         self._sent_changes = sent_at | dict.fromkeys(due, now)
 
+    async def _send_siblings(self, digest: str) -> None:
+        """Send the list that a node lacks; if another one holds by now, the state that names it."""
+        if not self._lists.admit(self.node):
+            return  # it will ask again
+        text = await self.work.lists.join(digest)
+        if text is None:
+            self.kick()
+            return
+        await self._send_text(text)
+        log.info("siblings sent", node=self.node)
+
     async def _send(self, frame: BaseModel) -> None:
+        await self._send_text(frame.model_dump_json())
+
+    async def _send_text(self, text: str) -> None:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                await self.websocket.send_text(frame.model_dump_json())
+                await self.websocket.send_text(text)
         except (WebSocketDisconnect, RuntimeError, TimeoutError) as error:
             raise ChannelEndedError from error
 

@@ -7,24 +7,27 @@ Nothing here knows what has changed: every state is decided anew, and a node who
 at its revision gets the next revision. So no cause can be forgotten, and no node is woken for nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
+from controlplane.federation.layers import lay, write_state
+from controlplane.federation.models import FederationWords
+from controlplane.federation.words import list_layers, read_all_words
 from controlplane.nodes.fleet import begin_change, read_fleet
-from controlplane.nodes.groups import find_group_name, read_group_names
+from controlplane.nodes.group_models import GroupMember
 from controlplane.nodes.models import Fleet, Node
 from controlplane.nodes.port_models import NodePort
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
-from controlplane.nodes.siblings import choose_siblings, leave_out
+from controlplane.nodes.sibling_lists import read_sibling_list_name, renew_sibling_list
+from controlplane.nodes.siblings import choose_siblings
 from controlplane.nodes.states import (
     FleetFacts,
     LiveSecrets,
     NodeFacts,
     decide_state,
-    digest_siblings,
     digest_state,
 )
 from controlplane.nodes.turn_access import (
@@ -46,7 +49,7 @@ from controlplane.policy.models import (
 )
 from controlplane.signing.keyring import read_key_rows
 from nodelink.contract.ports import PortName
-from nodelink.contract.states import NodeKind, NodeState, SiblingNode, TurnPeer
+from nodelink.contract.states import NodeKind, NodeState, SiblingListName, TurnPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +61,87 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
-    """The nodes that are named to others of their kind."""
-
-    mail: tuple[SiblingNode, ...] = ()
-    turn: tuple[TurnPeer, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Common:
-    """What the states of all nodes are made of."""
+class Ingredients:
+    """What the desired states of nodes are made of: of all of them, or of those that were asked for."""
 
     fleet: Fleet
     policy: FleetPolicy
     secrets: LiveSecrets
-    peers: Peers
+    sibling_list: SiblingListName | None
+    turn_peers: tuple[TurnPeer, ...]
+    groups: dict[str, str]
+    group_policies: dict[str, GroupPolicy]
+    node_policies: dict[str, NodePolicy]
+    federation: dict[str, FederationWords]
+    ports: dict[str, dict[PortName, int]]
+
+    def decide(self, node: Node) -> Wanted:
+        """Decide what a node is to do."""
+        group = self.groups.get(node.name)
+        layers: list[Overrides | None] = [
+            self.group_policies.get(group or ""),
+            self.node_policies.get(node.name),
+        ]
+        return Wanted(node.revision, decide_state(self._gather(node, group, layers)))
+
+    def _gather(self, node: Node, group: str | None, layers: Sequence[Overrides | None]) -> NodeFacts:
+        return NodeFacts(
+            kind=NodeKind(node.kind),
+            residue=node.residue,
+            policy=inherit(
+                PolicyValues.model_validate(self.policy), [layer for layer in layers if layer is not None]
+            ),
+            rules=FleetRules.model_validate(self.policy),
+            turn=_in_use(self.fleet),
+            modulus=decide_modulus(self.fleet.mail_nodes_ever),
+            secrets=self.secrets,
+            sibling_list=self.sibling_list,
+            is_draining=node.is_draining,
+            turn_peers=tuple(peer for peer in self.turn_peers if peer.name != node.name),
+            federation=write_state(lay(list_layers(self.federation, group, node.name))),
+            ports=self.ports.get(node.name, {}),
+        )
 
 
-def read_peers(session: Session) -> Peers:
-    """Read the nodes that others know. Takes long in a large fleet: every report is read."""
-    return Peers(
-        choose_siblings(find_mail_candidates(session)),
-        list_turn_peers(find_turn_candidates(session, now_seconds=0)),  # connected or not
+def read_turn_peers(session: Session) -> tuple[TurnPeer, ...]:
+    """Read the TURN nodes that others of their kind know, connected or not."""
+    return list_turn_peers(find_turn_candidates(session, now_seconds=0))
+
+
+def read_ingredients(
+    session: Session,
+    facts: FleetFacts,
+    turn_peers: tuple[TurnPeer, ...],
+    sibling_list: SiblingListName | None,
+    names: Collection[str] | None = None,
+) -> Ingredients:
+    """Read what states are made of, by what the database says now; `names` are of all nodes if `None`."""
+    members, policies, moved = select(GroupMember), select(NodePolicy), select(NodePort)
+    if names is not None:
+        members = members.where(col(GroupMember.node_name).in_(names))
+        policies = policies.where(col(NodePolicy.node_name).in_(names))
+        moved = moved.where(col(NodePort.node_name).in_(names))
+    ports: dict[str, dict[PortName, int]] = {}
+    for port in session.exec(moved):
+        ports.setdefault(port.node_name, {})[PortName(port.name)] = port.number
+    return Ingredients(
+        fleet=read_fleet(session),
+        policy=session.exec(select(FleetPolicy)).one(),
+        secrets=open_secrets(session, facts.vault),
+        sibling_list=sibling_list,
+        turn_peers=turn_peers,
+        groups={member.node_name: member.group_name for member in session.exec(members)},
+        group_policies={policy.group_name: policy for policy in session.exec(select(GroupPolicy))},
+        node_policies={policy.node_name: policy for policy in session.exec(policies)},
+        federation=read_all_words(session),
+        ports=ports,
     )
 
 
-def read_wanted(session: Session, facts: FleetFacts, node: Node, peers: Peers) -> Wanted:
-    """Decide what a node is to do, by what the database says now; `peers` are all nodes."""
-    group_name = find_group_name(session, node.name)
-    layers = [
-        None if group_name is None else session.get(GroupPolicy, group_name),
-        session.get(NodePolicy, node.name),
-    ]
-    common = _read_common(session, facts, peers)
-    moved = session.exec(select(NodePort).where(col(NodePort.node_name) == node.name)).all()
-    return Wanted(node.revision, decide_state(_gather(node, common, layers, moved)))
+def read_wanted(session: Session, facts: FleetFacts, node: Node) -> Wanted:
+    """Decide what one node is to do, by what the database says now."""
+    name = read_sibling_list_name(session)
+    return read_ingredients(session, facts, read_turn_peers(session), name, [node.name]).decide(node)
 
 
 def renew_revisions(session: Session, facts: FleetFacts) -> None:
@@ -101,19 +150,11 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
     The caller has begun a change.
     """
     session.flush()
-    common = _read_common(session, facts, read_peers(session))
-    policies = {policy.node_name: policy for policy in session.exec(select(NodePolicy))}
-    groups = {policy.group_name: policy for policy in session.exec(select(GroupPolicy))}
-    group_names = read_group_names(session)
-    moved: dict[str, list[NodePort]] = {}
-    for port in session.exec(select(NodePort)):
-        moved.setdefault(port.node_name, []).append(port)
-    digests = digest_siblings(common.peers.mail)
+    sibling_list = renew_sibling_list(session, choose_siblings(find_mail_candidates(session)))
+    ingredients = read_ingredients(session, facts, read_turn_peers(session), sibling_list)
     trusted_keys = read_key_rows(session).trusted
     for node in session.exec(select(Node)).all():
-        layers = [groups.get(group_names.get(node.name, "")), policies.get(node.name)]
-        state = decide_state(_gather(node, common, layers, moved.get(node.name, ())))
-        digest = digest_state(state, trusted_keys, digests)
+        digest = digest_state(ingredients.decide(node).state, trusted_keys)
         if digest != node.state_digest:
             if node.state_digest:  # a new node has none: its first state is the one of its first revision
                 node.revision += 1
@@ -135,9 +176,11 @@ def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) ->
     return True
 
 
-def rotate_turn_secret(session: Session, facts: FleetFacts, author: Author) -> None:
-    """Let another TURN secret follow the present one. Raises: TurnSecretsInUseError."""
-    announce_next_secret(session, facts.vault, author)
+def rotate_turn_secret(
+    session: Session, facts: FleetFacts, author: Author, secret: str | None = None
+) -> None:
+    """Let another TURN secret follow the present one, `None` for a new one. Raises: TurnSecretsInUseError."""
+    announce_next_secret(session, facts.vault, author, secret)
     renew_revisions(session, facts)
 
 
@@ -180,32 +223,3 @@ def _in_use(fleet: Fleet) -> TurnService | None:
     if fleet.turn_host is None or fleet.turn_port is None:
         return None
     return TurnService(fleet.turn_host, fleet.turn_port)
-
-
-def _read_common(session: Session, facts: FleetFacts, peers: Peers) -> _Common:
-    return _Common(
-        read_fleet(session),
-        session.exec(select(FleetPolicy)).one(),
-        open_secrets(session, facts.vault),
-        peers,
-    )
-
-
-def _gather(
-    node: Node, common: _Common, layers: Sequence[Overrides | None], moved: Sequence[NodePort]
-) -> NodeFacts:
-    return NodeFacts(
-        kind=NodeKind(node.kind),
-        residue=node.residue,
-        policy=inherit(
-            PolicyValues.model_validate(common.policy), [layer for layer in layers if layer is not None]
-        ),
-        rules=FleetRules.model_validate(common.policy),
-        turn=_in_use(common.fleet),
-        modulus=decide_modulus(common.fleet.mail_nodes_ever),
-        secrets=common.secrets,
-        siblings=leave_out(common.peers.mail, node.name),
-        is_draining=node.is_draining,
-        turn_peers=tuple(peer for peer in common.peers.turn if peer.name != node.name),
-        ports={PortName(port.name): port.number for port in moved},
-    )

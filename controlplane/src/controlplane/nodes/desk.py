@@ -10,64 +10,50 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from sqlmodel import Session
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
 
 from controlplane.nodes.desired import (
-    Peers,
-    Wanted,
     raise_revision,
-    read_peers,
-    read_wanted,
+    read_turn_peers,
     renew_revisions,
     renew_siblings,
     renew_turn_service,
     tend_turn_secrets,
 )
+from controlplane.nodes.errands import Errand, Inquiry, find_errands
 from controlplane.nodes.fleet import begin_change, read_change_count
 from controlplane.nodes.models import Node, NodeReport
-from controlplane.nodes.reports import keep_report, read_report
-from controlplane.operations.service import acknowledge, list_waiting, write_contract
+from controlplane.nodes.reports import keep_reports, read_report, select_reports
+from controlplane.nodes.sibling_lists import SignedSiblings, measure_siblings
+from controlplane.operations.service import acknowledge
 from controlplane.plane import Plane
-from controlplane.signing.keyring import SigningKeys, is_any_known, read_key_changes, read_signing_keys
+from controlplane.signing.keyring import is_any_known, read_key_rows
 from controlplane.signing.service import catch_up, switch_if_acknowledged
-from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.reports import Report
-from nodelink.contract.states import MAX_REVISION, DesiredState, NodeKind
+from nodelink.contract.states import MAX_REVISION, NodeKind, TurnPeer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """What a node is owed. `document` is `None` if it has the present desired state already.
-
-    `key_changes` are signed documents in their order, `operations` are signed documents by id.
-    """
-
-    revision: int
-    key_changes: list[str]
-    document: str | None
-    operations: dict[str, str]
-
-
 @dataclass(slots=True)
-class PeersRead:
-    """The nodes that others know, read once for all channels and for as long as nothing has changed.
+class TurnPeersRead:
+    """The TURN nodes that others know, read once for all channels and for as long as nothing has changed.
 
-    Whatever changes them raises the change count in the same transaction (note_report). The count is read
+    Whatever changes them raises the change count in the same transaction (note_reports). The count is read
     first: so what is kept is at least as new as its count.
     """
 
     _count: int = field(init=False, default=-1)
-    _peers: Peers = field(init=False, default=Peers())
+    _peers: tuple[TurnPeer, ...] = field(init=False, default=())
     _reading: threading.Lock = field(init=False, default_factory=threading.Lock)
 
-    def read(self, session: Session) -> Peers:
+    def read(self, session: Session) -> tuple[TurnPeer, ...]:
         """Read them, or remember."""
         count = read_change_count(session)
         with self._reading:
             if self._count < count:
-                self._peers, self._count = read_peers(session), count
+                self._peers, self._count = read_turn_peers(session), count
             return self._peers
 
 
@@ -77,42 +63,42 @@ class Desk:
 
     plane: Plane
     clock: Callable[[], float] = time.time
-    peers: PeersRead = field(init=False, default_factory=PeersRead)
+    turn_peers: TurnPeersRead = field(init=False, default_factory=TurnPeersRead)
+    signed_siblings: SignedSiblings = field(init=False)
 
-    def find_key(self, node: str) -> str | None:
-        """Find a node's public key; `None` for one that is not enrolled."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signed_siblings", SignedSiblings(self.plane.vault))
+
+    def find_keys(self, nodes: Sequence[str]) -> list[str | None]:
+        """Find the public keys of nodes; `None` for one that is not enrolled."""
+        names = {node for node in nodes if "\0" not in node}
         with self.plane.sessions() as session:
-            row = None if "\0" in node else session.get(Node, node)
-            return None if row is None else row.public_key
+            found = session.exec(select(Node.name, Node.public_key).where(col(Node.name).in_(names)))
+            keys = dict(found.all())
+        return [keys.get(node) for node in nodes]
 
-    def read_errand(
-        self, node: str, public_key: str, sent_revision: int, trusted: Sequence[str]
-    ) -> Errand | None:
-        """Find what a node is owed that was sent `sent_revision`; `None` if no node has this key any more.
-
-        The row is read before what its state is made of: so the state is at least as new as its revision, and
-        whatever is newer has a revision to come. The key changes are read last, so that they lead from the
-        keys that the node trusts to the one that has signed.
-        """
-        now_seconds = int(self.clock())
+    def read_errands(self, inquiries: Sequence[Inquiry]) -> list[Errand | None]:
+        """Find what each node is owed; `None` where no node has this key any more."""
         with self.plane.sessions() as session:
-            row = session.get(Node, node)
-            if row is None or row.public_key != public_key:
-                return None
-            waiting = list_waiting(session, node)
-            document, operations = None, {}
-            if row.revision != sent_revision or waiting:
-                keys = read_signing_keys(session, self.plane.vault)
-                if row.revision != sent_revision:
-                    wanted = read_wanted(session, self.plane.facts, row, self.peers.read(session))
-                    document = sign_state(keys, node, wanted, now_seconds)
-                operations = {
-                    each.id: sign_document(
-                        keys.current, DocumentType.OPERATION, write_contract(each, now_seconds)
-                    )
-                    for each in waiting
-                }
-            return Errand(row.revision, read_key_changes(session, trusted), document, operations)
+            turn_peers = self.turn_peers.read(session)
+            return find_errands(session, self.plane.facts, turn_peers, inquiries, int(self.clock()))
+
+    def read_siblings(self, digests: Sequence[str]) -> list[str | None]:
+        """Read the frames of lists of siblings; `None` for one that holds no more."""
+        with self.plane.sessions() as session:
+            return [self.signed_siblings.read(session, digest) for digest in digests]
+
+    def note_hellos(self, hellos: Sequence[tuple[str, int, tuple[str, ...]]]) -> list[None]:
+        """Note with which revision and keys nodes come back: there seldom is anything to do."""
+        names = {node for node, _, _ in hellos}
+        with self.plane.sessions() as session:
+            rows = session.exec(select(Node.name, Node.revision).where(col(Node.name).in_(names)))
+            revisions = dict(rows.all())
+            present = read_key_rows(session).present.public_key
+        for node, applied_revision, trusted in hellos:
+            if applied_revision > revisions.get(node, 0) or present not in trusted:
+                self.note_hello(node, applied_revision, trusted)
+        return [None] * len(hellos)
 
     def note_hello(self, node: str, applied_revision: int, trusted: tuple[str, ...]) -> None:
         """Get ahead of a node that is ahead of the database, as after a restored backup."""
@@ -133,27 +119,48 @@ class Desk:
             raise_revision(session, node, applied_revision)
 
     def note_report(self, node: str, report: Report) -> bool:
-        """Keep a report; tell whether other nodes must now hear of something else (`renew_siblings`)."""
-        now_seconds = int(self.clock())
-        with self.plane.sessions.begin() as session:
-            row = session.get(Node, node)
-            if row is None:
-                return False
-            was = read_report(session.get(NodeReport, node))
-            is_moved = was is None or _tell_place(was) != _tell_place(report)
-            if is_moved:
-                begin_change(session)  # before any row is written: replicas take their locks in one order
-            if not keep_report(session, row, report, now_seconds) or not is_moved:
-                return False
-            session.expire_all()  # the report was kept past what the session remembers
-            if row.kind == NodeKind.TURN:
-                renew_turn_service(session, self.plane.facts, now_seconds)
-            return True
+        """Keep one report; tell whether other nodes must now hear of something else."""
+        return self.note_reports([(node, report)])[0]
 
-    def renew_siblings(self) -> None:
-        """Tell every mail node what has changed about another one, however many have told something."""
+    def note_reports(self, heard: Sequence[tuple[str, Report]]) -> list[bool]:
+        """Keep reports; tell of each whether other nodes must now hear of something else (`renew_siblings`).
+
+        Should one not be kept, because its node is retired at this very moment, the others are.
+        """
+        try:
+            return self._note(heard)
+        except IntegrityError:
+            if len(heard) == 1:
+                return [False]
+            return [self.note_report(*each) for each in heard]
+
+    def _note(self, heard: Sequence[tuple[str, Report]]) -> list[bool]:
+        now_seconds = int(self.clock())
+        last = dict(heard)  # of two reports of one node the later one counts
+        with self.plane.sessions.begin() as session:
+            found = session.exec(select(Node).where(col(Node.name).in_(last))).all()
+            kinds = {row.name: NodeKind(row.kind) for row in found}
+            former = session.exec(select(NodeReport).where(col(NodeReport.node_name).in_(last))).all()
+            places = {row.node_name: _tell_place(read_report(row)) for row in former}
+            kept = select_reports(kinds, last)
+            moved = {node for node, report in kept.items() if places.get(node) != _tell_place(report)}
+            if moved:
+                begin_change(session)  # before any row is written: replicas take their locks in one order
+            keep_reports(session, kept, now_seconds)
+            if any(kinds[node] is NodeKind.TURN for node in moved):
+                session.expire_all()  # the reports were kept past what the session remembers
+                renew_turn_service(session, self.plane.facts, now_seconds)
+        return [node in moved for node, _ in heard]
+
+    def renew_siblings(self) -> int:
+        """Tell every mail node what has changed about another one, however many have told something.
+
+        Returns:
+            How many bytes the list has that tells it.
+        """
         with self.plane.sessions.begin() as session:
             renew_siblings(session, self.plane.facts)
+            return measure_siblings(session)
 
     def note_done(self, node: str, operation: str, problem: str | None) -> None:
         """Note that an operation needs not be sent again."""
@@ -192,18 +199,6 @@ class Desk:
             renew_revisions(session, self.plane.facts)
 
 
-def sign_state(keys: SigningKeys, node: str, wanted: Wanted, now_seconds: int) -> str:
-    """Sign what is wanted of a node, with the keys that it is to trust from then on."""
-    desired = DesiredState(
-        node=node,
-        revision=wanted.revision,
-        issued_at_seconds=now_seconds,
-        trusted_keys=keys.trusted,
-        state=wanted.state,
-    )
-    return sign_document(keys.current, DocumentType.DESIRED_STATE, desired)
-
-
-def _tell_place(report: Report) -> tuple[object, ...]:
-    """Tell what others need to know of a node to reach it."""
-    return report.public_name, report.public_port, report.places
+def _tell_place(report: Report | None) -> tuple[object, ...] | None:
+    """Tell what others need to know of a node to reach it; `None` for one that has not said it."""
+    return None if report is None else (report.public_name, report.public_port, report.places)

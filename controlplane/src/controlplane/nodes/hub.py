@@ -26,6 +26,7 @@ from controlplane.errors import NodeNotConnectedError
 from controlplane.nodes.channel import Channel, Ending
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.news import follow_news
+from controlplane.nodes.work import ChannelWork
 from nodelink.contract.frames import Done
 from nodelink.daemon.tasks import open_task_group
 
@@ -33,6 +34,8 @@ POLL_SECONDS = 0.5
 SLOW_POLL_SECONDS = 5.0
 TEND_SECONDS = 5.0
 SIBLINGS_SECONDS = 1.0
+LISTS_BYTES_PER_SECOND = 20_000_000
+"""What lists of siblings may cost on average: each is sent to every mail node when one has moved."""
 ASK_SECONDS = 5.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -47,12 +50,16 @@ class ChannelHub:
 
     desk: Desk
     registry: CollectorRegistry
+    work: ChannelWork = field(init=False)
     _channels: dict[str, dict[str, Channel]] = field(init=False, default_factory=dict)
     _expected: "dict[tuple[str, str], asyncio.Future[Done]]" = field(init=False, default_factory=dict)
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
     _poll_seconds: float = field(init=False, default=POLL_SECONDS)
     _siblings_due: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.work = ChannelWork(self.desk)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Look for changes until the stack unwinds."""
@@ -62,6 +69,7 @@ class ChannelHub:
         )
         connected.set_function(lambda: len(self._channels))
         await asyncio.to_thread(self.desk.adopt_settings)
+        await self.work.start(stack)
         spawn = await open_task_group(stack)
         spawn(self._watch_changes())
         spawn(self._renew_siblings())
@@ -79,7 +87,7 @@ class ChannelHub:
     async def serve(self, websocket: WebSocket, node: str, public_key: str) -> None:
         """Speak with a node that was admitted, instead of by an older channel to the same address."""
         channel = Channel(
-            node, public_key, websocket, self.desk, self._hear_news, partial(self._hear_done, node)
+            node, public_key, websocket, self.work, self._hear_news, partial(self._hear_done, node)
         )
         address = str((websocket.scope.get("server") or ("",))[0])
         former = self._channels.get(node, {}).pop(address, None)
@@ -160,19 +168,21 @@ class ChannelHub:
     async def _renew_siblings(self) -> None:
         """Tell mail nodes of one another: at once, and of many that come together in one go.
 
-        In a large fleet that takes long, and after a power cut every node has news. Should this replica die
-        before, the next start of any does it, and so does the next change.
+        In a large fleet that is much to send, and after a power cut every node may have news: the pauses grow
+        with it. Should this replica die before, the next start of any does it, and so does the next change.
         """
         while True:
             await self._siblings_due.wait()
             self._siblings_due.clear()
+            list_bytes = 0
             try:
-                await asyncio.to_thread(self.desk.renew_siblings)
+                list_bytes = await asyncio.to_thread(self.desk.renew_siblings)
             except OperationalError as error:
                 log.warning("database busy", cause=str(error.orig))
                 self._siblings_due.set()
             self.wake()
-            await asyncio.sleep(SIBLINGS_SECONDS)
+            due_bytes = list_bytes * len(self._channels)
+            await asyncio.sleep(max(SIBLINGS_SECONDS, due_bytes / LISTS_BYTES_PER_SECOND))
 
     async def _tend(self) -> None:
         """See from time to time whether a TURN node has gone, or whether every node has the next key."""

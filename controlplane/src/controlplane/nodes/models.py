@@ -49,6 +49,18 @@ class Fleet(SQLModel, table=True):
     turn_port: int | None
 
 
+class FleetSiblings(SQLModel, table=True):
+    """The list of siblings that desired states name, as it is signed. There is one row, or none yet."""
+
+    __tablename__ = "sibling_list"
+    __table_args__ = (CheckConstraint("id = 1", name="sibling_list_is_one"),)
+
+    id: int = Field(primary_key=True)
+    revision: int = Field(sa_type=BigInteger)
+    digest: str
+    content: str = Field(sa_type=Text)
+
+
 class Secret(SQLModel, table=True):
     """A secret of the fleet, as ciphertext (vault.py)."""
 

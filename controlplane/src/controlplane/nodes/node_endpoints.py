@@ -5,7 +5,6 @@ Not for: rules (enrolment.py, door.py), nor for admins (endpoints.py).
 """
 
 from fastapi import APIRouter, Request, WebSocket
-from fastapi.concurrency import run_in_threadpool
 
 from controlplane.admins.callers import refuse_wrong_secret
 from controlplane.dependencies import Now, PlaneDep, SessionDep
@@ -55,7 +54,7 @@ async def open_channel(websocket: WebSocket) -> None:
     try:
         assertion, node = door.read_claim(websocket.headers.get("authorization", ""))
         claim = {"node": node[:MAX_NAME_CHARACTERS]}
-        public_key = await run_in_threadpool(hub.desk.find_key, node)
+        public_key = await hub.work.keys.join(node)
         if public_key is None:
             raise NotSignedInError(problem="no node of this name is enrolled; it never was, or it is retired")
         door.admit(assertion, public_key)

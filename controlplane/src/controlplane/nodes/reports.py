@@ -5,7 +5,7 @@ Not for: receiving reports (channel.py).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,7 @@ from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Health, Node, NodePublic, NodeReport
 from controlplane.nodes.siblings import MailCandidate
 from controlplane.nodes.turn_access import TurnCandidate
+from controlplane.nodes.turn_zone import ZoneCandidate
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind
 
@@ -62,21 +63,33 @@ class NodeFilter:
         return conditions
 
 
-def keep_report(session: Session, node: Node, report: Report, now_seconds: int) -> bool:
-    """Keep a node's report, in place of its former one; tell whether it was kept.
+def select_reports(kinds: Mapping[str, NodeKind], reports: Mapping[str, Report]) -> dict[str, Report]:
+    """Select the reports that are kept: those of nodes that there are, and of their kind."""
+    kept = {}
+    for node, report in reports.items():
+        if kinds.get(node) is report.kind:
+            kept[node] = report
+        elif node in kinds:
+            log.warning("report not kept", node=node, kind=report.kind)
+    return kept
 
-    One that is of another kind of node is not.
-    """
-    # JSON has no word for what is no number, so such a figure could not be read back.
-    figures = {name: value for name, value in report.figures.items() if math.isfinite(value)}
-    body = report.model_copy(update={"figures": figures}).model_dump_json()
-    if report.kind is not NodeKind(node.kind):
-        log.warning("report not kept", node=node.name, kind=report.kind)
-        return False
-    # One statement: two replicas may hear the first report of a node at once.
-    row = {"node_name": node.name, "received_at_seconds": now_seconds, "body": body}
-    session.connection().execute(KEEP_REPORT, row)
-    return True
+
+def keep_reports(session: Session, reports: Mapping[str, Report], now_seconds: int) -> None:
+    """Keep reports of nodes, in place of their former ones."""
+    rows = [
+        {"node_name": node, "received_at_seconds": now_seconds, "body": _write(report)}
+        for node, report in sorted(reports.items())  # replicas take their locks in one order
+    ]
+    if rows:
+        # One statement for each: two replicas may hear the first report of a node at once.
+        session.connection().execute(KEEP_REPORT, rows)
+
+
+def keep_report(session: Session, node: Node, report: Report, now_seconds: int) -> bool:
+    """Keep one report; tell whether it was kept: one that is of another kind of node is not."""
+    kept = select_reports({node.name: NodeKind(node.kind)}, {node.name: report})
+    keep_reports(session, kept, now_seconds)
+    return bool(kept)
 
 
 def read_report(row: NodeReport | None) -> Report | None:
@@ -157,6 +170,20 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
     return candidates
 
 
+def find_zone_candidates(session: Session, now_seconds: int) -> list[ZoneCandidate]:
+    """Find the TURN nodes that have said by which addresses they are reached."""
+    statement = select(Node, NodeReport).where(
+        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.TURN.value
+    )
+    candidates = []
+    for node, row in session.exec(statement):
+        report = read_report(row)
+        if report is not None and report.addresses:
+            is_connected = is_fresh(now_seconds - row.received_at_seconds)
+            candidates.append(ZoneCandidate(node.name, report.addresses, is_connected, node.is_draining))
+    return candidates
+
+
 def find_mail_candidates(session: Session) -> list[MailCandidate]:
     """Find the mail nodes that have said where they are; mail waits for those that are not connected."""
     statement = select(Node, NodeReport).where(
@@ -168,6 +195,12 @@ def find_mail_candidates(session: Session) -> list[MailCandidate]:
         if report is not None and node.residue is not None:
             candidates.append(MailCandidate(node.name, node.residue, node.public_key, report))
     return candidates
+
+
+def _write(report: Report) -> str:
+    # JSON has no word for what is no number, so such a figure could not be read back.
+    figures = {name: value for name, value in report.figures.items() if math.isfinite(value)}
+    return report.model_copy(update={"figures": figures}).model_dump_json()
 
 
 def _describe_all(session: Session, nodes: Sequence[Node], now_seconds: int) -> list[NodePublic]:

@@ -5,7 +5,7 @@ Not for: gathering (desired.py).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nodelink.contract.reports import Report
@@ -46,8 +46,3 @@ def choose_siblings(candidates: Iterable[MailCandidate]) -> tuple[SiblingNode, .
         for domain, candidate in sorted(chosen.items(), key=lambda entry: entry[1].node)
         if candidate.report.places is not None
     )
-
-
-def leave_out(siblings: Sequence[SiblingNode], node: str) -> tuple[SiblingNode, ...]:
-    """List all but one, who needs not be told of himself."""
-    return tuple(sibling for sibling in siblings if sibling.name != node)

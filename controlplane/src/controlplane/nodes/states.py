@@ -12,13 +12,14 @@ from typing import assert_never
 from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.models import FleetRules, PolicyValues
 from controlplane.vault import Vault
+from nodelink.contract.federation import FederationState
 from nodelink.contract.ports import PortName
 from nodelink.contract.states import (
     MailNodeState,
     MailPorts,
     NodeKind,
     NodeState,
-    SiblingNode,
+    SiblingListName,
     TurnAccess,
     TurnNodeState,
     TurnPeer,
@@ -60,9 +61,10 @@ class NodeFacts:
     turn: TurnService | None
     modulus: int
     secrets: LiveSecrets
-    siblings: tuple[SiblingNode, ...] = ()
+    sibling_list: SiblingListName | None = None
     is_draining: bool = False
     turn_peers: tuple[TurnPeer, ...] = ()
+    federation: FederationState | None = None
     ports: Mapping[PortName, int] = field(default_factory=dict)
 
 
@@ -76,10 +78,11 @@ def decide_state(node: NodeFacts) -> NodeState:
                 quota_bytes=node.policy.quota_bytes,
                 message_bytes=node.policy.message_bytes,
                 turn=_decide_turn_access(node),
-                siblings=node.siblings,
+                sibling_list=node.sibling_list,
                 registration_token_required=node.policy.registration_token_required,
                 message_retention_days=node.policy.message_retention_days,
                 unused_account_days=node.policy.unused_account_days,
+                federation=node.federation,
                 ports=MailPorts.model_validate(node.ports),
             )
         case NodeKind.TURN:
@@ -90,30 +93,23 @@ def decide_state(node: NodeFacts) -> NodeState:
                 allocations_per_credential=node.rules.turn_allocations_per_credential,
                 allocations=node.rules.turn_allocations,
                 peers=node.turn_peers,
+                is_draining=node.is_draining,
                 port=node.ports.get(PortName.TURN),
             )
         case _:
             assert_never(node.kind)
 
 
-def digest_siblings(siblings: Sequence[SiblingNode]) -> dict[str, bytes]:
-    """Compute a digest of each node that others are told of, by name: most are in every state."""
-    return {sibling.name: sha256(sibling.model_dump_json().encode()).digest() for sibling in siblings}
-
-
-def digest_state(state: NodeState, trusted_keys: Sequence[str], sibling_digests: Mapping[str, bytes]) -> str:
+def digest_state(state: NodeState, trusted_keys: Sequence[str]) -> str:
     """Compute what tells two states apart, and the keys that go with them.
 
     It reveals nothing: the secret within cannot be guessed.
     """
-    digest = sha256(" ".join((state.model_dump_json(exclude={"siblings"}), *trusted_keys)).encode())
-    if isinstance(state, MailNodeState):
-        digest.update(b"".join(sibling_digests[sibling.name] for sibling in state.siblings))
-    return digest.hexdigest()
+    return sha256(" ".join((state.model_dump_json(), *trusted_keys)).encode()).hexdigest()
 
 
 def _decide_turn_access(node: NodeFacts) -> TurnAccess | None:
-    if node.turn is None or node.residue is None:
+    if node.turn is None or node.residue is None or not node.policy.turn_enabled:
         return None
     return TurnAccess(
         host=node.turn.host,

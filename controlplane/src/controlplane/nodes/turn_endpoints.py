@@ -9,8 +9,11 @@ from controlplane.admins.callers import FleetOperator, FleetViewer
 from controlplane.dependencies import Now, PlaneDep, SessionDep
 from controlplane.errors import TurnSecretsInUseError
 from controlplane.nodes.desired import rotate_turn_secret
+from controlplane.nodes.reports import find_zone_candidates
 from controlplane.nodes.turn_models import TurnPublic
 from controlplane.nodes.turn_secrets import describe_turn
+from controlplane.nodes.turn_usage import CredentialUsePublic, list_credential_uses
+from controlplane.nodes.turn_zone import TurnZonePublic, decide_zone
 from controlplane.rest.idempotency import IdempotentRoute, Once
 from controlplane.rest.refusals import refuses
 
@@ -21,6 +24,18 @@ router = APIRouter(prefix="/turn", tags=["turn"], route_class=IdempotentRoute)
 def show_turn(_: FleetViewer, session: SessionDep, now: Now) -> TurnPublic:
     """Show where TURN is to be had, and how far a rotation of its secret is."""
     return describe_turn(session, now)
+
+
+@router.get("/zone")
+def show_zone(_: FleetViewer, session: SessionDep, plane: PlaneDep, now: Now) -> TurnZonePublic:
+    """Show which addresses the fleet's TURN name should have now: of the nodes that live and do not drain."""
+    return decide_zone(plane.facts.turn_name, find_zone_candidates(session, now))
+
+
+@router.get("/usage")
+def show_usage(_: FleetViewer, session: SessionDep) -> list[CredentialUsePublic]:
+    """Show which credentials used the fleet's TURN nodes most, by pseudonym, the largest first."""
+    return list_credential_uses(session)
 
 
 @router.post("/secrets", status_code=201)

@@ -93,10 +93,10 @@ def open_secrets(session: Session, vault: Vault) -> LiveSecrets:
     return LiveSecrets(vault.open(_name(secrets.present.number), secrets.present.sealed), live)
 
 
-def announce_next_secret(session: Session, vault: Vault, author: Author) -> None:
+def announce_next_secret(session: Session, vault: Vault, author: Author, secret: str | None = None) -> None:
     """Make the next secret, which TURN nodes learn before any mail node uses it.
 
-    The caller renews the revisions.
+    The caller renews the revisions; `secret` is one that an admin has chosen.
 
     Raises:
         TurnSecretsInUseError: Two secrets are live already.
@@ -106,7 +106,7 @@ def announce_next_secret(session: Session, vault: Vault, author: Author) -> None
     if secrets.next is not None or secrets.former is not None:
         raise TurnSecretsInUseError(number=secrets.present.number)
     number = secrets.present.number + 1
-    secret = token_urlsafe(32)
+    secret = token_urlsafe(32) if secret is None else secret
     session.add(_make_row(vault, number, secret, announced_at=author.now_seconds, in_force_at=None))
     session.flush()
     record(session, author, Action.TURN_SECRET_ROTATE, "", after={"number": number})

@@ -22,6 +22,7 @@ class OperationName(StrEnum):
     PURGE_QUEUE = "purge_queue"
     REMOVE_ACCOUNT = "remove_account"
     REMOVE_ACCOUNTS = "remove_accounts"
+    ROTATE_DKIM_KEYS = "rotate_dkim_keys"
     UNBLOCK_ADDRESSES = "unblock_addresses"
 
 

@@ -8,7 +8,7 @@ Not for: signing or sending (nodes/channel.py).
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
@@ -212,6 +212,21 @@ def list_waiting(session: Session, node_name: str) -> Sequence[NodeOperation]:
         )
         .order_by(col(NodeOperation.created_at_seconds), col(NodeOperation.id))
     ).all()
+
+
+def group_waiting(session: Session, node_names: Collection[str]) -> dict[str, list[NodeOperation]]:
+    """List what still needs doing on each of these nodes, the oldest first."""
+    rows = session.exec(
+        select(NodeOperation)
+        .where(
+            col(NodeOperation.node_name).in_(node_names), col(NodeOperation.acknowledged_at_seconds).is_(None)
+        )
+        .order_by(col(NodeOperation.created_at_seconds), col(NodeOperation.id))
+    )
+    grouped: dict[str, list[NodeOperation]] = {}
+    for row in rows:
+        grouped.setdefault(row.node_name, []).append(row)
+    return grouped
 
 
 def acknowledge(

@@ -1,7 +1,8 @@
 """Tables of the policy domain, and the schemas around them.
 
 One family: `PolicyValues` are what an operator decides and a node may differ in, `FleetRules` what is the
-same everywhere. There is no `from __future__ import annotations`, because SQLModel reads the annotations.
+same everywhere. `retention_days_when_on` is how long messages stay once retention is switched on
+again. There is no `from __future__ import annotations`, because SQLModel reads the annotations.
 """
 
 from typing import Annotated, Self
@@ -55,6 +56,7 @@ class PolicyValues(SQLModel):
     unused_account_days: int = Field(
         ge=0, le=MAX_DAYS, description="After how many days without a login an account goes; 0 for never."
     )
+    turn_enabled: bool = Field(description="Whether apps are told of the TURN nodes when they call.")
 
 
 class FleetRules(SQLModel):
@@ -84,6 +86,7 @@ class FleetPolicy(FleetRules, PolicyValues, table=True):
 
     id: int = Field(primary_key=True)
     revision: int = Field(sa_type=BigInteger)
+    retention_days_when_on: int
 
 
 class Overrides(SQLModel):
@@ -112,6 +115,7 @@ class Overrides(SQLModel):
     unused_account_days: int | None = Field(
         default=None, ge=0, le=MAX_DAYS, description="In place of the fleet's."
     )
+    turn_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
 
 
 class NodePolicy(Overrides, table=True):
@@ -125,6 +129,7 @@ class NodePolicy(Overrides, table=True):
 
     node_name: str = Field(primary_key=True)
     revision: int = Field(sa_type=BigInteger)
+    retention_days_when_on: int | None = None
 
 
 class GroupPolicy(Overrides, table=True):
@@ -156,6 +161,7 @@ class OverridesChange(SQLModel):
     message_bytes: MessageBytes | None = Field(default=None, description="In place of the fleet's.")
     message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
     unused_account_days: Days | None = Field(default=None, description="In place of the fleet's.")
+    turn_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
 
 
 class FleetPolicyChange(OverridesChange):
@@ -198,6 +204,7 @@ class OverridesPublic(SQLModel):
     message_bytes: int | None
     message_retention_days: int | None
     unused_account_days: int | None
+    turn_enabled: bool | None
 
 
 class NodePolicyPublic(Followed):

@@ -145,6 +145,21 @@ def describe_group_policy(session: Session, policy: GroupPolicy) -> GroupPolicyP
     )
 
 
+def keep_retention_days(session: Session, author: Author, node: str | None, days: int | None) -> None:
+    """Keep for how long messages stay when retention is switched on again; of a node, or of the fleet.
+
+    `None` makes a node take the fleet's days then. Raises: UnknownNodeError, WrongKindError.
+    """
+    begin_change(session)
+    policy = read_fleet_policy(session) if node is None else read_node_policy(session, node)
+    name = "retention_days_when_on"
+    before, after = {name: getattr(policy, name)}, {name: days}
+    setattr(policy, name, days)
+    session.add(policy)
+    action = Action.FLEET_POLICY_CHANGE if node is None else Action.NODE_POLICY_CHANGE
+    record_difference(session, author, action, node or "", (before, after))
+
+
 Values = dict[str, JsonValue]
 
 

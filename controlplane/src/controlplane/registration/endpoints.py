@@ -1,6 +1,7 @@
 """New accounts over HTTP, for everybody.
 
     /join   a page with a button and a QR code ──▶ POST /join ──▶ the account, as a page
+    /inv    what Madmail calls that page:          GET /inv/TOKEN ──▶ /join
     /new    what the QR code leads an app to:      POST /new  ──▶ the account, as JSON
 
 Not for: rules (service.py), texts (web/texts.py).
@@ -112,6 +113,13 @@ Made = Annotated[NewAccount | ControlPlaneError, Depends(make_account)]
 def show_join_page(request: Request, plane: PlaneDep) -> Response:
     """Invite visitors to get an account."""
     return _show_join_page(request, plane.settings.public_url, None)
+
+
+@router.get("/inv/{token}")
+def follow_invitation(token: str) -> Response:
+    """Lead to the page of a registration token, from where Madmail's admin web says that it is."""
+    query = f"?token={token}" if _TOKEN.fullmatch(token) else ""
+    return Response(status_code=303, headers={"location": f"/join{query}"})
 
 
 @router.post("/join")

@@ -5,7 +5,7 @@ Not for: gathering what is known of the nodes, or making the account (service.py
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class Candidate:
     is_open: bool
     is_connected: bool
     is_token_needed: bool = False
+    is_draining: bool = False
+
+    def for_admins(self) -> "Candidate":
+        """Return the node as an admin sees it, who makes accounts also where registration is closed."""
+        return replace(self, is_open=not self.is_draining, is_token_needed=False)
 
 
 def order_by_room(candidates: Iterable[Candidate]) -> list[str]:

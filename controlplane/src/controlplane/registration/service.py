@@ -88,7 +88,7 @@ class Registration:
         order = order_by_room(candidate for candidate, _ in reports.values())
         for node in order[:MAX_NODES_ASKED]:
             _, report = reports[node]
-            account = _invent(report)
+            account = invent_account(report, NAME_LENGTH, PASSWORD_LENGTH)
             if account is not None and await self._make(node, account, token_id):
                 return account
         raise NoRoomError(nodes_asked=len(order[:MAX_NODES_ASKED]))
@@ -123,7 +123,7 @@ class Registration:
     def _prepare(self, token: str | None, connected: frozenset[str]) -> tuple[str | None, Candidates]:
         """Judge the token and find the nodes, in one look at the database."""
         with self.plane.sessions() as session:
-            found = _list_candidates(session, connected)
+            found = list_candidates(session, connected)
             if token is None or not any(candidate.is_open for candidate, _ in found):
                 token_id = None
             else:
@@ -131,7 +131,8 @@ class Registration:
             return token_id, {candidate.node: (candidate, report) for candidate, report in found}
 
 
-def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[Candidate, Report]]:
+def list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[Candidate, Report]]:
+    """List the mail nodes that have said where they are, with what they have said."""
     statement = select(Node, NodeReport).where(
         col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.MAIL.value
     )
@@ -151,9 +152,19 @@ def _list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[
             is_open=is_open,
             is_connected=node.name in connected,
             is_token_needed=policy.in_force.registration_token_required,
+            is_draining=node.is_draining,
         )
         candidates.append((candidate, report))
     return candidates
+
+
+def invent_account(report: Report, name_length: int, password_length: int) -> NewAccount | None:
+    """Invent an account of a node; `None` for one that has not said where it is."""
+    if report.places is None:
+        return None
+    name = _pick(string.ascii_lowercase + string.digits, name_length)
+    password = _pick(string.ascii_letters + string.digits, password_length)
+    return NewAccount(f"{name}@{report.public_name}", password, report.places)
 
 
 def _is_open(report: Report, policy: NodePolicyPublic) -> bool:
@@ -161,14 +172,6 @@ def _is_open(report: Report, policy: NodePolicyPublic) -> bool:
     if "registration_open" in report.overrides:
         return bool(report.figures.get("registration_open", 0))
     return policy.in_force.registration_open
-
-
-def _invent(report: Report) -> NewAccount | None:
-    if report.places is None:
-        return None
-    name = _pick(string.ascii_lowercase + string.digits, NAME_LENGTH)
-    password = _pick(string.ascii_letters + string.digits, PASSWORD_LENGTH)
-    return NewAccount(f"{name}@{report.public_name}", password, report.places)
 
 
 def _pick(characters: str, length: int) -> str:

@@ -106,6 +106,11 @@ def read_invitation(session: Session, id_: str) -> RegistrationToken:
     return row
 
 
+def find_invitation(session: Session, vault: Vault, token: str) -> RegistrationToken | None:
+    """Find a token by its text; `None` where there is none."""
+    return _find(session, vault.hash(PURPOSE, token))
+
+
 def page_invitations(session: Session, after: str, limit: int) -> Sequence[RegistrationToken]:
     """List tokens by their ids, those after one."""
     statement = select(RegistrationToken).where(col(RegistrationToken.id) > after)

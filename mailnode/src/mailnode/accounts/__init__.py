@@ -3,7 +3,7 @@
 The modules:
 
     address      the normal form of an address, and which addresses may register
-    password     argon2id hashes; verified: passwords that need none again
+    password     hashing; keyed_hash: what programs invented; verified: passwords that need no hash again
     rate_limit   how often one network may fail, or create
     policy       what the control plane has decided; overrides: what the node's own admin has
     sessions     what is to be ended when an account is shut out

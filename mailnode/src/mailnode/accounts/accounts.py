@@ -18,13 +18,13 @@ from weakref import WeakValueDictionary
 import structlog
 
 from mailnode.accounts.address import check_new_name, normalise_address
+from mailnode.accounts.brake import Brake
 from mailnode.accounts.errors import (
     BadAddressError,
     LoginRefusedError,
     LoginUnavailableError,
     RegistrationClosedError,
 )
-from mailnode.accounts.foreign_hash import is_foreign
 from mailnode.accounts.password import (
     PasswordHasher,
     check_hash,
@@ -33,7 +33,7 @@ from mailnode.accounts.password import (
     is_judgeable,
 )
 from mailnode.accounts.policy import PolicyHolder
-from mailnode.accounts.rate_limit import RateLimit, RateLimiter, find_prefix
+from mailnode.accounts.rate_limit import RateLimit, RateLimiter, find_network, find_prefix
 from mailnode.accounts.sessions import Sessions
 from mailnode.accounts.verified import VerifiedCredentials
 from mailnode.store.account_register import AccountRegister
@@ -55,7 +55,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Accounts:
     """The accounts of this node.
 
-    A limit holds for each network prefix that clients come from; `None` means none. Failures are counted
+    A limit holds for each network prefix that clients come from, that of creation for a /24 or /56;
+    `None` means none. `brake` says when there is no room for new accounts. Failures are counted
     when they are known, so a flood of parallel guesses may exceed their limit once, and pays it off after.
     """
 
@@ -64,6 +65,7 @@ class Accounts:
     domain: str
     clock_seconds: Callable[[], float] = time.time
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
+    brake: Brake | None = None
     creation_limit: InitVar[RateLimit | None] = DEFAULT_CREATION_LIMIT
     failure_limit: InitVar[RateLimit | None] = DEFAULT_FAILURE_LIMIT
     made_count: int = field(init=False, default=0)
@@ -93,7 +95,7 @@ class Accounts:
         if not self._failures.may(prefix):
             raise LoginUnavailableError("Too many failed logins from your network. Try again later.")
         try:
-            account = await self._log_in(login, password, prefix)
+            account = await self._log_in(login, password, client_address)
         except (LoginRefusedError, BadAddressError) as refusal:
             self._failures.spend(prefix)
             raise LoginRefusedError("Wrong address or password.") from refusal
@@ -113,7 +115,7 @@ class Accounts:
             LoginUnavailableError: Overload, a rate limit or store trouble.
         """
         self._check_registration(self.policy.current.is_open_to_all)
-        self._spend_creation(find_prefix(client_address))
+        self._spend_creation(client_address)
         name, password = invent_credentials()
         address = f"{name}@{self.domain}"
         try:
@@ -219,13 +221,13 @@ class Accounts:
         await self.store.remove_account(account.id)
         self._shut_out(account.id)
 
-    async def _log_in(self, login: str, password: str, prefix: str) -> Account:
+    async def _log_in(self, login: str, password: str, client_address: str) -> Account:
         address = normalise_address(login, self.domain)
         if not is_judgeable(password):
             raise LoginRefusedError("no account has such a password")
         account = await self.store.find_account(address)
         if account is None:
-            account = await self._create_once(address, password, prefix)
+            account = await self._create_once(address, password, client_address)
         if not account.is_banned and self._verified.is_known(account, password):
             return account
         is_right = await self.hasher.verify(account.password_hash, password)
@@ -234,19 +236,19 @@ class Accounts:
             raise LoginRefusedError("wrong password, banned, or removed meanwhile")
         if (current.id, current.password_hash) != (account.id, account.password_hash):
             raise LoginRefusedError("the password was changed while it was verified")
-        if is_foreign(current.password_hash):
+        if self.hasher.should_renew(current.password_hash, password):
             current = await self._renew_hash(current, password)
         self._verified.remember(current, password)
         return current
 
     async def _renew_hash(self, account: Account, password: str) -> Account:
-        """Put a hash of our own in place of one that another server has made."""
+        """Put a hash as this node makes them in place of a former one, or of another server's."""
         try:
             return await self.store.change_password(account.id, await self.hasher.hash(password))
         except UnknownAccountError as error:
             raise LoginRefusedError("removed meanwhile") from error
 
-    async def _create_once(self, address: str, password: str, prefix: str) -> Account:
+    async def _create_once(self, address: str, password: str, client_address: str) -> Account:
         """Create an account, or find the one that a parallel login has just created."""
         lock = self._creating.get(address)
         if lock is None:
@@ -264,7 +266,7 @@ class Accounts:
             except (BadAddressError, RegistrationClosedError) as refusal:
                 await self.hasher.waste(password)
                 raise LoginRefusedError("unknown, and not to be created") from refusal
-            self._spend_creation(prefix)
+            self._spend_creation(client_address)
             try:
                 account = await self._add(address, password)
             except RegistrationClosedError as refusal:
@@ -288,7 +290,7 @@ class Accounts:
         self._check_registration(self.policy.current.registration_open)
         account = await self.store.add_account(address, password_hash, int(self.clock_seconds()))
         self.made_count += 1
-        log.info("account created")
+        log.debug("account created")
         return account
 
     def _jit_is_open(self) -> bool:
@@ -298,8 +300,10 @@ class Accounts:
         if not is_open:
             raise RegistrationClosedError("This server takes no new accounts at present.")
 
-    def _spend_creation(self, prefix: str) -> None:
-        if not self._creations.try_spend(prefix):
+    def _spend_creation(self, client_address: str) -> None:
+        if self.brake is not None and self.brake.shortage is not None:
+            raise LoginUnavailableError("This server has no room for new accounts now. Try again later.")
+        if not self._creations.try_spend(find_network(client_address)):
             raise LoginUnavailableError("Too many new accounts from your network. Try again later.")
 
     def _shut_out(self, account_id: AccountId) -> None:

@@ -6,7 +6,8 @@ Each is for the callers in SMTP, IMAP and HTTP, which give it the reply of their
     ├── LoginRefusedError          wrong password, banned, unknown and not to be created: not told apart
     ├── LoginUnavailableError      overload, rate limit, store trouble: try again later
     ├── RegistrationClosedError    nobody may register now
-    └── BadAddressError            no address of this node, or not one that may be used
+    ├── BadAddressError            no address of this node, or not one that may be used
+    └── PepperError                the key of password hashes is missing, damaged or another one
 """
 
 
@@ -28,3 +29,7 @@ class RegistrationClosedError(AccountsError):
 
 class BadAddressError(AccountsError):
     """The address is none of this node, or none that may be used."""
+
+
+class PepperError(AccountsError):
+    """The key of password hashes is missing, damaged, or another one."""

@@ -2,9 +2,10 @@
 
     sha256:<salt, base64>:<SHA-256 of salt and password, base64>      Madmail
     $5$[rounds=N$]salt$digest, $6$…                                   SHA-256-CRYPT, SHA-512-CRYPT (chatmail)
+    $2b$cost$salt and digest, $2a$, $2y$                              bcrypt (Madmail)
 
 For: password.py, which verifies argon2 itself. Such a hash is replaced by one of ours at the first login.
-Not for: bcrypt, for which there is nothing in Python's own library.
+bcrypt is left to libcrypt, which every Debian has (bcrypt_hash.py).
 
 Source: https://www.akkadia.org/drepper/SHA-crypt.txt (both forms of crypt).
 """
@@ -14,6 +15,8 @@ import hashlib
 import re
 from base64 import b64decode
 from hmac import compare_digest
+
+from mailnode.accounts.bcrypt_hash import is_bcrypt, verify_bcrypt
 
 DEFAULT_ROUNDS = 5_000
 MIN_ROUNDS = 1_000
@@ -35,7 +38,7 @@ def is_foreign(password_hash: str) -> bool:
     """Tell whether a hash is of a form that is verified here."""
     crypt = _CRYPT.fullmatch(password_hash)
     if crypt is None:
-        return _MADMAIL.fullmatch(password_hash) is not None
+        return is_bcrypt(password_hash) or _MADMAIL.fullmatch(password_hash) is not None
     rounds = int(crypt[2] or DEFAULT_ROUNDS)
     return MIN_ROUNDS <= rounds <= MAX_ROUNDS and len(crypt[4]) == (43 if crypt[1] == "5" else 86)
 
@@ -49,6 +52,8 @@ def verify_foreign(password_hash: str, password: str) -> bool:
         except binascii.Error:
             return False
         return compare_digest(hashlib.sha256(salt + password.encode()).digest(), digest)
+    if is_bcrypt(password_hash):
+        return verify_bcrypt(password_hash, password)
     crypt = _CRYPT.fullmatch(password_hash)
     if crypt is None or len(password.encode()) > MAX_CRYPT_PASSWORD_BYTES:
         return False

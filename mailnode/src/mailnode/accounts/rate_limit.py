@@ -13,10 +13,13 @@ import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 NANOSECONDS_PER_MINUTE = 60 * 1_000_000_000
 MAX_KEYS = 65_536
+IPV4_NETWORK_BITS = 24
 IPV6_PREFIX_BITS = 56
+REMEMBERED_PREFIXES = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class RateLimiter:
         return is_within
 
 
+@lru_cache(REMEMBERED_PREFIXES)
 def find_prefix(client_address: str) -> str:
     """Find what stands for one customer: an IPv4 address, or the /56 that an IPv6 access usually has.
 
@@ -88,3 +92,15 @@ def find_prefix(client_address: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.IPv6Network((address, IPV6_PREFIX_BITS), strict=False))
+
+
+def find_network(client_address: str) -> str:
+    """Find what stands for one operator of addresses: an IPv4 /24, or as `find_prefix` an IPv6 /56.
+
+    For creating accounts: whoever wants many of them rents neighbouring addresses.
+    """
+    prefix = find_prefix(client_address)
+    try:
+        return str(ipaddress.IPv4Network((prefix, IPV4_NETWORK_BITS), strict=False))
+    except ValueError:
+        return prefix

@@ -103,7 +103,10 @@ class Operations:
         """Tell whether an account is there as it was to be made, as when this was done before."""
         found = await self.accounts.find(account.address)
         if account.password is None:
-            return found.password_hash == account.password_hash
+            return account.password_hash in (
+                found.password_hash,
+                self.accounts.hasher.make_portable(found.password_hash),
+            )
         return await self.accounts.hasher.verify(found.password_hash, account.password)
 
     async def _remove(self, address: str) -> None:

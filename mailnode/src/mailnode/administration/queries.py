@@ -120,9 +120,11 @@ class Queries:
     async def export(self, query: ExportQuery) -> ExportAnswer:
         """Hand out one page of accounts with the hashes of their passwords."""
         accounts = await self.register.list_accounts(query.after, query.limit)
+        make_portable = self.accounts.hasher.make_portable
         return ExportAnswer(
             accounts=tuple(
-                ExportedAccount(address=each.address, password_hash=each.password_hash) for each in accounts
+                ExportedAccount(address=each.address, password_hash=make_portable(each.password_hash))
+                for each in accounts
             )
         )
 

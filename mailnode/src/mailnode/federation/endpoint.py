@@ -1,9 +1,10 @@
-"""`POST /mxdeliv`, where other nodes of the fleet hand mail over.
+"""`POST /mxdeliv`, where other nodes of the fleet hand mail over, and servers of others.
 
 For: the node's HTTPS application, which includes the router that is built here.
-Not for: rules (door.py, inbound.py).
+Not for: rules (door.py, inbound.py; those for others: mailnode.peering).
 
-Who may not is told that before anything of the message is read.
+Who shows an assertion is a node of the fleet, or nobody. Who may not is told that before anything of the
+message is read.
 """
 
 import asyncio
@@ -16,21 +17,27 @@ from mailnode.federation.delivery import LARGE_MESSAGE_BYTES, read_headers, writ
 from mailnode.federation.door import Door
 from mailnode.federation.errors import DeliveryRefusedError, MalformedDeliveryError, TooLargeError
 from mailnode.federation.inbound import Inbound
+from mailnode.peering import http_entry
+from mailnode.peering.reception import Reception
+from nodelink.contract.federation import PeerTransport
 
 PATH = "/mxdeliv"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-def build_router(door: Door, inbound: Inbound) -> APIRouter:
-    """Build the router around what decides."""
+def build_router(door: Door, inbound: Inbound, reception: Reception | None = None) -> APIRouter:
+    """Build the router around what decides; `reception` is `None` where nothing is taken from others."""
     router = APIRouter()
 
     @router.post(PATH)
     async def take_delivery(request: Request) -> Response:
-        """Take a message from another node of the fleet, which its signature proves to be one."""
+        """Take a message from another node of the fleet, which its assertion proves, or from a peer."""
         try:
-            refused = await _take(request, door, inbound)
+            if reception is None or "authorization" in request.headers:
+                refused = await _take(request, door, inbound)
+            else:
+                refused = await _take_of_peer(request, reception)
         except DeliveryRefusedError as refusal:
             log.warning("delivery refused", status=refusal.status, detail=str(refusal))
             return Response(refusal.public_text, refusal.status, media_type="text/plain")
@@ -51,6 +58,17 @@ async def _take(request: Request, door: Door, inbound: Inbound) -> dict[str, str
     if actual != digest:
         raise MalformedDeliveryError("another delivery was signed")
     return await inbound.take(sibling, delivery, message)
+
+
+async def _take_of_peer(request: Request, reception: Reception) -> dict[str, str]:
+    """Take what a server of others hands over. Raises: DeliveryRefusedError."""
+    source = request.client.host if request.client else ""
+    is_secure = request.scope["scheme"] == "https"
+    transport = PeerTransport.HTTPS if is_secure else PeerTransport.HTTP
+    arrival = http_entry.read_arrival(request.headers.items(), source, transport)
+    await http_entry.begin(reception, arrival)
+    message = await _read_message(request, reception.max_bytes)
+    return await http_entry.finish(reception, arrival, message)
 
 
 async def _read_message(request: Request, max_bytes: int) -> bytes:

@@ -1,11 +1,11 @@
 """Work off what waits for one domain.
 
-    rows due? ── none ──▶ wait for the next one's time, or a new one
+    rows due? ── none ──▶ wait for the next one's time, or a new one; nothing for long ──▶ end
         │
-        ▼ a few at once
+        ▼ a few at once; one, if the last ones did not reach anybody
       sent ──▶ delivered, or refused for good: the sender hears who did not get it ──▶ gone from the queue
         ├────▶ this message later
-        └────▶ node not to be reached: everything later
+        └────▶ not to be reached: everything later, and what has waited for too long is given up
 
 For: outbound.py, which has one for each domain.
 Not for: sending as such (transport.py), or what a failure means (retry.py).
@@ -19,31 +19,34 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from mailnode.federation.delivery import Delivery
 from mailnode.federation.retry import (
     LONGEST_MESSAGE_PAUSE_SECONDS,
-    LONGEST_NODE_PAUSE_SECONDS,
     Delivered,
     Failed,
     Outcome,
     Refused,
+    explain_overdue,
     is_overdue,
     pause_after,
 )
-from mailnode.federation.siblings import Sibling, Siblings
 from mailnode.store.mail_store import MailStore, Outgoing, StoreUnavailableError
 
 AT_ONCE = 8
 STORE_PAUSE_SECONDS = 5.0
+IDLE_SECONDS = 60.0
+SWEPT_AT_ONCE = 500
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Sender(Protocol):
-    """Whoever hands messages over; `transport.Transport` is one."""
+    """Whoever hands messages over; `ways.Ways` is one."""
 
-    async def send(self, sibling: Sibling, delivery: Delivery, message: bytes) -> Outcome:
+    async def send(self, row: Outgoing, message: bytes) -> Outcome:
         """Try once."""
+
+    def find_longest_pause(self, destination: str) -> float:
+        """Tell how many seconds pass at most before a destination that was not reached is tried again."""
 
 
 Report = Callable[[Outgoing, bytes, Mapping[str, str]], Awaitable[None]]
@@ -52,24 +55,28 @@ Report = Callable[[Outgoing, bytes, Mapping[str, str]], Awaitable[None]]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Lane:
-    """The queue of one domain. `on_gone` is called for each message that has left it."""
+    """The queue of one domain.
+
+    `on_gone` is called for each message that has left it; `give_up_seconds` is how long one may wait.
+    """
 
     destination: str
     store: MailStore
-    siblings: Siblings
     sender: Sender
     report: Report
     clock_seconds: Callable[[], float]
     on_gone: Callable[[Outgoing], None]
+    give_up_seconds: int
     _woken: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _failures: int = field(init=False, default=0)
+    _last_reason: str = field(init=False, default="")
 
     def wake(self) -> None:
         """Look for something new. A node that cannot be reached is not asked more often by that."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until there was nothing to do for a while."""
         while True:
             self._woken.clear()
             try:
@@ -79,17 +86,19 @@ class Lane:
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
                 continue
             if self._failures:
-                await asyncio.sleep(pause_after(self._failures, LONGEST_NODE_PAUSE_SECONDS, _draw()))
+                longest_seconds = self.sender.find_longest_pause(self.destination)
+                await asyncio.sleep(pause_after(self._failures, longest_seconds, _draw()))
                 continue
             try:
-                async with asyncio.timeout(pause_seconds):
+                async with asyncio.timeout(IDLE_SECONDS if pause_seconds is None else pause_seconds):
                     await self._woken.wait()
             except TimeoutError:
-                continue
+                if pause_seconds is None and not self._woken.is_set():
+                    return
 
     async def _work(self) -> float | None:
         """Try what is due; return how long there is nothing more to do, `None` for ever."""
-        rows = await self.store.list_outgoing(self.destination, AT_ONCE)
+        rows = await self.store.list_outgoing(self.destination, 1 if self._failures else AT_ONCE)
         now_seconds = self.clock_seconds()
         due = [row for row in rows if row.next_attempt_at_seconds <= now_seconds]
         if not due:
@@ -98,6 +107,8 @@ class Lane:
             attempts = [group.create_task(self._attempt(row)) for row in due]
         is_reached = not all(attempt.result() for attempt in attempts)
         self._failures = 0 if is_reached else self._failures + 1
+        if self._failures:
+            await self._give_up_overdue()
         return 0
 
     async def _attempt(self, row: Outgoing) -> bool:
@@ -111,26 +122,16 @@ class Lane:
     async def _try(self, row: Outgoing) -> bool:
         """Try one message; tell whether it failed because of the node."""
         message = await self.store.read_body(row.body_id)
-        sibling = self.siblings.find_domain(self.destination)
         if message is None:
             log.error("queued message has no body", destination=self.destination)
             await self._finish(row)
             return False
-        outcome: Outcome = Failed("no node of the fleet serves this domain now", is_of_node=True)
-        if sibling is not None:
-            envelope = row.envelope
-            delivery = Delivery(envelope.delivery_id, envelope.sender, envelope.recipients)
-            outcome = await self.sender.send(sibling, delivery, message)
+        outcome = await self.sender.send(row, message)
         match outcome:
             case Delivered():
-                named = {
-                    name: why for name, why in outcome.refused.items() if name in row.envelope.recipients
-                }
-                await self._conclude(row, message, named)
+                await self._divide(row, message, outcome)
             case Refused():
-                log.warning(
-                    "mail refused by another node", destination=self.destination, reason=outcome.reason
-                )
+                log.warning("mail refused elsewhere", destination=self.destination, reason=outcome.reason)
                 await self._conclude(row, message, dict.fromkeys(row.envelope.recipients, outcome.reason))
             case Failed():
                 await self._fail(row, message, outcome)
@@ -147,12 +148,40 @@ class Lane:
             attempt=row.attempt_count + 1,
             reason=outcome.reason,
         )
-        if is_overdue(row.queued_at_seconds, now_seconds):
-            reason = f"not reached for two days, at last: {outcome.reason}"
+        if is_overdue(row.queued_at_seconds, now_seconds, self.give_up_seconds):
+            reason = explain_overdue(outcome.reason, self.give_up_seconds)
             await self._conclude(row, message, dict.fromkeys(row.envelope.recipients, reason))
-        elif not outcome.is_of_node:
-            pause = pause_after(row.attempt_count + 1, LONGEST_MESSAGE_PAUSE_SECONDS, _draw())
-            await self.store.postpone_outgoing(row.id, int(now_seconds + pause) + 1)
+        elif outcome.is_of_node:
+            self._last_reason = outcome.reason
+        else:
+            await self._postpone(row)
+
+    async def _divide(self, row: Outgoing, message: bytes, outcome: Delivered) -> None:
+        """Let go those who have it, tell about those who never will, and try the others again."""
+        refused = {name: why for name, why in outcome.refused.items() if name in row.envelope.recipients}
+        later = {name: why for name, why in outcome.later.items() if name in row.envelope.recipients}
+        if later and is_overdue(row.queued_at_seconds, self.clock_seconds(), self.give_up_seconds):
+            refused |= {name: explain_overdue(why, self.give_up_seconds) for name, why in later.items()}
+            later = {}
+        if not later:
+            await self._conclude(row, message, refused)
+            return
+        if refused:
+            await self.report(row, message, refused)
+        await self._postpone(row, tuple(later))
+
+    async def _postpone(self, row: Outgoing, recipients: tuple[str, ...] = ()) -> None:
+        pause = pause_after(row.attempt_count + 1, LONGEST_MESSAGE_PAUSE_SECONDS, _draw())
+        await self.store.postpone_outgoing(row.id, int(self.clock_seconds() + pause) + 1, recipients)
+
+    async def _give_up_overdue(self) -> None:
+        """Conclude what has waited for too long, though it is not its turn: nobody is reached anyway."""
+        now_seconds = self.clock_seconds()
+        for row in await self.store.list_outgoing(self.destination, SWEPT_AT_ONCE):
+            if is_overdue(row.queued_at_seconds, now_seconds, self.give_up_seconds):
+                message = await self.store.read_body(row.body_id) or b""
+                reason = explain_overdue(self._last_reason, self.give_up_seconds)
+                await self._conclude(row, message, dict.fromkeys(row.envelope.recipients, reason))
 
     async def _conclude(self, row: Outgoing, message: bytes, refused: Mapping[str, str]) -> None:
         """Tell the sender first: if that is done twice after a crash, he is better off than if never."""

@@ -1,4 +1,4 @@
-"""Mail to the other nodes of the fleet: what may be queued for them, and the lanes that work it off.
+"""Mail that leaves the node: what may be queued, and for whom; and the lanes that work it off.
 
 For: SMTP, which asks where a recipient's domain leads and says what it has queued; the daemon.
 Not for: one domain's queue (lane.py).
@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.federation.lane import Lane
+from mailnode.federation.retry import GIVE_UP_SECONDS
 from mailnode.federation.siblings import Siblings
 from mailnode.federation.transport import Transport
+from mailnode.federation.ways import Ways
+from mailnode.peering.courier import Courier
+from mailnode.peering.policy import NOT_OFFERED, find_peer
 from mailnode.smtp.failure_report import report_failure
 from mailnode.store.mail_store import Envelope, MailStore, Outgoing
 from nodelink.daemon.tasks import Spawn, open_task_group
@@ -25,12 +29,14 @@ PURGED_AT_ONCE = 500
 
 @dataclass(slots=True, kw_only=True)
 class Outbound:
-    """The way out. It does nothing until it is started."""
+    """The way out. It does nothing until it is started. `courier` is `None` where there are no peers."""
 
     store: MailStore
     accounts: Accounts
     siblings: Siblings
     transport: Transport
+    courier: Courier | None = None
+    give_up_seconds: int = GIVE_UP_SECONDS
     clock_seconds: Callable[[], float] = time.time
     max_queued_bytes: int = MAX_QUEUED_BYTES
     queued_count: int = field(init=False, default=0)
@@ -43,7 +49,7 @@ class Outbound:
         """Work until the stack unwinds; what waits then is still there at the next start."""
         usage = await self.store.read_outgoing_usage()
         self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
-        stack.push_async_callback(self.transport.close)
+        stack.push_async_callback(self._ways().close)
         self._spawn = await open_task_group(stack)
         for destination in await self.store.list_destinations():
             self._wake(destination)
@@ -51,7 +57,16 @@ class Outbound:
     def find_destination(self, domain: str) -> str | None:
         """Find where mail for a domain goes; `None` where that is nowhere."""
         sibling = self.siblings.find_domain(domain)
-        return None if sibling is None else sibling.domain
+        if sibling is not None:
+            return sibling.domain
+        peer = find_peer(domain)
+        return None if peer is None or self.explain(domain) is not None else peer
+
+    def explain(self, domain: str) -> str | None:
+        """Tell why mail for a domain that is no node's goes nowhere; `None` where it goes."""
+        if self.courier is None:
+            return NOT_OFFERED
+        return self.courier.policy.current.explain(find_peer(domain) or domain)
 
     def has_room(self) -> bool:
         """Tell whether more may be queued."""
@@ -62,6 +77,7 @@ class Outbound:
         self.queued_count += len(envelopes)
         self._queued_bytes += size_bytes * len(envelopes)
         for envelope in envelopes:
+            self._count(envelope.destination, 1)
             self._wake(envelope.destination)
 
     async def purge(self, destination: str | None) -> int:
@@ -86,23 +102,37 @@ class Outbound:
             lane = self._lanes[destination] = Lane(
                 destination=destination,
                 store=self.store,
-                siblings=self.siblings,
-                sender=self.transport,
+                sender=self._ways(),
                 report=self._report,
                 clock_seconds=self.clock_seconds,
                 on_gone=self._note_gone,
+                give_up_seconds=self.give_up_seconds,
             )
-            self._spawn(lane.run())
+            self._spawn(self._run(lane))
         if lane is not None:
             lane.wake()
+
+    async def _run(self, lane: Lane) -> None:
+        await lane.run()
+        del self._lanes[lane.destination]
+
+    def _ways(self) -> Ways:
+        return Ways(siblings=self.siblings, transport=self.transport, courier=self.courier)
+
+    def _count(self, destination: str, change: int) -> None:
+        if self.courier is not None and self.siblings.find_domain(destination) is None:
+            self.courier.traffic.note_queued(destination, change)
 
     def _note_gone(self, row: Outgoing) -> None:
         # A purge may have counted anew while this one was on its way.
         self.queued_count = max(0, self.queued_count - 1)
         self.delivered_count += 1
+        self._count(row.envelope.destination, -1)
         self._queued_bytes = max(0, self._queued_bytes - row.size_bytes)
 
     async def _report(self, row: Outgoing, message: bytes, refused: Mapping[str, str]) -> None:
+        if not row.envelope.sender:
+            return  # a report of ours: nobody is told that a report did not arrive (RFC 5321 section 4.5.5)
         await report_failure(
             self.accounts,
             self.store,

@@ -16,6 +16,8 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_MESSAGE_PAUSE_SECONDS = 600.0
 LONGEST_NODE_PAUSE_SECONDS = 30.0
 """A node that was away gets its mail this long after it is back, at the latest."""
+LONGEST_PEER_PAUSE_SECONDS = 900.0
+"""As long for servers of others, which are many."""
 
 TRY_AGAIN = frozenset({408, 429})
 MAILBOX_FULL = 507
@@ -23,9 +25,13 @@ MAILBOX_FULL = 507
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The other node has it; `refused` are recipients who did not get it, each with the reason."""
+    """The other side has it, for most recipients.
+
+    `refused` will never get it there, `later` may if it is tried again; each with the reason.
+    """
 
     refused: dict[str, str] = field(default_factory=dict)
+    later: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,14 @@ def judge_status(status: int, text: str) -> Refused | Failed | None:
     return Failed(reason, is_of_node=False)
 
 
-def is_overdue(queued_at_seconds: float, now_seconds: float) -> bool:
+def is_overdue(queued_at_seconds: float, now_seconds: float, give_up_seconds: int = GIVE_UP_SECONDS) -> bool:
     """Tell whether a message has waited so long that its sender must hear of it."""
-    return now_seconds - queued_at_seconds >= GIVE_UP_SECONDS
+    return now_seconds - queued_at_seconds >= give_up_seconds
+
+
+def explain_overdue(reason: str, give_up_seconds: int) -> str:
+    """Tell a sender that his message has waited too long, and for what at last."""
+    return f"not reached for {give_up_seconds / 3_600:g} hours, at last: {reason}"
 
 
 def pause_after(failures: int, longest_seconds: float, draw: float) -> float:

@@ -17,11 +17,11 @@ from mailnode.imap.mailbox_name import encode_name
 from mailnode.imap.session import Session
 from mailnode.imap.strings import format_astring, format_nstring, format_string
 from mailnode.store.mail_store import INBOX, AccountId
+from mailnode.store.notification_queue import TOKEN_FRESH_SECONDS
 
 DEVICE_TOKEN = "/private/devicetoken"  # noqa: S105 - the name of an entry
 MAX_TOKEN_BYTES = 8192
 MAX_TOKENS = 100
-TOKEN_FRESH_SECONDS = 90 * 86_400
 
 MAX_ENTRIES = 100
 MAX_VALUES_BYTES = 65_536

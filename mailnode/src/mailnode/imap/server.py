@@ -82,6 +82,11 @@ class ImapServer:
         """How many connections are open."""
         return len(self._connections)
 
+    @property
+    def address_count(self) -> int:
+        """From how many addresses they come; a /64 of IPv6 counts as one."""
+        return len(self._per_prefix)
+
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until `stack` unwinds; then every client hears BYE, and what still runs is ended."""
         group = await stack.enter_async_context(asyncio.TaskGroup())

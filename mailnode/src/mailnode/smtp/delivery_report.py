@@ -21,9 +21,11 @@ _STATUSES = {
     "No such user": "5.1.1",
     "Encryption Needed": "5.7.1",
     "too large": "5.3.4",
-    "two days": "5.4.7",
+    "not reached for": "5.4.7",
 }
 
+_REPLY = re.compile(r"[45][0-9]{2} ")
+_ENHANCED = re.compile(r"(?<![0-9.])5\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _SHOWN_FIELD = re.compile(rb"(?:^|\r\n)((?:message-id|date|from|subject):[^\r\n]*)", re.IGNORECASE)
 
 
@@ -44,7 +46,7 @@ def write_report(
     shown = [field[:MAX_SHOWN_FIELD_BYTES] for field in _SHOWN_FIELD.findall(header)]
     statuses = "".join(
         f"\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: {_find_status(reason)}\r\n"
-        f"Diagnostic-Code: X-Madfleet; {reason}\r\n"
+        f"Diagnostic-Code: {_name_kind(reason)}; {reason}\r\n"
         for recipient, reason in refused.items()
     )
     names = "".join(f"  {recipient}: {reason}\r\n" for recipient, reason in refused.items())
@@ -81,6 +83,14 @@ def write_report(
     )
 
 
+def _name_kind(reason: str) -> str:
+    """Name whose words a reason has: a server's or our own. Source: RFC 3464 section 2.3.6."""
+    return "smtp" if _REPLY.match(reason) else "X-Madfleet"
+
+
 def _find_status(reason: str) -> str:
     """Find the status code that says the same. Source: RFC 3463."""
+    said = _ENHANCED.search(reason)
+    if said is not None:
+        return said[0]
     return next((status for words, status in _STATUSES.items() if words in reason), "5.0.0")

@@ -39,4 +39,4 @@ class SmtpLimits:
     farewell_seconds: float = 5
     recipients: int = 1_000
     errors: int = 10
-    mail_rate: RateLimit | None = field(default_factory=lambda: RateLimit(per_minute=60, burst=100))
+    mail_rate: RateLimit | None = field(default_factory=lambda: RateLimit(per_minute=60, burst=10))

@@ -5,7 +5,7 @@ Not for: quota (submission.py), or how mail gets to other nodes (federation).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailnode.accounts.accounts import Accounts
@@ -22,6 +22,9 @@ class Outbound(Protocol):
 
     def find_destination(self, domain: str) -> str | None:
         """Find where mail for a domain goes; `None` where that is nowhere."""
+
+    def explain(self, domain: str) -> str | None:
+        """Tell why mail for a domain goes nowhere; `None` where that is not known."""
 
     def has_room(self) -> bool:
         """Tell whether more may be queued."""
@@ -53,7 +56,8 @@ async def find_recipient(accounts: Accounts, address: str, outbound: Outbound | 
         raise CommandError(UNKNOWN_RECIPIENT)
     destination = None if outbound is None else outbound.find_destination(domain)
     if outbound is None or destination is None:
-        raise CommandError(FOREIGN_RECIPIENT)
+        reason = None if outbound is None else outbound.explain(domain)
+        raise CommandError(FOREIGN_RECIPIENT if reason is None else replace(FOREIGN_RECIPIENT, text=reason))
     if not may_travel(address):
         raise CommandError(BAD_RECIPIENT)
     if not outbound.has_room():

@@ -128,7 +128,8 @@ class Submission:
                     raise CommandError(MAILBOX_FULL)
         except (StoreUnavailableError, UnknownAccountError) as trouble:
             raise CommandError(TRY_LATER) from trouble
-        transaction.recipients.setdefault(account.id, (Recipient(account.id, quota_bytes), address))
+        recipient = Recipient(account.id, quota_bytes, is_sender=account.id == transaction.sender.id)
+        transaction.recipients.setdefault(account.id, (recipient, address))
 
     async def finish(self, transaction: Transaction, stuffed: bytes) -> SmtpReply:
         """Judge a message and deliver it; when this returns `ACCEPTED`, it is durable.

@@ -146,10 +146,14 @@ class FlagMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom to deliver to, and how much that account may hold in all."""
+    """Whom to deliver to, and how much that account may hold in all.
+
+    `is_sender` says that it is the sender's own copy, for which no app has to be woken.
+    """
 
     account_id: AccountId
     quota_bytes: int
+    is_sender: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,9 @@ class MailStore(Protocol):
 
     async def count_accounts(self) -> int:
         """Count the accounts."""
+
+    async def count_near_quota(self, quota_bytes: int) -> int:
+        """Count the accounts that hold nine tenths of their quota or more; `quota_bytes` is the default."""
 
     async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
         """Give an account another password hash. Raises: UnknownAccountError."""
@@ -320,8 +327,13 @@ class MailStore(Protocol):
     async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
         """List what waits for a domain: what is to be tried first comes first, then what came first."""
 
-    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
-        """Count an attempt that failed, and say when the next one is due. What is gone stays so."""
+    async def postpone_outgoing(
+        self, outgoing_id: OutgoingId, next_attempt_at_seconds: int, recipients: Sequence[str] = ()
+    ) -> None:
+        """Count an attempt that failed, and say when the next one is due. What is gone stays so.
+
+        `recipients` are those that are left; without any, all of them are.
+        """
 
     async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
         """Let go what has been handed over or given up. What is gone stays so."""

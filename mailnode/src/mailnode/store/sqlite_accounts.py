@@ -42,6 +42,16 @@ def count_accounts(reader: sqlite3.Connection) -> int:
     return int(count)
 
 
+def count_near_quota(reader: sqlite3.Connection, quota_bytes: int) -> int:
+    """Count the accounts that hold nine tenths of their quota or more."""
+    (count,) = reader.execute(
+        "SELECT count(*) FROM usage JOIN account ON account.id = usage.account_id"
+        " WHERE usage.size_bytes * 10 >= coalesce(account.quota_bytes, ?) * 9",
+        (quota_bytes,),
+    ).fetchone()
+    return int(count)
+
+
 def read_usage(reader: sqlite3.Connection, account_id: AccountId) -> Usage:
     """Tell what an account holds. Raises: UnknownAccountError."""
     row = reader.execute(

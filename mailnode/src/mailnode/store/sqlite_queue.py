@@ -85,8 +85,17 @@ def list_outgoing(reader: sqlite3.Connection, destination: str, limit: int) -> S
     ]
 
 
-def postpone(transaction: Transaction, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
-    """Count an attempt that failed."""
+def postpone(
+    transaction: Transaction,
+    outgoing_id: OutgoingId,
+    next_attempt_at_seconds: int,
+    recipients: Sequence[str] = (),
+) -> None:
+    """Count an attempt that failed; `recipients` are those that are left, if not all are."""
+    if recipients:
+        transaction.execute(
+            "UPDATE outgoing SET recipients = ? WHERE id = ?", ("\n".join(recipients), outgoing_id)
+        )
     transaction.execute(
         "UPDATE outgoing SET attempt_count = attempt_count + 1, next_attempt_at_seconds = ? WHERE id = ?",
         (next_attempt_at_seconds, outgoing_id),

@@ -12,6 +12,7 @@ Who refers to whom:
 
     blocked: addresses that nobody may use, whether or not there is an account
     received: what other nodes have handed over lately, so that a repetition is told
+    notification: device tokens that wait to be handed to the notification proxy
 
 A body's row holds the header before the rest, so that SQLite reads the header without the pages of the rest.
 Most bodies belong to one message all their life: counting only those that do not saves a row per message.
@@ -121,6 +122,21 @@ MIGRATIONS: tuple[str, ...] = (
         reason TEXT NOT NULL,
         blocked_at_seconds INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    """,
+    # 4: apps that are to be woken
+    """
+    CREATE TABLE notification (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account_id INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+        token TEXT NOT NULL,
+        serial INTEGER NOT NULL DEFAULT 0,
+        queued_at_seconds INTEGER NOT NULL,
+        newest_at_seconds INTEGER NOT NULL,
+        attempt_count INTEGER NOT NULL DEFAULT 0,
+        next_attempt_at_seconds INTEGER NOT NULL,
+        CONSTRAINT notification_token_unique UNIQUE (account_id, token)
+    ) STRICT;
+    CREATE INDEX notification_by_turn ON notification (next_attempt_at_seconds, id);
     """,
 )
 

@@ -44,6 +44,11 @@ from mailnode.store.mail_store import (
     Watcher,
 )
 from mailnode.store.sqlite_bodies import StoredBody
+from mailnode.store.sqlite_notifications import (
+    SqliteNotifications,
+    find_token_holders,
+    queue_notifications,
+)
 from mailnode.store.sqlite_readers import Readers
 from mailnode.store.sqlite_register import SqliteRegister
 from mailnode.store.sqlite_schema import open_writer
@@ -61,7 +66,7 @@ SECONDS_PER_DAY = 86_400
 T = TypeVar("T")
 
 
-class SqliteMailStore(SqliteRegister):
+class SqliteMailStore(SqliteRegister, SqliteNotifications):
     """An `AccountRegister` in a directory that no other process may use meanwhile."""
 
     def __init__(
@@ -79,6 +84,7 @@ class SqliteMailStore(SqliteRegister):
         self._login_day = 0
         self._logged_in_today: set[AccountId] = set()
         self._new_logins: dict[AccountId, int] = {}
+        self._token_holders: set[AccountId] = set()
         self._readers: Readers
         self._writer: Writer
         self._bodies: BodyKeeper
@@ -107,6 +113,7 @@ class SqliteMailStore(SqliteRegister):
         stack.push_async_callback(self._close)
         self._bodies = BodyKeeper(files, threads, self._writer, self._readers)
         await self._bodies.prepare()
+        self._token_holders = self._readers.read(find_token_holders)
 
     @property
     def commit_count(self) -> int:
@@ -144,6 +151,12 @@ class SqliteMailStore(SqliteRegister):
     async def count_accounts(self) -> int:
         """Count the accounts."""
         return await self._readers.read_in_thread(sqlite_accounts.count_accounts)
+
+    async def count_near_quota(self, quota_bytes: int) -> int:
+        """Count the accounts that hold nine tenths of their quota or more."""
+        return await self._readers.read_in_thread(
+            lambda reader: sqlite_accounts.count_near_quota(reader, quota_bytes)
+        )
 
     async def change_password(self, account_id: AccountId, password_hash: str) -> Account:
         """Give an account another password hash."""
@@ -192,11 +205,15 @@ class SqliteMailStore(SqliteRegister):
     ) -> frozenset[AccountId]:
         """Put one message into each INBOX and queue it for other nodes; returns who did not get it."""
         once = {recipient.account_id: recipient for recipient in recipients}.values()
+        sleepers = self._find_sleepers(once)
 
         def operation(transaction: Transaction, stored: StoredBody) -> frozenset[AccountId]:
             if envelopes:
-                return sqlite_queue.deliver_and_queue(transaction, once, envelopes, stored, now_seconds)
-            return sqlite_mail.deliver(transaction, once, stored, now_seconds)
+                refused = sqlite_queue.deliver_and_queue(transaction, once, envelopes, stored, now_seconds)
+            else:
+                refused = sqlite_mail.deliver(transaction, once, stored, now_seconds)
+            queue_notifications(transaction, sleepers, refused, now_seconds)
+            return refused
 
         self._write_logins()
         return await self._bodies.store(body, operation)
@@ -206,9 +223,12 @@ class SqliteMailStore(SqliteRegister):
     ) -> frozenset[AccountId]:
         """Deliver unless that was done before; returns who did not get it."""
         once = {recipient.account_id: recipient for recipient in recipients}.values()
+        sleepers = self._find_sleepers(once)
 
         def operation(transaction: Transaction, stored: StoredBody) -> frozenset[AccountId]:
-            return sqlite_queue.deliver_once(transaction, delivery_id, once, stored, now_seconds)
+            refused = sqlite_queue.deliver_once(transaction, delivery_id, once, stored, now_seconds)
+            queue_notifications(transaction, sleepers, refused, now_seconds)
+            return refused
 
         self._write_logins()
         return await self._bodies.store(body, operation)
@@ -271,10 +291,14 @@ class SqliteMailStore(SqliteRegister):
         """List what waits for a domain."""
         return self._readers.read(lambda reader: sqlite_queue.list_outgoing(reader, destination, limit))
 
-    async def postpone_outgoing(self, outgoing_id: OutgoingId, next_attempt_at_seconds: int) -> None:
+    async def postpone_outgoing(
+        self, outgoing_id: OutgoingId, next_attempt_at_seconds: int, recipients: Sequence[str] = ()
+    ) -> None:
         """Count an attempt that failed."""
         await self._write(
-            lambda transaction: sqlite_queue.postpone(transaction, outgoing_id, next_attempt_at_seconds)
+            lambda transaction: sqlite_queue.postpone(
+                transaction, outgoing_id, next_attempt_at_seconds, recipients
+            )
         )
 
     async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
@@ -364,6 +388,7 @@ class SqliteMailStore(SqliteRegister):
         await self._write(
             lambda transaction: sqlite_mailboxes.add_device_token(transaction, account_id, token, now_seconds)
         )
+        self._token_holders.add(account_id)
 
     async def list_device_tokens(self, account_id: AccountId, since_seconds: int) -> Sequence[str]:
         """List the push tokens that were added since then."""
@@ -372,6 +397,12 @@ class SqliteMailStore(SqliteRegister):
         )
 
     # How it works
+
+    def _find_sleepers(self, recipients: Collection[Recipient]) -> Sequence[Recipient]:
+        """Find those who may have apps to be woken."""
+        if self._wake is None:
+            return ()
+        return [recipient for recipient in recipients if recipient.account_id in self._token_holders]
 
     async def _write(self, operation: Operation[T]) -> T:
         self._write_logins()
@@ -396,6 +427,8 @@ class SqliteMailStore(SqliteRegister):
             self._accounts.pop(address, None)
         self._bodies.forget(transaction.gone_bodies)
         self._watchers.tell(transaction.changes)
+        if transaction.has_notifications and self._wake is not None:
+            self._wake()
 
     async def _close(self) -> None:
         self._write_logins()

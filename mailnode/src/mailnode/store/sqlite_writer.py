@@ -46,6 +46,7 @@ class Transaction:
     gone_bodies: list[BodyId] = field(default_factory=list)
     gone_files: list[BodyId] = field(default_factory=list)
     changes: list[tuple[MailboxId, MailboxChange]] = field(default_factory=list)
+    has_notifications: bool = False
 
 
 Operation = Callable[[Transaction], T]

@@ -25,6 +25,7 @@ from nodelink.channel.client_tls import build_client_context
 from nodelink.channel.connection import Connection, RefusedError, resolve_addresses
 from nodelink.channel.node_files import REMEMBERED_OPERATIONS, NodeFileError, NodeFiles
 from nodelink.channel.node_settings import NodeSettings
+from nodelink.channel.sibling_keeper import SiblingKeeper
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.errors import ContractError, MisaddressedError
 from nodelink.contract.key_changes import follow_key_change
@@ -113,11 +114,17 @@ class NodeAgent:
     connected: set[str] = field(init=False, default_factory=set)
     _trusted: tuple[PublicKey, ...] = field(init=False, default=())
     _done: dict[str, str | None] = field(init=False, default_factory=dict)
+    _siblings: SiblingKeeper = field(init=False)
+    _state: NodeState | None = field(init=False, default=None)
     _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _operating: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        self._siblings = SiblingKeeper(self.files, self.enrolment.node)
+
     def restore(self) -> bool:
         """Apply the last signed state from disk; tell whether there was one. Call it before serving."""
+        self._siblings.restore()
         self._trusted = tuple(PublicKey(x) for x in self.enrolment.trusted_keys)
         try:
             self._done = self.files.read_operations()
@@ -172,6 +179,26 @@ class NodeAgent:
             self._trusted = trusted
             self._put_in_force(desired)
 
+    def tell_lacking_siblings(self) -> str | None:
+        """Tell the digest of the list of siblings that must be asked for; `None` while nothing is lacking."""
+        return self._siblings.tell_lacking()
+
+    async def accept_siblings(self, document: str) -> None:
+        """Check a list of siblings, keep it, and put it in force with the present state.
+
+        Raises:
+            ContractError: It is not signed by a trusted key, cannot be read, or is not the one that the
+                desired state names.
+            OSError: It could not be kept; it is not in force either.
+        """
+        async with self._changing:
+            checked = self._siblings.check(document, self._trusted)
+            if checked is None or self._state is None:
+                return
+            await _finish_in_thread(self.files.keep_siblings, checked.kept)
+            self._siblings.hold(checked)
+            self.apply(self._siblings.complete(self._state))
+
     async def follow_key_changes(self, documents: Sequence[str]) -> None:
         """Trust the keys to which a chain of key changes leads, and keep that; what was followed stays so.
 
@@ -224,7 +251,8 @@ class NodeAgent:
         return None
 
     def _put_in_force(self, desired: DesiredState) -> None:
-        self.apply(desired.state)
+        self._state = desired.state
+        self.apply(self._siblings.complete(desired.state))
         self.applied_revision = desired.revision
         log.info("desired state in force", revision=desired.revision)
 

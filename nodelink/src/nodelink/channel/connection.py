@@ -7,7 +7,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ from nodelink.contract.frames import (
     OperationFrame,
     Query,
     ReportFrame,
+    Siblings,
+    SiblingsWanted,
     read_frame_from_control_plane,
 )
 from nodelink.contract.keys import PrivateKey
@@ -40,7 +42,11 @@ from nodelink.daemon.complaints import Complaints
 
 REPORT_SECONDS = 5
 DEADLINE_SECONDS = 10
+HANDSHAKE_SECONDS = 40
+"""A control plane to which a large fleet comes back at once takes so long; whoever gives up costs it more."""
 QUERY_SECONDS = 20
+ASK_AGAIN_SECONDS = 30
+"""A list of siblings is large, and may be long on its way to a fleet that comes back at once."""
 HTTPS_PORT = 443
 MAX_AT_ONCE = 64
 """How many questions and operations are at work at once; more of them are dropped, and may be asked again."""
@@ -74,6 +80,12 @@ class Follower(Protocol):
     async def accept_state(self, document: str) -> None:
         """Check, keep and apply a desired state."""
 
+    def tell_lacking_siblings(self) -> str | None:
+        """Tell the digest of the list of siblings that must be asked for."""
+
+    async def accept_siblings(self, document: str) -> None:
+        """Check, keep and apply a list of siblings."""
+
     async def follow_key_changes(self, documents: Sequence[str], /) -> None:
         """Trust the keys to which a chain of key changes leads."""
 
@@ -91,6 +103,7 @@ class Connection:
     follower: Follower
     address: str
     _at_work: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _asked: tuple[str, float] = field(init=False, default=("", 0.0))
     _operations: set[str] = field(init=False, default_factory=set)  # documents of those at work
 
     async def run(self) -> None:
@@ -103,13 +116,12 @@ class Connection:
         tls = await asyncio.to_thread(self.follower.build_tls)  # reading all the CAs takes 25 ms
         async with connect(
             f"wss://{target.netloc}/api/v1/channel",
-            host=self.address,
-            port=target.port or HTTPS_PORT,
+            sock=await _open_socket(self.address, target.port or HTTPS_PORT),
             ssl=tls,
             server_hostname=target.hostname,
             additional_headers={"authorization": f"Bearer {assertion}"},
             max_size=MAX_FRAME_BYTES,
-            open_timeout=DEADLINE_SECONDS,
+            open_timeout=HANDSHAKE_SECONDS,
             ping_interval=DEADLINE_SECONDS,
             ping_timeout=DEADLINE_SECONDS,
             compression=None,
@@ -127,6 +139,7 @@ class Connection:
             applied_revision=self.follower.applied_revision,
             software_version=self.follower.software_version,
             trusted_keys=self.follower.tell_trusted_keys(),
+            reads_sibling_list=True,
         )
         await _send(channel, hello)
         async with asyncio.TaskGroup() as group:
@@ -147,16 +160,13 @@ class Connection:
     ) -> None:
         match frame:
             case Desired():
-                try:
-                    await self.follower.accept_state(frame.document)
-                except (ContractError, OSError) as error:
-                    self._refuse("desired state refused", error)
+                await self._take("desired state refused", self.follower.accept_state(frame.document))
                 await self._send_report(channel)
+                await self._ask_for_siblings(channel)
+            case Siblings():
+                await self._take("siblings refused", self.follower.accept_siblings(frame.document))
             case KeyChanges():
-                try:
-                    await self.follower.follow_key_changes(frame.documents)
-                except (ContractError, OSError) as error:
-                    self._refuse("key change refused", error)
+                await self._take("key change refused", self.follower.follow_key_changes(frame.documents))
                 await self._send_report(channel)
             case OperationFrame():
                 if frame.document in self._operations:
@@ -167,6 +177,13 @@ class Connection:
                 self._begin(group, self._answer(channel, frame))
             case _:
                 assert_never(frame)
+
+    async def _take(self, event: str, taking: Awaitable[None]) -> None:
+        """Take a document in; one that is refused changes nothing."""
+        try:
+            await taking
+        except (ContractError, OSError) as error:
+            self._refuse(event, error)
 
     def _refuse(self, event: str, error: Exception) -> None:
         """Say in one line what was refused, and why."""
@@ -185,12 +202,22 @@ class Connection:
     async def _report(self, channel: ClientConnection) -> None:
         while True:
             await self._send_report(channel)
+            await self._ask_for_siblings(channel)
             await asyncio.sleep(REPORT_SECONDS)
 
     async def _send_report(self, channel: ClientConnection) -> None:
         report = self.follower.read_report(self.follower.applied_revision)
         trusted_keys = self.follower.tell_trusted_keys()
         await _send(channel, ReportFrame(report=report.model_copy(update={"trusted_keys": trusted_keys})))
+
+    async def _ask_for_siblings(self, channel: ClientConnection) -> None:
+        """Ask for the list that is lacking, and again from time to time until it is there."""
+        digest, now = self.follower.tell_lacking_siblings(), time.monotonic()
+        asked, asked_at = self._asked
+        if digest is None or (digest == asked and now - asked_at < ASK_AGAIN_SECONDS):
+            return
+        self._asked = digest, now
+        await _send(channel, SiblingsWanted(digest=digest))
 
     async def _operate(self, channel: ClientConnection, document: str) -> None:
         try:
@@ -229,6 +256,23 @@ async def resolve_addresses(url: str) -> frozenset[str]:
     async with asyncio.timeout(DEADLINE_SECONDS):
         found = await loop.getaddrinfo(target.hostname, target.port or HTTPS_PORT, type=socket.SOCK_STREAM)
     return frozenset(str(entry[4][0]) for entry in found)
+
+
+async def _open_socket(address: str, port: int) -> socket.socket:
+    """Connect to an address. Raises: OSError, TimeoutError; one that is cut off is soon tried again."""
+    loop = asyncio.get_running_loop()
+    family, kind, protocol, _, place = (
+        await loop.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    )[0]
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setblocking(False)  # noqa: FBT003 - the library's signature
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await loop.sock_connect(opened, place)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 async def _send(channel: ClientConnection, frame: FromNode) -> None:

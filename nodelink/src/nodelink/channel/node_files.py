@@ -3,6 +3,7 @@
     node-key.pem         its identity, made here, never sent
     enrolment.json       who it is, and whom it obeys
     desired-state.json   the last signed desired state, and the keys of the control plane that are trusted now
+    siblings.json        the last signed list of siblings
     operations.json      the ids of operations that were carried out lately
 
 For: agent and commands of a node. All of it is root's own, and survives a power cut.
@@ -42,6 +43,15 @@ class KeptState(BaseModel):
     trusted_keys: tuple[str, ...] = Field(min_length=1)
     document_keys: tuple[str, ...] = ()
     document: str | None
+
+
+class KeptSiblings(BaseModel):
+    """The last list of siblings as it was signed, and the keys that opened it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    document_keys: tuple[str, ...] = Field(min_length=1)
+    document: str
 
 
 class KeptOperations(BaseModel):
@@ -86,7 +96,8 @@ class NodeFiles:
 
     def keep_enrolment(self, enrolment: Enrolment) -> None:
         """Keep whom the node obeys from now on; a desired state of a former control plane is forgotten."""
-        (self.directory / "desired-state.json").unlink(missing_ok=True)
+        for name in ("desired-state.json", "siblings.json"):
+            (self.directory / name).unlink(missing_ok=True)
         self._write("enrolment.json", enrolment)
 
     def is_following(self, offer: Enrolment) -> bool:
@@ -128,6 +139,14 @@ class NodeFiles:
             document_keys = kept.document_keys or kept.trusted_keys
             changed = kept.model_copy(update={"trusted_keys": keys, "document_keys": document_keys})
         self._write("desired-state.json", changed)
+
+    def read_siblings(self) -> KeptSiblings | None:
+        """Read the last list of siblings; `None` before the first. Raises: NodeFileError."""
+        return self._read("siblings.json", KeptSiblings, "Remove it; the control plane will send it again.")
+
+    def keep_siblings(self, kept: KeptSiblings) -> None:
+        """Keep a list of siblings that was checked."""
+        self._write("siblings.json", kept)
 
     def read_operations(self) -> dict[str, str | None]:
         """Read which operations were carried out. Raises: NodeFileError."""

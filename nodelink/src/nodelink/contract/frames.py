@@ -5,6 +5,8 @@ How a conversation goes, after the WebSocket was opened with an assertion:
     node ──▶ hello(applied_revision, trusted_keys)
          ◀── key_changes(documents)     those that lead from the keys of the node to the present one
          ◀── desired(document)          at once if the node is behind, later at each change
+         ──▶ siblings_wanted(digest)    while the node lacks the list that its state names
+         ◀── siblings(document)
          ──▶ report                     after applying, and every few seconds
          ◀── operation(document)        again and again until it is acknowledged
          ──▶ done(operation, problem)
@@ -37,12 +39,23 @@ class Frame(BaseModel):
 
 
 class Hello(Frame):
-    """The node's first words. `trusted_keys` are public keys, the newest last; older nodes name none."""
+    """The node's first words. `trusted_keys` are public keys, the newest last; older nodes name none.
+
+    `reads_sibling_list` is whether siblings may stand in a document of their own; older nodes know none.
+    """
 
     type: Literal["hello"] = "hello"
     applied_revision: int = Field(ge=0, le=MAX_REVISION)
     software_version: str = Field(max_length=64)
     trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)
+    reads_sibling_list: bool = False
+
+
+class SiblingsWanted(Frame):
+    """The node lacks the list of siblings that its desired state names."""
+
+    type: Literal["siblings_wanted"] = "siblings_wanted"
+    digest: str = Field(max_length=64)
 
 
 class ReportFrame(Frame):
@@ -76,6 +89,13 @@ class Desired(Frame):
     document: str
 
 
+class Siblings(Frame):
+    """A signed list of siblings."""
+
+    type: Literal["siblings"] = "siblings"
+    document: str
+
+
 class KeyChanges(Frame):
     """Signed key changes, in their order."""
 
@@ -99,8 +119,10 @@ class Query(Frame):
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-FromNode = Annotated[Hello | ReportFrame | Answer | Done, Field(discriminator="type")]
-FromControlPlane = Annotated[Desired | KeyChanges | OperationFrame | Query, Field(discriminator="type")]
+FromNode = Annotated[Hello | ReportFrame | SiblingsWanted | Answer | Done, Field(discriminator="type")]
+FromControlPlane = Annotated[
+    Desired | Siblings | KeyChanges | OperationFrame | Query, Field(discriminator="type")
+]
 
 FrameT = TypeVar("FrameT")
 

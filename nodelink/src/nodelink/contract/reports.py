@@ -7,10 +7,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nodelink.contract.federation import MAX_DKIM_KEYS, DkimKey, PeerTraffic
 from nodelink.contract.ports import MAX_ALTERNATES, PortReport
 from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, PortNumber, SpkiPin
 
 MAX_PROBES = 64
+MAX_PEERS_REPORTED = 20
+MAX_CREDENTIALS = 32
 PROBED_AT_ONCE = 5
 """Peers of a node and round."""
 
@@ -40,6 +43,18 @@ class ProbeReport(BaseModel):
     problem: Sentence | None = Field(description="Why it failed, for an operator.")
 
 
+class CredentialUse(BaseModel):
+    """What one TURN credential has used at a node, until it ends; nobody can tell whose it is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pseudonym: str = Field(pattern=r"^[0-9a-f]{16}$", description="The same at every node of the fleet.")
+    allocations: int = Field(ge=0, description="Live now.")
+    packets: int = Field(ge=0, description="Relayed, both ways.")
+    bytes: int = Field(ge=0)
+    dropped: int = Field(ge=0, description="Packets beyond its limits.")
+
+
 class Report(BaseModel):
     """How a node is. `applied_revision` is 0 before the first desired state.
 
@@ -48,7 +63,9 @@ class Report(BaseModel):
     are gauges and counters by name, for example `accounts` or `allocations`. `places` is what mail nodes say,
     and neither TURN nodes nor mail nodes of an older version. `trusted_keys` are those of the control plane
     that the node accepts, the newest last; the channel adds them, and those of an older version did not.
-    `probes` are those of the last rounds, one for each peer. `ports` are those that can be moved, and
+    `probes` are those of the last rounds, one for each peer. `dkim_keys` are what a mail node signs with, and
+    `peers` the servers of others that it has exchanged mail with last. `addresses` are those by which a TURN
+    node is reached, and `credentials` are those that used it most. `ports` are those that can be moved, and
     `alternate_ports` where they can be moved to; a node of an older version tells neither.
     """
 
@@ -72,3 +89,7 @@ class Report(BaseModel):
     probes: tuple[ProbeReport, ...] = Field(default=(), max_length=MAX_PROBES)
     ports: tuple[PortReport, ...] = Field(default=(), max_length=16)
     alternate_ports: tuple[PortNumber, ...] = Field(default=(), max_length=MAX_ALTERNATES)
+    dkim_keys: tuple[DkimKey, ...] = Field(default=(), max_length=MAX_DKIM_KEYS)
+    peers: tuple[PeerTraffic, ...] = Field(default=(), max_length=MAX_PEERS_REPORTED)
+    addresses: tuple[Annotated[str, Field(max_length=45)], ...] = Field(default=(), max_length=64)
+    credentials: tuple[CredentialUse, ...] = Field(default=(), max_length=MAX_CREDENTIALS)

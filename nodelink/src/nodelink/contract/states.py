@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nodelink.contract.documents import DocumentType, open_document
 from nodelink.contract.errors import MisaddressedError
+from nodelink.contract.federation import FederationState
 from nodelink.contract.keys import PublicKey
 
 NODE_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -26,6 +27,8 @@ SpkiPin = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_REVISION = 1 << 53
 """What every reader of JSON still counts exactly."""
 
+
+MAX_SIBLINGS = 4096
 
 MAX_DAYS = 3_650
 """Ten years are as good as for ever."""
@@ -83,6 +86,13 @@ class SiblingNode(Part):
     tls_pin: SpkiPin | None
 
 
+class SiblingListName(Part):
+    """Which list of siblings is meant: its revision, and the digest of its content (siblings.py)."""
+
+    revision: int = Field(ge=1, le=MAX_REVISION)
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class MailPorts(Part):
     """Where the services of a mail node are wanted; `None` for the port that Ansible has set.
 
@@ -96,7 +106,10 @@ class MailPorts(Part):
 
 
 class MailNodeState(Part):
-    """What a mail node is to do. `siblings` are the fleet's other mail nodes, a domain each."""
+    """What a mail node is to do. `siblings` are the fleet's other mail nodes, a domain each.
+
+    Where `sibling_list` names a document, they stand in that one instead: it is the same for all nodes.
+    """
 
     kind: Literal[NodeKind.MAIL] = NodeKind.MAIL
     registration_open: bool
@@ -104,7 +117,8 @@ class MailNodeState(Part):
     quota_bytes: int = Field(ge=1 << 20, le=1 << 50)
     message_bytes: int = Field(ge=1 << 16, le=1 << 30)
     turn: TurnAccess | None = Field(description="None where the fleet has no TURN node.")
-    siblings: tuple[SiblingNode, ...] = Field(default=(), max_length=4096)
+    siblings: tuple[SiblingNode, ...] = Field(default=(), max_length=MAX_SIBLINGS)
+    sibling_list: SiblingListName | None = None
     registration_token_required: bool = Field(
         default=False,
         description="Whether whoever registers must have a token; JIT alone rules logins.",
@@ -117,6 +131,9 @@ class MailNodeState(Part):
         ge=0,
         le=MAX_DAYS,
         description="After how many days without a login an account goes; 0 for never.",
+    )
+    federation: FederationState | None = Field(
+        default=None, description="Mail to and from servers of others; None: there is none."
     )
     ports: MailPorts = MailPorts()
 
@@ -149,6 +166,7 @@ class TurnNodeState(Part):
     peers: tuple[TurnPeer, ...] = Field(
         default=(), max_length=4096, description="The fleet's other TURN nodes, to be probed."
     )
+    is_draining: bool = Field(default=False, description="Whether calls go on and no new ones are taken.")
     port: PortNumber | None = Field(
         default=None, description="Where TURN is wanted; None for the port that Ansible has set."
     )

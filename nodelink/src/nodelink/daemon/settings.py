@@ -34,6 +34,10 @@ AddressList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addres
 """IP addresses, separated by commas."""
 
 
+MaybeAddresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses)]
+"""The same, or none."""
+
+
 def _split_ports(text: object) -> object:
     if not isinstance(text, str):
         return text

@@ -11,7 +11,9 @@ from nodelink.daemon.handover_wire import HandoverError
 from nodelink.daemon.settings import read_settings_or_exit, refuse_configuration
 from nodelink.daemon.succession import fork_successor
 from turnnode.daemon import run
+from turnnode.listening import list_relay_addresses
 from turnnode.probe.command import probe
+from turnnode.relay.egress_guard import EgressFacts, write_rules
 from turnnode.settings import TurnNodeSettings
 
 app = typer.Typer(
@@ -47,6 +49,24 @@ def take_over(
     except HandoverError as error:
         refuse_configuration(str(error))
     run(read_settings_or_exit(TurnNodeSettings, settings), succession)
+
+
+@app.command("egress-rules")
+def egress_rules(
+    settings: Annotated[Path | None, typer.Option(help="File of NAME=value lines.")] = None,
+    user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "turnnode",
+) -> None:
+    """Print nftables rules that keep relayed data from all that is not globally routable."""
+    read = read_settings_or_exit(TurnNodeSettings, settings)
+    relay_addresses = list_relay_addresses(read)
+    facts = EgressFacts(
+        user=user,
+        first_port=read.relay_port_min,
+        last_port=read.relay_port_max,
+        own_hosts=frozenset(host for each in relay_addresses for host in (each.bound, each.published)),
+        allow=read.peer_allow,
+    )
+    typer.echo(write_rules(facts), nl=False)
 
 
 app.command()(probe)

@@ -3,6 +3,8 @@
     client ── channel n ── relay port ═══ peer                  one element each way
     client ── channel n ── relay port ═══ relay port ── channel m ── client      joined: one pass, not two
 
+    announced ─▶ changes that wait ─▶ flush: at most two system calls for all of them
+
 For: keeping the maps equal to what the relay has announced.
 Not for: deciding (relay/), or for who pays (a channel whose maps are full is relayed in userspace).
 """
@@ -10,19 +12,23 @@ Not for: deciding (relay/), or for who pays (a channel whose maps are full is re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.hops import HopTable, Pair
 from turnnode.kernel.layout import (
     BYTES_WORD,
     DROPPED_WORD,
     EXPIRES_WORD,
     PACKETS_WORD,
+    STATE_BYTES,
     STATE_WORDS,
     Ends,
-    pack_flow,
+    pack_element,
 )
 from turnnode.kernel.maps import HashMap, SharedArray
 from turnnode.relay.data_path import Flow
 from turnnode.stun.attributes import Address
+
+_NO_STATE = bytes(STATE_BYTES)
 
 FlowId = tuple[Address, Address, int]
 """Client, server and channel."""
@@ -39,11 +45,12 @@ class Totals:
 
 @dataclass(slots=True)
 class _Entry:
-    """An element of the map: its slot, and the next hop that it holds."""
+    """An element of the map: its slot, and the next hop and the bucket that it holds."""
 
     key: bytes
     slot: int
     hop: Pair
+    username: str
 
 
 @dataclass(slots=True)
@@ -59,17 +66,27 @@ class FlowTable:
     Args:
         flows, states: The maps.
         hops: Where frames go.
+        buckets: How fast each credential may send.
         is_own: Tells whether a host is one that this node relays from.
     """
 
     def __init__(
-        self, *, flows: HashMap, states: SharedArray, hops: HopTable, is_own: Callable[[str], bool]
+        self,
+        *,
+        flows: HashMap,
+        states: SharedArray,
+        hops: HopTable,
+        buckets: BucketTable,
+        is_own: Callable[[str], bool],
     ) -> None:
         self._flows = flows
         self._states = states
         self._hops = hops
+        self._buckets = buckets
         self._is_own = is_own
         self._free = list(range(states.entries - 1, -1, -1))
+        self._coming: dict[bytes, tuple[bytes, _Known]] = {}  # by key: the element, and whose it is
+        self._going: dict[bytes, int] = {}  # by key: the slot, which nobody gets before the element is gone
         self._known: dict[FlowId, _Known] = {}
         self._by_ends: dict[tuple[Address, Address], _Known] = {}
         self._ended = Totals()
@@ -80,7 +97,7 @@ class FlowTable:
         return sum(1 for known in self._known.values() if known.entries)
 
     def add(self, flow: Flow) -> None:
-        """Have a flow relayed, or move its end. Raises: OSError."""
+        """Have a flow relayed, or move its end: now, if it is relayed already, else from `flush` on."""
         known = self._known.get(_id_of(flow))
         if known is not None and _is_same(known.flow, flow):
             known.flow = flow
@@ -95,8 +112,17 @@ class FlowTable:
         else:
             self._insert(known, _to_peer(flow), _from_peer(flow))
 
+    def is_ready(self, flow: FlowId) -> bool:
+        """Tell whether programs have all that they need for a flow."""
+        known = self._known.get(flow)
+        if known is None or not known.entries:
+            return False
+        return all(
+            entry.key not in self._coming and self._hops.is_known(entry.hop) for entry in known.entries
+        )
+
     def remove(self, flow: Flow) -> None:
-        """Leave a flow to userspace. Raises: OSError."""
+        """Leave a flow to userspace, at once; its elements leave the map with `flush`."""
         known = self._known.pop(_id_of(flow), None)
         if known is None:
             return
@@ -106,6 +132,19 @@ class FlowTable:
         if partner is not None:
             self._take_out(partner)
 
+    def flush(self) -> bool:
+        """Write what waits into the map; tell whether everything found room there."""
+        self._flush_going()
+        if not self._coming:
+            return True
+        coming, self._coming = self._coming, {}
+        refused = self._flows.put_all({key: element for key, (element, _) in coming.items()})
+        for key in refused:
+            _, known = coming[key]
+            self._take_out(known)
+        self._flush_going()
+        return not refused
+
     def read_totals(self) -> Totals:
         """Sum up what was relayed until now."""
         totals = Totals(self._ended.packets, self._ended.bytes, self._ended.dropped)
@@ -113,6 +152,12 @@ class FlowTable:
             for entry in known.entries:
                 self._count(entry.slot, totals)
         return totals
+
+    def _flush_going(self) -> None:
+        if self._going:
+            self._flows.remove_all(list(self._going))
+            self._free.extend(self._going.values())
+            self._going.clear()
 
     def _partner_of(self, known: _Known) -> _Known | None:
         return self._by_ends.get((known.flow.peer, known.flow.published))
@@ -137,14 +182,16 @@ class FlowTable:
                     self._hops.release(hop)
                 self._take_out(known)
                 return
-            entry = _Entry(before.pack(), self._free.pop(), hop)
+            key = before.pack()
+            username = known.flow.username
+            entry = _Entry(key, self._free.pop(), hop, username)
             known.entries.append(entry)
-            self._set_end(known)
-            try:
-                self._flows.put(entry.key, pack_flow(before, after, slot=entry.slot, hop=place))
-            except OSError:
-                self._take_out(known)
-                raise
+            if key in self._going:  # it would be taken out after it is put in
+                self._flows.remove(key)
+                self._free.append(self._going.pop(key))
+            bucket = self._buckets.hold(username)
+            self._coming[key] = pack_element(key, after, slot=entry.slot, hop=place, bucket=bucket), known
+        self._set_end(known)
 
     def _set_end(self, known: _Known) -> None:
         """Write the end; of joined flows, the earlier one's."""
@@ -159,13 +206,14 @@ class FlowTable:
 
     def _take_out(self, known: _Known) -> None:
         for entry in known.entries:
-            self._flows.remove(entry.key)
             self._hops.release(entry.hop)
+            self._buckets.release(entry.username)
             self._count(entry.slot, self._ended)
-            first = entry.slot * STATE_WORDS
-            for word in range(STATE_WORDS):
-                self._states.words[first + word] = 0
-            self._free.append(entry.slot)
+            self._states.write(entry.slot, _NO_STATE)  # its end has come: nothing is relayed from here on
+            if self._coming.pop(entry.key, None) is None:
+                self._going[entry.key] = entry.slot
+            else:
+                self._free.append(entry.slot)
         known.entries.clear()
         known.is_joined = False
 

@@ -59,6 +59,11 @@ class HopTable:
         self._idle.pop(pair, None)
         return place
 
+    def is_known(self, pair: Pair) -> bool:
+        """Tell whether programs know where to send."""
+        place = self._places.get(pair)
+        return place is not None and self._array.read(place) != NO_HOP
+
     def release(self, pair: Pair) -> None:
         """Need a place no more. It is kept for a while: who has called calls again."""
         self._uses[pair] -= 1

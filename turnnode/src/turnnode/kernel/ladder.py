@@ -44,25 +44,26 @@ class Ground:
     directory: Path | None
 
 
-def climb(stack: ExitStack, ground: Ground, choice: RungChoice) -> Rung:
-    """Attach the first rung that works; `stack` closes it, but for what is pinned.
+def climb(stack: ExitStack, ground: Ground, choice: RungChoice, *, beneath: Rung | None = None) -> Rung:
+    """Attach the first rung that works, at all or beneath another; `stack` closes it, but for what is pinned.
 
     Raises:
         RungUnavailableError: The rung that was set does not work.
     """
-    for rung in rungs_of(choice):
+    rungs = rungs_of(choice)
+    for rung in rungs if beneath is None else rungs[rungs.index(beneath) + 1 :]:
         if rung is Rung.USERSPACE:
             break
         reason = _doubt(ground, rung) if choice is RungChoice.AUTO else None
-        reason = reason or _try(stack, ground, rung)
-        if reason is None:
-            _detach_others(ground, rung)
+        came = reason or _try(stack, ground, rung)
+        if not isinstance(came, str):
+            _detach_others(ground, came)
             log.info("relaying in the kernel", rung=rung, interfaces=[one.name for one in ground.interfaces])
             return rung
         if choice is not RungChoice.AUTO:
-            raise RungUnavailableError(f"{rung} is not available: {reason}")
-        log.info("rung not available", rung=rung, reason=reason)
-    _detach_others(ground, Rung.USERSPACE)
+            raise RungUnavailableError(f"{rung} is not available: {came}")
+        log.info("rung not available", rung=rung, reason=came)
+    _detach_others(ground, frozenset())
     return Rung.USERSPACE
 
 
@@ -74,8 +75,8 @@ def _doubt(ground: Ground, rung: Rung) -> str | None:
     return None
 
 
-def _try(stack: ExitStack, ground: Ground, rung: Rung) -> str | None:
-    """Prove a rung and attach it; return why that does not work."""
+def _try(stack: ExitStack, ground: Ground, rung: Rung) -> frozenset[str] | str:
+    """Prove a rung and attach it; return the names of its pins, or why that does not work."""
     if not ground.interfaces:
         return "no interface has an address that this node uses"
     for interface in ground.interfaces:
@@ -86,15 +87,15 @@ def _try(stack: ExitStack, ground: Ground, rung: Rung) -> str | None:
             program = ground.maps.load(rung)
             attempt.callback(os.close, program)
             prove(ground.maps, program, rung, ground.port)
-            attach(attempt, program, rung, ground.interfaces, ground.directory)
+            names = attach(attempt, program, rung, ground.interfaces, ground.directory)
             stack.enter_context(attempt.pop_all())
     except (OSError, KernelPathError) as error:
         return str(error)
-    return None
+    return names
 
 
-def _detach_others(ground: Ground, rung: Rung) -> None:
+def _detach_others(ground: Ground, kept: frozenset[str]) -> None:
     try:
-        detach_others(ground.directory, rung, ground.interfaces)
+        detach_others(ground.directory, kept)
     except OSError as error:
         log.warning("cannot detach what was attached before", reason=str(error))

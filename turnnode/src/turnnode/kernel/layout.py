@@ -6,8 +6,10 @@ Not for: which flows there are (flows.py).
 
 import socket
 import struct
+import sys
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from turnnode.stun.attributes import Address
 
@@ -20,11 +22,12 @@ CONTROL_BYTES: Final = 16
 SCRATCH_BYTES: Final = 2560
 STATE_WORDS: Final = STATE_BYTES // 8
 EXPIRES_WORD, PACKETS_WORD, BYTES_WORD, DROPPED_WORD = range(STATE_WORDS)
+_ENDS: Final = struct.Struct("!16s16sHHHH")
+_FLOW_TAIL: Final = struct.Struct("=HIIII")
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(NamedTuple):
     """The addresses of a datagram, and its channel; 0 on the side of a peer."""
 
     source: Address
@@ -33,8 +36,7 @@ class Ends:
 
     def pack(self) -> bytes:
         """Return all of it in network order: also the key of a flow."""
-        return struct.pack(
-            "!16s16sHHHH",
+        return _ENDS.pack(
             pack_host(self.source[0]),
             pack_host(self.destination[0]),
             self.source[1],
@@ -61,6 +63,7 @@ class NextHop:
 NO_HOP: Final = bytes(HOP_BYTES)
 
 
+@lru_cache(maxsize=4096)
 def pack_host(host: str) -> bytes:
     """Return an IP address in 16 octets; an IPv4 address is mapped."""
     if ":" in host:
@@ -70,10 +73,16 @@ def pack_host(host: str) -> bytes:
 
 def pack_flow(before: Ends, after: Ends, *, slot: int, hop: int, bucket: int = 0) -> bytes:
     """Return an element of `flows`: what becomes of a datagram."""
+    return pack_element(before.pack(), after, slot=slot, hop=hop, bucket=bucket)
+
+
+def pack_element(key: bytes, after: Ends, *, slot: int, hop: int, bucket: int = 0) -> bytes:
+    """Return an element of `flows` whose key is packed already."""
     ends = after.pack()
     version = 6 if ":" in after.destination[0] else 4
-    delta = sum_words(ends) + sum(0xFFFF ^ word for word in _words(before.pack()))
-    return ends[:38] + struct.pack("=HIIII", version, fold(delta), slot, hop, bucket)
+    # Modulo 65,535, a number is the sum of its 16-bit words in one's complement.
+    delta = (int.from_bytes(ends, sys.byteorder) - int.from_bytes(key, sys.byteorder)) % 0xFFFF
+    return ends[:38] + _FLOW_TAIL.pack(version, delta, slot, hop, bucket)
 
 
 def pack_control(*, lease_until_ns: int, port: int) -> bytes:

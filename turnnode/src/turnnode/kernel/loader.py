@@ -25,7 +25,7 @@ from turnnode.kernel.system_call import ProgramKind, load_program
 
 FLOWS: Final = 65_536
 HOPS: Final = 16_384
-_UNLIMITED_BUCKETS: Final = 1
+BUCKETS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ class RelayMaps:
             flows=HashMap(stack, name="flows", key_bytes=KEY_BYTES, value_bytes=FLOW_BYTES, entries=entries),
             states=SharedArray(stack, name="states", value_bytes=STATE_BYTES, entries=entries),
             hops=SharedArray(stack, name="hops", value_bytes=HOP_BYTES, entries=min(entries, HOPS)),
-            buckets=SharedArray(stack, name="buckets", value_bytes=BUCKET_BYTES, entries=_UNLIMITED_BUCKETS),
+            buckets=SharedArray(
+                stack, name="buckets", value_bytes=BUCKET_BYTES, entries=min(entries, BUCKETS)
+            ),
             control=SharedArray(stack, name="control", value_bytes=CONTROL_BYTES, entries=1),
             scratch=PerProcessorArray(stack, name="scratch", value_bytes=SCRATCH_BYTES),
         )

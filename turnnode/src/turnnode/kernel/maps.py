@@ -14,8 +14,10 @@ from turnnode.kernel.system_call import (
     MapKind,
     create_map,
     delete_element,
+    delete_elements,
     lookup_element,
     update_element,
+    update_elements,
 )
 
 
@@ -35,6 +37,27 @@ class HashMap:
     def put(self, key: bytes, value: bytes) -> None:
         """Add or replace an element."""
         update_element(self.descriptor, key, value)
+
+    def put_all(self, elements: dict[bytes, bytes]) -> list[bytes]:
+        """Add or replace elements, by one system call if all goes well; return the keys without room."""
+        taken = 0
+        if len(elements) > 1:
+            keys, values = b"".join(elements), b"".join(elements.values())
+            taken = update_elements(self.descriptor, keys, values, len(elements))
+        return [key for key, value in list(elements.items())[taken:] if not self._put_one(key, value)]
+
+    def remove_all(self, keys: list[bytes]) -> None:
+        """Take elements out, by one system call if all goes well; one that is not there is no fault."""
+        taken = delete_elements(self.descriptor, b"".join(keys), len(keys)) if len(keys) > 1 else 0
+        for key in keys[taken:]:
+            self.remove(key)
+
+    def _put_one(self, key: bytes, value: bytes) -> bool:
+        try:
+            self.put(key, value)
+        except OSError:
+            return False
+        return True
 
     def get(self, key: bytes) -> bytes | None:
         """Read an element."""

@@ -11,9 +11,10 @@ Not for: choosing a rung (ladder.py).
 """
 
 import asyncio
+import errno
 import time
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ import structlog
 from nodelink.daemon.errors import HostError
 from turnnode.errors import RungUnavailableError
 from turnnode.kernel.attachment import detach_others
+from turnnode.kernel.buckets import BucketTable
+from turnnode.kernel.canary import Canary
 from turnnode.kernel.flows import FlowTable, Totals
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
@@ -31,6 +34,8 @@ from turnnode.kernel.route_messages import Interface
 from turnnode.kernel.routes import RouteSocket
 from turnnode.kernel.rungs import Rung, RungChoice
 from turnnode.relay.data_path import Flow
+from turnnode.relay.dues import Dues
+from turnnode.stun.attributes import Address
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -61,20 +66,28 @@ class KernelPathSettings:
 class KernelPath:
     """Relays the data of bound channels in the kernel; until it has started, and where it cannot, nothing."""
 
-    def __init__(self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket) -> None:
+    def __init__(
+        self, settings: KernelPathSettings, maps: RelayMaps, routes: RouteSocket, dues: Dues
+    ) -> None:
         self.rung = Rung.USERSPACE
         self._settings = settings
         self._port = settings.port
         self._maps = maps
         self._routes = routes
         self._hops = HopTable(routes, maps.hops)
+        self._buckets = BucketTable(maps.buckets)
         self._flows = FlowTable(
             flows=maps.flows,
             states=maps.states,
             hops=self._hops,
+            buckets=self._buckets,
             is_own=settings.relay_hosts.__contains__,
         )
+        self._dues = dues
         self._is_failing = False
+        self._attached = ExitStack()
+        self._ground: Ground | None = None
+        self._canary = Canary(lambda: 0)
 
     def flow_added(self, flow: Flow) -> None:
         """Have a flow relayed here; if that does not work, userspace goes on."""
@@ -82,17 +95,29 @@ class KernelPath:
             self._flows.add(flow)
         except OSError as error:
             self._complain(error)
+        self._dues.owe(self._flush)
 
     def flow_removed(self, flow: Flow) -> None:
         """Leave a flow to userspace, which drops it if it has ended."""
-        try:
-            self._flows.remove(flow)
-        except OSError as error:
-            self._complain(error)
+        self._flows.remove(flow)
+        self._dues.owe(self._flush)
+
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
+        """Look at a flow whose data had to go by userspace: it may show that the rung does nothing."""
+        if self._canary.is_proved or self.rung is Rung.USERSPACE or server[1] != self._port:
+            return  # what comes to another port of this node is for userspace
+        if self._canary.is_dead(is_ready=self._flows.is_ready((client, server, channel))):
+            self._leave_dead_rung()
+
+    def limit_rate(self, bytes_per_second: int) -> None:
+        """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
+        self._buckets.set_rate(bytes_per_second)
 
     def move(self, port: int) -> None:
         """Relay for clients of another port from now on; what comes to the former one goes to userspace."""
         self._port = port
+        if self._ground is not None:
+            self._ground = replace(self._ground, port=port)
         if self.rung is not Rung.USERSPACE:
             try:
                 self._renew()
@@ -115,19 +140,20 @@ class KernelPath:
             HostError: The rung that was set cannot be had.
         """
         self._renew()
-        attached = stack.enter_context(ExitStack())
-        ground = Ground(
+        stack.callback(self._detach)
+        self._ground = Ground(
             maps=self._maps,
             interfaces=self._list_interfaces(),
-            port=self._settings.port,
+            port=self._port,
             directory=self._settings.directory,
         )
         try:
-            self.rung = climb(attached, ground, self._settings.choice)
+            self.rung = climb(self._attached, self._ground, self._settings.choice)
         except RungUnavailableError as error:
             raise HostError(f"{error}; set data_path to another, or to auto.") from error
         if self.rung is Rung.USERSPACE:
             return
+        self._canary = self._new_canary()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._routes.changes, self._hops.follow_changes)
         stack.callback(loop.remove_reader, self._routes.changes)
@@ -147,6 +173,33 @@ class KernelPath:
                 except OSError as error:
                     self._complain(error)
 
+    def _detach(self) -> None:
+        self._attached.close()
+
+    def _new_canary(self) -> Canary:
+        before = self.read_totals().packets
+        return Canary(lambda: self.read_totals().packets - before)
+
+    def _leave_dead_rung(self) -> None:
+        """Climb down if that is allowed; a rung that was ordered stays, and userspace goes on relaying."""
+        dead, former = self.rung, self._attached
+        if self._settings.choice is not RungChoice.AUTO or self._ground is None:
+            self._canary.is_proved = True  # this is said once
+            log.error("kernel relays nothing", rung=dead, remedy="set data_path to another way, or to auto")
+            return
+        log.warning("kernel relays nothing", rung=dead)
+        self._attached = ExitStack()
+        self.rung = climb(self._attached, self._ground, RungChoice.AUTO, beneath=dead)
+        former.close()
+        self._canary = self._new_canary()
+
+    def _flush(self) -> None:
+        try:
+            if not self._flows.flush():
+                self._complain(OSError(errno.E2BIG, "there is no more room for flows"))
+        except OSError as error:
+            self._complain(error)
+
     def _renew(self) -> None:
         until_ns = time.monotonic_ns() + LEASE_SECONDS * 10**9
         self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._port))
@@ -163,7 +216,7 @@ class KernelPath:
             log.warning("some flows stay in userspace", reason=str(error))
 
 
-def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPath | None:
+def open_kernel_path(stack: ExitStack, settings: KernelPathSettings, dues: Dues) -> KernelPath | None:
     """Make the maps of a path that has yet to start; `None` if there is none, and userspace will do.
 
     Raises:
@@ -174,7 +227,7 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
         return None
     try:
         with ExitStack() as attempt:
-            path = KernelPath(settings, RelayMaps.create(attempt), RouteSocket(attempt))
+            path = KernelPath(settings, RelayMaps.create(attempt), RouteSocket(attempt), dues)
             stack.enter_context(attempt.pop_all())
             return path
     except OSError as error:
@@ -190,6 +243,6 @@ def open_kernel_path(stack: ExitStack, settings: KernelPathSettings) -> KernelPa
 def _leave_kernel(directory: Path | None) -> None:
     """Detach what a former process has left."""
     try:
-        detach_others(directory, Rung.USERSPACE, [])
+        detach_others(directory)
     except OSError as error:
         log.warning("cannot detach what was attached before", reason=str(error))

@@ -35,6 +35,8 @@ class Command(IntEnum):
     OBJ_PIN = 6
     OBJ_GET = 7
     PROG_TEST_RUN = 10
+    MAP_UPDATE_BATCH = 26
+    MAP_DELETE_BATCH = 27
     LINK_CREATE = 28
     LINK_UPDATE = 29
     LINK_DETACH = 34
@@ -104,6 +106,16 @@ def delete_element(descriptor: int, key: bytes) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def update_elements(descriptor: int, keys: bytes, values: bytes, count: int) -> int:
+    """Put elements into a map, whose keys and values stand in a row; return how many the kernel took."""
+    return _batch(Command.MAP_UPDATE_BATCH, descriptor, keys, values, count)
+
+
+def delete_elements(descriptor: int, keys: bytes, count: int) -> int:
+    """Take elements out of a map; return how many came before one that was not there."""
+    return _batch(Command.MAP_DELETE_BATCH, descriptor, keys, b"", count)
 
 
 def load_program(kind: ProgramKind, instructions: bytes, *, licence: str, name: str) -> int:
@@ -198,6 +210,23 @@ def _element(
     # The kernel refuses a deletion that points to a value.
     place = 0 if value is None else ctypes.addressof(value)
     _call(command, struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key_buffer), place, 0))
+
+
+def _batch(command: Command, descriptor: int, keys: bytes, values: bytes, count: int) -> int:
+    key_buffer = ctypes.create_string_buffer(keys, len(keys))
+    value_buffer = ctypes.create_string_buffer(values, len(values)) if values else None
+    attributes = struct.pack(
+        "=QQQQIIQQ",
+        *(0, 0, ctypes.addressof(key_buffer), 0 if value_buffer is None else ctypes.addressof(value_buffer)),
+        *(count, descriptor, 0, 0),
+    )
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    try:
+        _call_with(command, buffer)
+    except OSError:
+        (done,) = struct.unpack_from("=I", buffer, 32)  # the kernel writes it in any case
+        return int(done) if done < count else 0
+    return count
 
 
 def _name(name: str) -> bytes:

@@ -49,7 +49,14 @@ def adopt_allocations(
         if port is None:
             ended += 1
             continue
-        machine.adopt(_restore(record, side, port))
+        second = None
+        if record.second_relay is not None and record.second_published is not None:
+            second = ports.claim(record.second_relay, record.second_published)
+            if second is None:  # half of what the client was promised is worth little to it
+                port.close()
+                ended += 1
+                continue
+        machine.adopt(_restore(record, side, port, second))
         adopted += 1
     closed = ports.drop_unclaimed()
     if adopted or ended or closed:
@@ -66,7 +73,7 @@ def _is_live(record: AllocationRecord, now: float) -> bool:
     return record.expires_at > now and all(expires_at <= now + longest for expires_at, longest in ends)
 
 
-def _restore(record: AllocationRecord, side: Side, port: RelayPort) -> Allocation:
+def _restore(record: AllocationRecord, side: Side, port: RelayPort, second: RelayPort | None) -> Allocation:
     channels = [Channel(channel.number, channel.peer, channel.expires_at) for channel in record.channels]
     return Allocation(
         side=side,
@@ -80,4 +87,6 @@ def _restore(record: AllocationRecord, side: Side, port: RelayPort) -> Allocatio
         permissions=dict(record.permissions),
         channels={channel.number: channel for channel in channels},
         channels_by_peer={channel.peer: channel for channel in channels},
+        second=second,
+        hears_errors=record.hears_errors,
     )

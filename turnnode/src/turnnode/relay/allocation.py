@@ -12,11 +12,13 @@ Source: RFC 8656 sections 3.2, 9 and 12.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Protocol
 
 from turnnode.relay.data_path import Flow
 from turnnode.relay.nonce import FiveTuple
-from turnnode.stun.attributes import Address
+from turnnode.relay.usage import Usage
+from turnnode.stun.attributes import Address, family_of
 from turnnode.stun.message import Attributes
 
 PERMISSION_SECONDS: Final = 300
@@ -32,6 +34,14 @@ class Outlet(Protocol):
         """Send one datagram, or lose it."""
 
 
+class ClientTransport(StrEnum):
+    """By what a client reaches us; peers are always reached by UDP."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+
 class RelayPort(Protocol):
     """An open relay socket.
 
@@ -45,6 +55,10 @@ class RelayPort(Protocol):
     @property
     def published(self) -> Address:
         """The address that clients and peers are told."""
+
+    @property
+    def unfragmented(self) -> Outlet:
+        """The same socket, for datagrams that routers must rather drop than divide."""
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it."""
@@ -62,6 +76,9 @@ class PortProvider(Protocol):
     def open(self, family: int) -> RelayPort | None:
         """Open a socket on a port that cannot be guessed; `None` when none is free."""
 
+    def open_even(self, family: int, *, with_next: bool) -> tuple[RelayPort, ...]:
+        """Open a socket on an even port, and one on the next if asked for; none without such ports."""
+
 
 @dataclass(slots=True)
 class Side:
@@ -74,6 +91,16 @@ class Side:
     outlet: Outlet
     allocations: "dict[Address, Allocation]" = field(default_factory=dict)
     successor: Address | None = None
+    transport: ClientTransport = ClientTransport.UDP
+
+    @property
+    def is_datagram(self) -> bool:
+        """Tell whether clients come by UDP: only then the kernel may relay, and the process be replaced."""
+        return self.transport is ClientTransport.UDP
+
+    def five_tuple_of(self, client: Address) -> FiveTuple:
+        """Return the 5-tuple that one client here is known by."""
+        return FiveTuple(client, self.address, self.transport.value)
 
 
 @dataclass(slots=True)
@@ -87,9 +114,12 @@ class Channel:
 
 @dataclass(slots=True, kw_only=True)
 class Allocation:
-    """What one client holds.
+    """What one client holds; `usage` is shared by all of a credential, and the table sets it.
 
     `transaction_id` is the Allocate request's, and `answer` what it was answered: it may be sent again.
+    `hears_errors`: its client understands Data indications without data, about ICMP errors.
+    `second` is the relay port of the other family, where the client has asked for both (RFC 8656 section
+    7.2). Both end at the same time, unless one is given back before.
     """
 
     side: Side
@@ -103,11 +133,25 @@ class Allocation:
     permissions: dict[str, float] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     channels_by_peer: dict[Address, Channel] = field(default_factory=dict)
+    second: RelayPort | None = None
+    hears_errors: bool = False
+    usage: Usage = field(default_factory=lambda: Usage(""))
 
     @property
     def five_tuple(self) -> FiveTuple:
         """The 5-tuple that identifies this allocation."""
-        return FiveTuple(self.client, self.side.address)
+        return self.side.five_tuple_of(self.client)
+
+    @property
+    def ports(self) -> tuple[RelayPort, ...]:
+        """The relay ports, one for each family."""
+        return (self.port,) if self.second is None else (self.port, self.second)
+
+    def port_to(self, host: str) -> RelayPort | None:
+        """Return the relay port of a host's family; `None` if the allocation has none."""
+        if family_of(host) == self.family:
+            return self.port
+        return self.second
 
     def permit(self, host: str, now: float) -> None:
         """Install or refresh the permission for a host."""
@@ -127,12 +171,14 @@ class Allocation:
 
     def flow_of(self, channel: Channel) -> Flow:
         """Describe a channel to the data path."""
+        port = self.port_to(channel.peer[0]) or self.port
         return Flow(
             client=self.client,
             server=self.side.address,
-            relay=self.port.bound,
-            published=self.port.published,
+            relay=port.bound,
+            published=port.published,
             peer=channel.peer,
             channel=channel.number,
             expires_at=min(channel.expires_at, self.expires_at),
+            username=self.username,
         )

@@ -12,12 +12,17 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
+
+from turnnode.relay.password_algorithms import PasswordAlgorithm, long_term_key
 
 MAX_USERNAME_BYTES: Final = 12  # enough for 30,000 years, and it bounds the conversion to a number
 
+KNOWN_KEYS: Final = 4096  # of clients that ask now; others are computed again
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Credential:
     """Who has proved to be what, and for how much longer; `key` signs the answers."""
 
@@ -30,12 +35,6 @@ def password_of(secret: str, username: str) -> str:
     """Return the password that belongs to a username under a secret."""
     # SHA-1 because that is what every REST credential is made with; HMAC does not need its collisions hard.
     return base64.b64encode(hmac.digest(secret.encode(), username.encode(), hashlib.sha1)).decode()
-
-
-def long_term_key(username: str, realm: str, password: str) -> bytes:
-    """Return the key of the long-term credential mechanism (RFC 8489 section 9.2.2)."""
-    # MD5 is what the protocol says; the server offers no PASSWORD-ALGORITHMS, as no client asks for them.
-    return hashlib.md5(f"{username}:{realm}:{password}".encode(), usedforsecurity=False).digest()
 
 
 def read_expiry(username: bytes, unix_seconds: float, max_lifetime_seconds: int) -> int | None:
@@ -52,7 +51,14 @@ def read_expiry(username: bytes, unix_seconds: float, max_lifetime_seconds: int)
     return expires_at
 
 
-def possible_keys(username: str, realm: str, secrets: Iterable[str]) -> Iterator[bytes]:
+def possible_keys(
+    username: str, realm: str, secrets: Iterable[str], algorithm: PasswordAlgorithm = PasswordAlgorithm.MD5
+) -> Iterator[bytes]:
     """Yield the key that a username has under each live secret."""
     for secret in secrets:
-        yield long_term_key(username, realm, password_of(secret, username))
+        yield _key_of(username, realm, secret, algorithm)
+
+
+@lru_cache(maxsize=KNOWN_KEYS)
+def _key_of(username: str, realm: str, secret: str, algorithm: PasswordAlgorithm) -> bytes:
+    return long_term_key(username, realm, password_of(secret, username), algorithm)

@@ -8,18 +8,19 @@ after the peer policy and the quotas have admitted it.
     channel or allocation ends, policy changes ──▶ flow_removed
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from turnnode.stun.attributes import Address
 
+SAMPLE: Final = 32
+"""Of so many datagrams, a data path is told of one: that must cost a packet nothing."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+
+class Flow(NamedTuple):
     """One bound channel, by the addresses on the wire; `published` is what peers call `relay`.
 
     When `peer` is the published address of another allocation of this node, both ends are clients. The data
-    path may join the two flows; userspace does so in any case.
+    path may join the two flows; userspace does so in any case. `username` is whose rate the data counts to.
     """
 
     client: Address
@@ -29,6 +30,7 @@ class Flow:
     peer: Address
     channel: int
     expires_at: float
+    username: str = ""
 
 
 class DataPath(Protocol):
@@ -40,6 +42,9 @@ class DataPath(Protocol):
     def flow_removed(self, flow: Flow) -> None:
         """Stop relaying a flow before its time."""
 
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
+        """Learn of a datagram of a flow that userspace has relayed; one in `SAMPLE` is told."""
+
 
 class UserspaceDataPath:
     """Leaves all data to the relay's own loop."""
@@ -48,4 +53,7 @@ class UserspaceDataPath:
         """Do nothing."""
 
     def flow_removed(self, flow: Flow) -> None:
+        """Do nothing."""
+
+    def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Do nothing."""

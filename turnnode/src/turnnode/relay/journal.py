@@ -3,8 +3,8 @@
     begin ─▶ all lines, in a file beside it, renamed ─▶ one line for each change ─▶ too long ─▶ begin again
 
 For: the daemon, in its runtime directory, which is memory: no write waits for a disk, and no boot finds the
-file. Each line is written before the client is answered. So a process that is killed at any time has
-remembered what it said yes to.
+file. Each line is written before the client is answered, all those of a moment at once (dues.py). So a
+process that is killed at any time has remembered what it said yes to.
 Not for: the lines (journal_format.py), nor what becomes of them (adoption.py).
 """
 
@@ -19,6 +19,7 @@ import structlog
 
 from turnnode.errors import JournalFormatError
 from turnnode.relay.allocation import Allocation
+from turnnode.relay.dues import Dues
 from turnnode.relay.journal_format import (
     HEADER,
     Recollection,
@@ -36,10 +37,18 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Journal:
-    """What is remembered in one file. Trouble with the file is logged, and touches no call."""
+    """What is remembered in one file. Trouble with the file is logged, and touches no call.
 
-    def __init__(self, path: Path, *, short_bytes: int = SHORT_BYTES) -> None:
+    Args:
+        path: The file.
+        dues: Where writing is put off to; without them each line is written at once.
+        short_bytes: Up to here the file is never written anew.
+    """
+
+    def __init__(self, path: Path, dues: Dues | None = None, *, short_bytes: int = SHORT_BYTES) -> None:
         self._path = path
+        self._dues = dues
+        self._changed: dict[FiveTuple, Allocation | None] = {}
         self._short_bytes = short_bytes
         self._descriptor: int | None = None
         self._size_bytes = 0
@@ -69,21 +78,37 @@ class Journal:
 
     def remember(self, allocation: Allocation) -> None:
         """Write down what an allocation is now."""
-        line = write_allocation(allocation)
-        self._lines[allocation.five_tuple] = line
-        self._append(line)
+        self._change(allocation.five_tuple, allocation)
 
     def forget(self, allocation: Allocation) -> None:
         """Write down that an allocation has ended."""
-        five_tuple = allocation.five_tuple
-        if self._lines.pop(five_tuple, None) is not None:
-            self._append(write_end(five_tuple))
+        self._change(allocation.five_tuple, None)
 
     def close(self) -> None:
         """Close the file and leave it where it is."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _change(self, five_tuple: FiveTuple, allocation: Allocation | None) -> None:
+        self._changed[five_tuple] = allocation
+        if self._dues is None:
+            self._write_changes()
+        else:
+            self._dues.owe(self._write_changes)
+
+    def _write_changes(self) -> None:
+        """Write one line for each client that something has changed for."""
+        lines = []
+        for five_tuple, allocation in self._changed.items():
+            if allocation is not None:
+                self._lines[five_tuple] = line = write_allocation(allocation)
+                lines.append(line)
+            elif self._lines.pop(five_tuple, None) is not None:
+                lines.append(write_end(five_tuple))
+        self._changed.clear()
+        if lines:
+            self._append(b"".join(lines))
 
     def _append(self, line: bytes) -> None:
         if self._descriptor is None:

@@ -37,6 +37,7 @@ from turnnode.stun.attributes import MAX_CHANNEL, MIN_CHANNEL, Address
 HEADER: Final = b"turnnode journal 1\n"
 NONCE_KEY_BYTES: Final = 32
 _CHECKSUM_DIGITS = 8
+_text = json.encoder.encode_basestring_ascii
 
 
 def _is_canonical(host: str) -> str:
@@ -91,6 +92,9 @@ class AllocationRecord(_Record):
     answer: tuple[tuple[Annotated[int, Field(ge=0, le=65_535)], bytes], ...]
     permissions: Mapping[_PeerHost, _Moment]
     channels: tuple[ChannelRecord, ...]
+    second_relay: tuple[_PeerHost, _Port] | None = None
+    second_published: tuple[_PeerHost, _Port] | None = None
+    hears_errors: bool = False
 
     @model_validator(mode="after")
     def _channels_are_one_to_one(self) -> Self:
@@ -135,23 +139,24 @@ def write_nonce_key(key: bytes) -> bytes:
 
 def write_allocation(allocation: Allocation) -> bytes:
     """Write the line of all that a client holds now."""
-    return _write_line(
-        {
-            "kind": "allocation",
-            "client": allocation.client,
-            "server": allocation.side.address,
-            "relay": allocation.port.bound,
-            "published": allocation.port.published,
-            "username": allocation.username,
-            "expires_at": allocation.expires_at,
-            "transaction_id": allocation.transaction_id.hex(),
-            "answer": [(number, value.hex()) for number, value in allocation.answer],
-            "permissions": allocation.permissions,
-            "channels": [
-                {"number": channel.number, "peer": channel.peer, "expires_at": channel.expires_at}
-                for channel in allocation.channels.values()
-            ],
-        }
+    # Not json.dumps, which costs as much as all the rest of a request: only texts need its care.
+    permissions = ",".join(f"{_text(host)}:{end!r}" for host, end in allocation.permissions.items())
+    channels = ",".join(
+        f'{{"number":{one.number},"peer":{_pair(one.peer)},"expires_at":{one.expires_at!r}}}'
+        for one in allocation.channels.values()
+    )
+    answer = ",".join(f'[{number:d},"{value.hex()}"]' for number, value in allocation.answer)
+    # What a former release does not know is written only where it is needed.
+    port, second = allocation.port, allocation.second
+    other = ',"hears_errors":true' if allocation.hears_errors else ""
+    if second is not None:
+        other += f',"second_relay":{_pair(second.bound)},"second_published":{_pair(second.published)}'
+    return _frame(
+        f'{{"kind":"allocation","client":{_pair(allocation.client)},"server":{_pair(allocation.side.address)},'
+        f'"relay":{_pair(port.bound)},"published":{_pair(port.published)},'
+        f'"username":{_text(allocation.username)},"expires_at":{allocation.expires_at!r},'
+        f'"transaction_id":"{allocation.transaction_id.hex()}","answer":[{answer}],'
+        f'"permissions":{{{permissions}}},"channels":[{channels}]{other}}}'.encode()
     )
 
 
@@ -196,6 +201,10 @@ def _take_line(line: bytes, into: Recollection) -> bool:
         case EndRecord():
             into.allocations.pop(FiveTuple(record.client, record.server), None)
     return True
+
+
+def _pair(address: Address) -> str:
+    return f"[{_text(address[0])},{address[1]}]"
 
 
 def _write_line(record: Mapping[str, object]) -> bytes:

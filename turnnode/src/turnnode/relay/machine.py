@@ -3,6 +3,7 @@
     client ─ from_client ─▶ ChannelData, Send indication ──▶ to a peer, or across to another allocation
                             request ──▶ answer to the client
     peer ─── from_peer ───▶ ChannelData or Data indication to the client
+    router ─ from_network ▶ Data indication with what an ICMP error said
 
 For: everything that a server decides, of RFC 8489 and RFC 8656 over UDP.
 Not for: sockets, clocks and tasks (server.py). Relay ports come from a `PortProvider`.
@@ -10,35 +11,38 @@ Not for: sockets, clocks and tasks (server.py). Relay ports come from a `PortPro
 What is no request of somebody known leaves nothing behind but counts. Nothing is logged for a datagram.
 """
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from turnnode.errors import RequestRefusedError, StunFormatError
+from turnnode.relay.allocating import UNDERSTOOD, Request, allocate
 from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
 from turnnode.relay.authentication import authenticate, challenge_of
 from turnnode.relay.counters import RelayCounters
-from turnnode.relay.data_path import DataPath
+from turnnode.relay.data_path import SAMPLE, DataPath
 from turnnode.relay.limiter import ReplyLimiter
 from turnnode.relay.memory import AllocationMemory
+from turnnode.relay.network_errors import NetworkError
 from turnnode.relay.nonce import FiveTuple, NonceMint
 from turnnode.relay.peer_policy import OwnAddresses, PeerPolicy
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.requests import (
-    UNDERSTOOD,
-    Request,
-    allocate,
     bind_channel,
     create_permission,
     refresh,
 )
+from turnnode.relay.reservations import Reservations
 from turnnode.relay.responses import (
     MAX_INDICATED_BYTES,
     binding_success,
     data_indication,
+    error_indication,
     refusal,
     success,
 )
 from turnnode.relay.table import AllocationTable
+from turnnode.relay.usage import UsageTable
 from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
 from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
 from turnnode.stun.message import Attributes, Message, MessageClass, Method, decode
@@ -69,6 +73,7 @@ class TurnMachine:
         memory: Remembers what clients hold, for the next process.
         calendar: Tells Unix seconds. Credentials end by it, and nothing else: whatever the machine times
             itself goes by the `now` of its methods, so that no step of the calendar ends a call.
+        stopwatch: Tells seconds from any zero; only how long requests take is measured with it.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -82,15 +87,23 @@ class TurnMachine:
         counters: RelayCounters,
         memory: AllocationMemory,
         calendar: Callable[[], float],
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._policy = policy
         self._ports = ports
         self._own = own
+        self._relay_hosts = own.relay_hosts
+        self._data_path = data_path
+        self._until_sample = SAMPLE
         self._nonces = NonceMint(key=nonce_key)
         self._counters = counters
         self._calendar = calendar
         self._limiter = ReplyLimiter()
         self._table = AllocationTable(data_path, counters, memory)
+        self._reservations = Reservations()
+        self._stopwatch = stopwatch
+        self._usages = self._table.usages
+        self._usages.set_limit(policy.current.traffic)
         self._peers = self._peer_policy()
 
     def from_client(self, side: Side, datagram: bytes, client: Address, now: float) -> Send | None:
@@ -116,14 +129,38 @@ class TurnMachine:
             return None
         return self._deliver(allocation, data, peer, now)
 
+    def from_network(self, relay: Address, error: NetworkError, now: float) -> Send | None:
+        """Take an ICMP error that a datagram from the relay socket published as `relay` has met.
+
+        Source: RFC 8656 section 11.5; only to clients that may know it (allocating.py).
+        """
+        allocation = self._table.by_relay.get(relay)
+        if (
+            allocation is None
+            or not allocation.hears_errors
+            or allocation.expires_at <= now
+            or not _is_expected(allocation, error, now)
+        ):
+            return None
+        return Send(allocation.side.outlet, error_indication(error), allocation.client)
+
+    def client_left(self, side: Side, client: Address) -> None:
+        """End what a client held over a connection that has ended."""
+        allocation = side.allocations.get(client)
+        if allocation is not None:
+            self._table.remove(allocation)
+
     def expire(self, now: float) -> None:
         """End what is over. Calling it once a second keeps the tables small; nothing else depends on it."""
         self._table.expire(now)
+        self._reservations.expire(now)
+        self._usages.expire(self._calendar())
 
     def apply_policy(self) -> None:
         """Take over a changed policy and end the permissions and channels that it forbids."""
         self._peers = self._peer_policy()
         self._table.end_forbidden(self._peers)
+        self._usages.set_limit(self._policy.current.traffic)
 
     def replace_own(self, own: OwnAddresses) -> None:
         """Take over changed addresses of this node."""
@@ -136,7 +173,12 @@ class TurnMachine:
 
     def list_allocations(self) -> list[Allocation]:
         """List what clients hold now."""
-        return list(self._table.by_relay.values())
+        return self._table.list_all()
+
+    @property
+    def usages(self) -> UsageTable:
+        """What credentials have used."""
+        return self._usages
 
     def _peer_policy(self) -> PeerPolicy:
         policy = self._policy.current
@@ -148,10 +190,20 @@ class TurnMachine:
         channel = None if allocation is None else allocation.channels.get(number)
         # A live channel keeps its peer permitted, although RFC 8656 section 9 ends permissions after 300 s:
         # clients such as aioice refresh only the channel, every 500 s.
+        counters = self._counters
         if allocation is None or channel is None or channel.expires_at <= now or allocation.expires_at <= now:
-            self._counters.dropped_unpermitted += 1
+            counters.dropped_unpermitted += 1
             return None
-        return self._forward(allocation, data, channel.peer, now)
+        self._until_sample -= 1
+        if self._until_sample == 0:
+            self._until_sample = SAMPLE
+            self._data_path.data_seen(client, side.address, number)
+        peer = channel.peer
+        if peer[0] in self._relay_hosts:
+            return self._forward(allocation, data, peer, now)
+        counters.packets_to_peers += 1
+        counters.bytes_to_peers += len(data)
+        return Send(allocation.port, data, peer)
 
     def _relay_indication(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
         """Relay the data of a Send indication; what is wrong with one is never answered."""
@@ -169,21 +221,37 @@ class TurnMachine:
         ):
             self._counters.dropped_unpermitted += 1
             return None
-        return self._forward(allocation, data, peer, now)
+        return self._forward(
+            allocation, data, peer, now, is_whole=message.find(AttributeType.DONT_FRAGMENT) is not None
+        )
 
-    def _forward(self, allocation: Allocation, data: bytes, peer: Address, now: float) -> Send | None:
-        """Send a client's data to a peer, or straight to the client behind it if that is one of ours."""
+    def _forward(
+        self, allocation: Allocation, data: bytes, peer: Address, now: float, *, is_whole: bool = False
+    ) -> Send | None:
+        """Send a client's data to a peer, or straight to the client behind it if that is one of ours.
+
+        `is_whole`: no router may divide it.
+        """
+        port = allocation.port if allocation.second is None else allocation.port_to(peer[0])
+        if port is None:
+            return None
         if peer[0] in self._own.relay_hosts:
             target = self._table.by_relay.get(peer)
             if target is not None:
+                if not self._usages.admit(allocation.usage, len(data), now):
+                    self._counters.dropped_over_limit += 1
+                    return None
                 self._counters.packets_hairpinned += 1
-                return self._deliver(target, data, allocation.port.published, now)
+                return self._deliver(target, data, port.published, now)
             if not self._peers.permits(peer, is_live_relay=False):  # it was a relay port, and has closed
                 self._counters.dropped_unpermitted += 1
                 return None
+        if not self._usages.admit(allocation.usage, len(data), now):
+            self._counters.dropped_over_limit += 1
+            return None
         self._counters.packets_to_peers += 1
         self._counters.bytes_to_peers += len(data)
-        return Send(allocation.port, data, peer)
+        return Send(port.unfragmented if is_whole else port, data, peer)
 
     def _deliver(self, allocation: Allocation, data: bytes, peer: Address, now: float) -> Send | None:
         """Send a peer's data to the client, by its channel if there is one."""
@@ -198,6 +266,9 @@ class TurnMachine:
         else:
             self._counters.dropped_unpermitted += 1
             return None
+        if not self._usages.admit(allocation.usage, len(data), now):
+            self._counters.dropped_over_limit += 1
+            return None
         self._counters.packets_to_clients += 1
         self._counters.bytes_to_clients += len(data)
         return Send(allocation.side.outlet, datagram, allocation.client)
@@ -208,7 +279,7 @@ class TurnMachine:
         if message.method not in _AUTHENTICATED_METHODS:
             raise StunFormatError("the method is unknown")  # no answer: RFC 8489 section 6.3
         policy = self._policy.current
-        five_tuple = FiveTuple(client, side.address)
+        five_tuple = side.five_tuple_of(client)
         try:
             credential = authenticate(
                 message, five_tuple, policy, self._nonces, now=now, unix_seconds=self._calendar()
@@ -235,7 +306,7 @@ class TurnMachine:
         try:
             match request.message.method:
                 case Method.ALLOCATE:
-                    return allocate(request, self._table, self._ports)
+                    return self._allocate(request)
                 case Method.REFRESH:
                     return refresh(request, self._table)
                 case Method.CREATE_PERMISSION:
@@ -244,6 +315,15 @@ class TurnMachine:
                     return bind_channel(request, self._table)
         except StunFormatError as error:
             raise RequestRefusedError(400) from error
+
+    def _allocate(self, request: Request) -> Attributes:
+        started_at = self._stopwatch()
+        try:
+            return allocate(request, self._table, self._ports, self._reservations)
+        finally:
+            took_seconds = self._stopwatch() - started_at
+            self._counters.allocate_seconds += took_seconds
+            self._counters.allocate_worst_seconds = max(self._counters.allocate_worst_seconds, took_seconds)
 
     def _answer_binding(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
         unknown = message.unknown_required(UNDERSTOOD)
@@ -264,5 +344,15 @@ class TurnMachine:
             self._counters.replies_withheld += 1
             return None
         self._counters.refused[error.status] += 1
-        challenge = () if error.status == 400 else challenge_of(five_tuple, policy, self._nonces, now)
+        challenge = (
+            () if error.status == 400 else challenge_of(message, five_tuple, policy, self._nonces, now)
+        )
         return Send(side.outlet, refusal(message, error, challenge=challenge), five_tuple.client)
+
+
+def _is_expected(allocation: Allocation, error: NetworkError, now: float) -> bool:
+    """Tell whether an error is about data that the client may have sent."""
+    channel = allocation.channels_by_peer.get(error.peer)
+    if channel is not None and channel.expires_at > now:
+        return True
+    return allocation.permissions.get(error.peer[0], 0) > now

@@ -17,11 +17,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
 
 from turnnode.stun.attributes import Address
 
 Network = IPv4Network | IPv6Network
 
+MIN_PEER_PORT: Final = 1024  # below are the services that a relay must not be turned against
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 
 _REFUSED_IPV4 = (
@@ -48,7 +50,7 @@ _REFUSED_IPV6 = (
     "2620:4f:8000::/48",  # AS112
     "3fff::/20",  # documentation
 )
-_ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214 section 6.1: the interface identifier's upper half
+ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214 section 6.1: the interface identifier's upper half
 
 
 class Reach(Enum):
@@ -82,7 +84,7 @@ class PeerPolicy:
 
     own: OwnAddresses
     allow: tuple[Network, ...] = ()
-    min_port: int = 1024
+    min_port: int = MIN_PEER_PORT
 
     def reach_of(self, host: str) -> Reach:
         """Tell what may be reached at a host, which is an IP address in text."""
@@ -103,12 +105,19 @@ class PeerPolicy:
         return self.reach_of(host) is Reach.ALL_PORTS
 
 
+def list_refused_networks() -> list[Network]:
+    """List what is refused as networks, for a firewall; ISATAP is none, but a pattern (`ISATAP`)."""
+    outside = IPv6Network("::/0").address_exclude(_GLOBAL_IPV6)
+    named = map(ip_network, (*_REFUSED_IPV4, *_REFUSED_IPV6))
+    return sorted((*named, *outside), key=lambda network: (network.version, network.network_address))
+
+
 def is_globally_routable(host: str) -> bool:
     """Tell whether a unicast address of the open Internet is meant, and no other is hidden in it."""
     number = _number_of(host)
     if ":" not in host:
         return not _is_within(_RANGES_IPV4, number)
-    if not _holds(_GLOBAL_IPV6, host, number) or number >> 32 & 0xFFFF_FFFF in _ISATAP:
+    if not _holds(_GLOBAL_IPV6, host, number) or number >> 32 & 0xFFFF_FFFF in ISATAP:
         return False
     return not _is_within(_RANGES_IPV6, number)
 

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+from turnnode.relay.connections import ConnectionLimit
 from turnnode.relay.limiter import ReplyLimit
+from turnnode.relay.peer_policy import MIN_PEER_PORT
+from turnnode.relay.usage import TrafficLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +20,15 @@ class Quotas:
 
     A client allocates once for each pair of network interface and TURN address, and an account has several
     devices. ICE sends to each candidate of the other side, of which relays and interfaces make a few dozen.
+
+    `is_draining`: calls go on, and nobody gets a new allocation.
     """
 
     allocations: int = 4096
     allocations_per_credential: int = 16
     permissions_per_allocation: int = 64
     channels_per_allocation: int = 64
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +50,11 @@ class RelayPolicy:
     secrets: tuple[str, ...] = field(repr=False)
     max_credential_lifetime_seconds: int = 7 * 86_400
     peer_allow: tuple[IPv4Network | IPv6Network, ...] = ()
-    min_peer_port: int = 1024
+    min_peer_port: int = MIN_PEER_PORT
     quotas: Quotas = field(default_factory=Quotas)
     unauthenticated_replies: ReplyLimit = field(default_factory=ReplyLimit)
+    traffic: TrafficLimit = field(default_factory=TrafficLimit)
+    connections: ConnectionLimit = field(default_factory=ConnectionLimit)
 
 
 class RelayPolicyHolder:

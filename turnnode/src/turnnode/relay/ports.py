@@ -51,6 +51,18 @@ class PortPool:
         self._fresh[place], self._fresh[-1] = self._fresh[-1], self._fresh[place]
         return self._fresh.pop()
 
+    def draw_even(self, *, with_next: bool) -> tuple[int, ...]:
+        """Take out an even port, and the one above it if asked for; nothing where there is none such."""
+        free = {*self._fresh, *self._used}
+        even = [port for port in free if port % 2 == 0 and (not with_next or port + 1 in free)]
+        if not even:
+            return ()
+        first = self._chance.choice(even)
+        drawn = (first, first + 1) if with_next else (first,)
+        for port in drawn:
+            (self._fresh if port in self._fresh else self._used).remove(port)
+        return drawn
+
     def put_back(self, port: int) -> None:
         """Give a port back."""
         self._used.append(port)

@@ -9,11 +9,13 @@ from typing import Final
 
 from turnnode.errors import RequestRefusedError
 from turnnode.relay.credentials import Credential
+from turnnode.relay.network_errors import NetworkError
 from turnnode.stun.attributes import (
     Address,
     AttributeType,
     encode_address,
     encode_error_code,
+    encode_icmp,
     encode_unknown_attributes,
     encode_xor_address,
 )
@@ -63,6 +65,16 @@ def data_indication(data: bytes, peer: Address) -> bytes:
     attributes: Attributes = (
         (AttributeType.XOR_PEER_ADDRESS, encode_xor_address(peer, transaction_id)),
         (AttributeType.DATA, data),
+    )
+    return encode(Message(Method.DATA, MessageClass.INDICATION, transaction_id, attributes))
+
+
+def error_indication(error: NetworkError) -> bytes:
+    """Tell a client what an ICMP error said about its data (RFC 8656 section 11.5)."""
+    transaction_id = os.urandom(TRANSACTION_ID_BYTES)
+    attributes: Attributes = (
+        (AttributeType.XOR_PEER_ADDRESS, encode_xor_address(error.peer, transaction_id)),
+        (AttributeType.ICMP, encode_icmp(error.icmp_type, error.code, error.data)),
     )
     return encode(Message(Method.DATA, MessageClass.INDICATION, transaction_id, attributes))
 

@@ -22,14 +22,18 @@ from functools import partial
 
 from turnnode.relay.adoption import adopt_allocations
 from turnnode.relay.allocation import Side
+from turnnode.relay.connections import ConnectionCount
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath, UserspaceDataPath
+from turnnode.relay.dues import Dues
 from turnnode.relay.journal_format import NONCE_KEY_BYTES
 from turnnode.relay.machine import TurnMachine
 from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKeeper
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.ports import PortRange
+from turnnode.relay.readers import build_error_reader, build_reader
+from turnnode.relay.relay_poll import RelayPoll
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     DatagramOutlet,
@@ -37,27 +41,32 @@ from turnnode.relay.sockets import (
     RelaySocket,
     RelaySockets,
     address_of,
-    build_reader,
 )
+from turnnode.relay.streams import StreamDoor, StreamListener
+from turnnode.relay.usage import UsageTable
+from turnnode.stun.attributes import Address
 
 SWEEP_SECONDS = 1
 FORWARD_SECONDS = 86_400
 
 
 class TurnServer:
-    """Serves TURN over UDP.
+    """Serves TURN over UDP, and to clients that cannot use it, over TCP and TLS.
 
     Args:
-        listeners: Bound UDP sockets, one for each address to listen on; IPv6 ones with `IPV6_V6ONLY`. They
-            stay the caller's, who closes them.
+        listeners: Bound UDP sockets, one or more for each address to listen on; IPv6 ones with `IPV6_V6ONLY`.
+            They stay the caller's, who closes them. Former ones send clients to the first of an address.
         former: Those that a former process listened on, and on which it may have calls.
         left: Called with a former socket that nobody needs any more; it is not touched after that.
         forward_seconds: How long former sockets send new clients on.
+        streams: Listening TCP sockets, with or without TLS; the caller's, too.
         relay_addresses: Where to relay from; at least one.
         policy: What may be decided; replaced, it holds at once.
         ports: The ports to relay from.
         data_path: Told of each bound channel.
         memory, keeper: Remember calls and keep their sockets for the next process.
+        dues: What memory and data path put off until answers go out.
+        rest_room: How many relay sockets of an address may stay open between two owners.
         clock: Seconds that only grow: all lifetimes but those of credentials.
         calendar: Unix seconds, which may step: credentials end by them.
         sweep_seconds: How often what is over is swept away.
@@ -72,10 +81,13 @@ class TurnServer:
         former: Sequence[socket.socket] = (),
         left: Callable[[socket.socket], None] = socket.socket.close,
         forward_seconds: float = FORWARD_SECONDS,
+        streams: Sequence[StreamListener] = (),
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
         memory: AllocationMemory | None = None,
         keeper: SocketKeeper | None = None,
+        dues: Dues | None = None,
+        rest_room: int = 0,
         clock: Callable[[], float] = time.monotonic,
         calendar: Callable[[], float] = time.time,
         sweep_seconds: float = SWEEP_SECONDS,
@@ -83,6 +95,7 @@ class TurnServer:
         self.counters = RelayCounters()
         self._policy = policy
         self._memory = memory or NoMemory()
+        self._dues = dues or Dues()
         self._clock = clock
         self._sweep_seconds = sweep_seconds
         self._is_reading = False
@@ -97,6 +110,7 @@ class TurnServer:
         for listener in (*former, *listeners):
             self._sides[listener] = Side(address_of(listener), DatagramOutlet(listener, self.counters))
         self._point(listeners)
+        self._relay_poll = RelayPoll()
         self._ports = RelaySockets(
             addresses=relay_addresses,
             ports=ports or PortRange(),
@@ -104,6 +118,7 @@ class TurnServer:
             keeper=keeper or NoKeeper(),
             opened=self._watch_relay,
             closed=self._unwatch,
+            rest_room=rest_room,
         )
         recollection = self._memory.recall()
         self._nonce_key = recollection.nonce_key or os.urandom(NONCE_KEY_BYTES)
@@ -117,6 +132,18 @@ class TurnServer:
             memory=self._memory,
             calendar=calendar,
         )
+        count = ConnectionCount()
+        self._doors = [
+            StreamDoor(
+                stream,
+                self._machine,
+                counters=self.counters,
+                count=count,
+                limit=lambda: policy.current.connections,
+                clock=clock,
+            )
+            for stream in streams
+        ]
         adopt_allocations(
             recollection.allocations.values(),
             sides={side.address: side for side in self._sides.values()},
@@ -125,19 +152,32 @@ class TurnServer:
             now=clock(),
         )
 
+    @property
+    def usages(self) -> UsageTable:
+        """What credentials have used."""
+        return self._machine.usages
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected by TCP or TLS."""
+        return sum(len(door.connections) for door in self._doors)
+
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until `stack` unwinds; the allocations are then left to the next process."""
         group = await stack.enter_async_context(asyncio.TaskGroup())
         self._memory.begin(self._nonce_key, self._machine.list_allocations())
-        self._machine.apply_policy()
+        self._apply_policy()
         stack.callback(self._memory.close)
+        self._relay_poll.start(stack)
         stack.callback(self._ports.leave)
-        stack.callback(self._policy.watch(self._machine.apply_policy))
+        stack.callback(self._policy.watch(self._apply_policy))
         self._is_reading = True
         for listener, side in self._sides.items():
             self._watch_listener(listener, side)
-        for relay in self._ports.live:
+        for relay in self._ports.list_open():
             self._watch_relay(relay)
+        for door in self._doors:
+            await door.start(stack)
         self._sweep_task = group.create_task(self._sweep())
         stack.callback(self.leave)
 
@@ -151,6 +191,7 @@ class TurnServer:
                     self._watch_listener(listener, side)
         self._point(listeners)
         self._machine.replace_own(self._tell_own())
+        self._dues.settle()
 
     def leave(self) -> None:
         """Read from no socket any more, at once: another process does."""
@@ -160,14 +201,17 @@ class TurnServer:
         loop = asyncio.get_running_loop()
         for listener in self._sides:
             loop.remove_reader(listener)
-        for relay in self._ports.live:
-            loop.remove_reader(relay.socket)
+        self._relay_poll.stop()
+        for door in self._doors:
+            door.leave()
         if self._sweep_task is not None:
             self._sweep_task.cancel()
 
     def _point(self, listeners: Sequence[socket.socket]) -> None:
         """Let all other sockets send new clients to these."""
-        addresses = {host: (host, port) for host, port in map(address_of, listeners)}
+        addresses: dict[str, Address] = {}
+        for address in map(address_of, listeners):
+            addresses.setdefault(address[0], address)  # the first of a host is the port that was moved
         for listener, side in self._sides.items():
             if listener in listeners:
                 side.successor = None
@@ -181,9 +225,8 @@ class TurnServer:
             listeners=frozenset(side.address for side in self._sides.values()), relay_hosts=self._relay_hosts
         )
 
-    def _give_back(self) -> None:
+    def _give_back(self, now: float) -> None:
         """Be done with former sockets that have no call and have sent clients on for long enough."""
-        now = self._clock()
         done = [
             listener
             for listener, until in self._forwarded_until.items()
@@ -195,26 +238,37 @@ class TurnServer:
             self._left(listener)
         if done:
             self._machine.replace_own(self._tell_own())
+            self._dues.settle()
 
     def _watch_listener(self, listener: socket.socket, side: Side) -> None:
         listener.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LISTENER_BUFFER_BYTES)
-        reader = build_reader(listener, partial(self._machine.from_client, side), self._clock)
+        reader = build_reader(listener, partial(self._machine.from_client, side), self._clock, self._dues)
         asyncio.get_running_loop().add_reader(listener, reader)
 
     def _watch_relay(self, relay: RelaySocket) -> None:
         if self._is_reading:
             reader = build_reader(
-                relay.socket, partial(self._machine.from_peer, relay.published), self._clock
+                relay.socket, partial(self._machine.from_peer, relay.published), self._clock, self._dues
             )
-            asyncio.get_running_loop().add_reader(relay.socket, reader)
+            errors = build_error_reader(
+                relay.socket, partial(self._machine.from_network, relay.published), self._clock
+            )
+            self._relay_poll.add(relay.socket, reader, errors)
 
     def _unwatch(self, relay: RelaySocket) -> None:
-        if self._is_reading:
-            asyncio.get_running_loop().remove_reader(relay.socket)
+        self._relay_poll.remove(relay.socket)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            self._machine.expire(self._clock())
-            self._give_back()
+            now = self._clock()
+            self._machine.expire(now)
+            self._dues.settle()
+            self._give_back(now)
+            for door in self._doors:
+                door.sweep(now)
+
+    def _apply_policy(self) -> None:
+        self._machine.apply_policy()
+        self._dues.settle()

@@ -1,28 +1,37 @@
-"""Open the UDP sockets that relay, and move datagrams between sockets and the machine.
+"""Open the UDP sockets that relay, and send by them.
 
 For: system calls, in as few instructions as possible: one of each per packet.
-Not for: decisions (machine.py).
-
-Reading straight from a socket that became readable, many datagrams at a time, costs less under uvloop than a
-datagram transport (7 % of the whole packet when loaded), and needs the time only once.
+Not for: reading (readers.py).
 """
 
+import errno
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from turnnode.relay.counters import RelayCounters
-from turnnode.relay.machine import Send
 from turnnode.relay.memory import SocketKeeper
+from turnnode.relay.network_errors import collect_errors
 from turnnode.relay.ports import PortPool, PortRange
+from turnnode.relay.resting import RestingSockets
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
 
-MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what fills the buffer may be cut, and is dropped
-BATCH_DATAGRAMS: Final = 64  # read from one socket before the others get their turn
 RELAY_BUFFER_BYTES: Final = 1 << 20
 LISTENER_BUFFER_BYTES: Final = 4 << 20
 _MAX_BIND_ATTEMPTS = 64
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
+_ERRORS_OF_EARLIER: Final = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EPROTO,
+        errno.ENOPROTOOPT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,28 @@ class RelayAddress:
 
     bound: str
     published: str
+
+
+class UnfragmentedOutlet:
+    """Sends datagrams that routers must rather drop than divide (RFC 8656 section 14)."""
+
+    def __init__(self, sock: socket.socket, counters: RelayCounters) -> None:
+        self._socket = sock
+        self._counters = counters
+        is_ipv6 = sock.family == socket.AF_INET6
+        self._level = socket.IPPROTO_IPV6 if is_ipv6 else socket.IPPROTO_IP
+        self._option = _IPV6_MTU_DISCOVER if is_ipv6 else _IP_MTU_DISCOVER
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it: this host divides none that is larger than its interface takes."""
+        usual = self._socket.getsockopt(self._level, self._option)
+        self._socket.setsockopt(self._level, self._option, _PMTUDISC_PROBE)
+        try:
+            self._socket.sendto(data, address)
+        except OSError:
+            self._counters.dropped_unsent += 1
+        finally:
+            self._socket.setsockopt(self._level, self._option, usual)
 
 
 class DatagramOutlet:
@@ -59,20 +90,35 @@ class RelaySocket(DatagramOutlet):
         sock: socket.socket,
         published_host: str,
         counters: RelayCounters,
-        closed: Callable[["RelaySocket"], None],
+        given_back: Callable[["RelaySocket"], None],
         name: str | None,
     ) -> None:
         super().__init__(sock, counters)
+        collect_errors(sock)
         self.socket = sock
         self.name = name
         self.bound: Address = address_of(sock)
         self.published: Address = (published_host, self.bound[1])
-        self._closed = closed
+        self._given_back = given_back
+
+    @property
+    def unfragmented(self) -> UnfragmentedOutlet:
+        """The same socket, for datagrams that routers must not divide."""
+        return UnfragmentedOutlet(self.socket, self._counters)
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it; once more, if the error is one that an earlier one has met."""
+        try:
+            self._sendto(data, address)
+        except OSError as error:
+            if error.errno in _ERRORS_OF_EARLIER:
+                super().send(data, address)
+            else:
+                self._counters.dropped_unsent += 1
 
     def close(self) -> None:
         """Give the port back."""
-        self._closed(self)
-        self.socket.close()
+        self._given_back(self)
 
 
 class RelaySockets:
@@ -86,6 +132,7 @@ class RelaySockets:
         counters: Counts what could not be sent.
         keeper: Keeps the sockets beyond this process.
         opened, closed: Called with each socket after it opens and before it closes.
+        rest_room: How many sockets of an address may stay open without an owner; see resting.py.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -97,6 +144,7 @@ class RelaySockets:
         keeper: SocketKeeper,
         opened: Callable[[RelaySocket], None],
         closed: Callable[[RelaySocket], None],
+        rest_room: int = 0,
     ) -> None:
         self._addresses = tuple(addresses)
         self._counters = counters
@@ -107,15 +155,17 @@ class RelaySockets:
         self._unclaimed: dict[Address, RelaySocket] = {}
         self._unfit: list[tuple[str, socket.socket]] = []
         self._sort_inherited(ports)
+        self._resting: dict[str, RestingSockets[RelaySocket]] = {
+            address.bound: RestingSockets(rest_room) for address in self._addresses
+        }
         self._pools: dict[str, PortPool] = {}
         for address in self._addresses:
             taken = {port for host, port in self._unclaimed if host == address.bound}
             self._pools[address.bound] = PortPool(ports, taken)
 
-    @property
-    def live(self) -> frozenset[RelaySocket]:
-        """The sockets that are open and in use."""
-        return frozenset(self._live)
+    def list_open(self) -> list[RelaySocket]:
+        """List the sockets that are open, in use or resting."""
+        return [*self._live, *(relay for resting in self._resting.values() for relay in resting.list_all())]
 
     def supports(self, family: int) -> bool:
         """Tell whether there is a relay address of this family."""
@@ -126,14 +176,26 @@ class RelaySockets:
         for address in self._addresses:
             if family_of(address.bound) != family:
                 continue
-            sock = self._bind(address.bound, family)
-            if sock is not None:
-                name = self._keeper.keep(sock)
-                relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
+            resting = self._resting[address.bound]
+            relay = resting.draw() or self._open_one(address, family) or resting.draw(is_last_resort=True)
+            if relay is not None:
                 self._live.add(relay)
-                self._opened(relay)
                 return relay
         return None
+
+    def open_even(self, family: int, *, with_next: bool) -> tuple[RelaySocket, ...]:
+        """Open a socket on an even port, and one on the port above if asked for; none without such ports."""
+        for address in self._addresses:
+            if family_of(address.bound) != family:
+                continue
+            socks = self._bind_even(address.bound, family, with_next=with_next)
+            if not socks and self._end_rest(address.bound):
+                socks = self._bind_even(address.bound, family, with_next=with_next)
+            if socks:
+                relays = tuple(self._begin(sock, address) for sock in socks)
+                self._live.update(relays)
+                return relays
+        return ()
 
     def claim(self, bound: Address, published: Address) -> RelaySocket | None:
         """Go on with a socket of a former process; `None` if there is none that fits the settings of now."""
@@ -148,8 +210,8 @@ class RelaySockets:
     def drop_unclaimed(self) -> int:
         """Close what a former process has left and nobody has claimed; return how many sockets that were."""
         dropped = len(self._unclaimed) + len(self._unfit)
-        for relay in list(self._unclaimed.values()):
-            relay.close()
+        for relay in self._unclaimed.values():
+            self._close(relay)
         for name, sock in self._unfit:
             sock.close()
             self._keeper.let_go(name)
@@ -159,10 +221,12 @@ class RelaySockets:
 
     def leave(self) -> None:
         """Close this process's sockets without giving the ports back: they are the next process's."""
-        for relay in self._live:
+        for relay in self.list_open():
             self._closed(relay)
             relay.socket.close()
         self._live.clear()
+        for address in self._addresses:
+            self._resting[address.bound] = RestingSockets(0)
 
     def _sort_inherited(self, ports: PortRange) -> None:
         """Look which sockets of a former process fit."""
@@ -177,6 +241,10 @@ class RelaySockets:
             relay = RelaySocket(sock, published_hosts[host], self._counters, self._give_back, name)
             self._unclaimed[relay.bound] = relay
 
+    def _open_one(self, address: RelayAddress, family: int) -> RelaySocket | None:
+        sock = self._bind(address.bound, family)
+        return None if sock is None else self._begin(sock, address)
+
     def _bind(self, host: str, family: int) -> socket.socket | None:
         """Bind the next free port; one that another program holds is put aside and tried again later."""
         pool = self._pools[host]
@@ -188,9 +256,53 @@ class RelaySockets:
                 pool.put_back(port)
         return None
 
+    def _bind_even(self, host: str, family: int, *, with_next: bool) -> list[socket.socket]:
+        """Bind an even port, and the next if asked for; none where there are no such ports."""
+        for _ in range(_MAX_BIND_ATTEMPTS):
+            drawn = self._pools[host].draw_even(with_next=with_next)
+            socks = self._bind_all(host, drawn, family)
+            if socks or not drawn:
+                return socks
+        return []
+
+    def _end_rest(self, host: str) -> bool:
+        """Give the ports of resting sockets back to the pool; tell whether there were any."""
+        resting = self._resting[host].list_all()
+        self._resting[host].clear()
+        for relay in resting:
+            self._close(relay)
+        return bool(resting)
+
+    def _bind_all(self, host: str, drawn: tuple[int, ...], family: int) -> list[socket.socket]:
+        """Bind all of some ports, or none, which are then put aside."""
+        with ExitStack() as attempt:
+            try:
+                socks = [
+                    attempt.enter_context(bind_datagram(host, port, _SOCKET_FAMILIES[family]))
+                    for port in drawn
+                ]
+            except OSError:
+                for port in drawn:
+                    self._pools[host].put_back(port)
+                return []
+            attempt.pop_all()
+            return socks
+
+    def _begin(self, sock: socket.socket, address: RelayAddress) -> RelaySocket:
+        name = self._keeper.keep(sock)
+        relay = RelaySocket(sock, address.published, self._counters, self._give_back, name)
+        self._opened(relay)
+        return relay
+
     def _give_back(self, relay: RelaySocket) -> None:
-        self._closed(relay)
         self._live.discard(relay)
+        superfluous = self._resting[relay.bound[0]].take_in(relay)
+        if superfluous is not None:
+            self._close(superfluous)
+
+    def _close(self, relay: RelaySocket) -> None:
+        self._closed(relay)
+        relay.socket.close()
         if relay.name is not None:
             self._keeper.let_go(relay.name)
         self._pools[relay.bound[0]].put_back(relay.bound[1])
@@ -219,31 +331,6 @@ def address_of(sock: socket.socket) -> Address:
     """Return a socket's own host and port."""
     host, port = sock.getsockname()[:2]
     return host, port
-
-
-def build_reader(
-    sock: socket.socket,
-    decide: Callable[[bytes, Address, float], Send | None],
-    clock: Callable[[], float],
-) -> Callable[[], None]:
-    """Return what to call when `sock` is readable: it sends whatever `decide` makes of each datagram."""
-    receive_from = sock.recvfrom
-    has_long_addresses = sock.family == socket.AF_INET6
-
-    def read() -> None:
-        now = clock()
-        for _ in range(BATCH_DATAGRAMS):
-            try:
-                datagram, address = receive_from(MAX_DATAGRAM_BYTES)
-            except OSError:  # nothing more to read, or an ICMP error that some datagram of ours met
-                return
-            if len(datagram) == MAX_DATAGRAM_BYTES:
-                continue
-            send = decide(datagram, address[:2] if has_long_addresses else address, now)
-            if send is not None:
-                send.outlet.send(send.data, send.address)
-
-    return read
 
 
 _SOCKET_FAMILIES = {FAMILY_IPV4: socket.AF_INET, FAMILY_IPV6: socket.AF_INET6}

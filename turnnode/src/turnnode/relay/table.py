@@ -11,7 +11,8 @@ from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
 from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.peer_policy import PeerPolicy, Reach
-from turnnode.stun.attributes import Address
+from turnnode.relay.usage import UsageTable
+from turnnode.stun.attributes import Address, family_of
 
 
 class AllocationTable:
@@ -25,7 +26,12 @@ class AllocationTable:
         self._data_path = data_path
         self._counters = counters
         self._memory = memory
+        self.usages = UsageTable()
         self._held: Counter[str] = Counter()
+
+    def list_all(self) -> list[Allocation]:
+        """List the allocations, each once although it may have two addresses."""
+        return [each for address, each in self.by_relay.items() if address == each.port.published]
 
     def held_by(self, username: str) -> int:
         """Return how many live allocations a credential has."""
@@ -35,46 +41,72 @@ class AllocationTable:
         """Keep a new allocation."""
         self.adopt(allocation)
         self._counters.allocations_made += 1
-        self._memory.remember(allocation)
+        self.remember(allocation)
 
     def adopt(self, allocation: Allocation) -> None:
         """Keep an allocation that a former process has made, with its channels."""
         allocation.side.allocations[allocation.client] = allocation
-        self.by_relay[allocation.port.published] = allocation
+        for port in allocation.ports:
+            self.by_relay[port.published] = allocation
         self._held[allocation.username] += 1
+        allocation.usage = self.usages.hold(allocation.username)
         self._counters.allocations += 1
         for channel in allocation.channels.values():
             self.announce(allocation, channel)
 
     def remember(self, allocation: Allocation) -> None:
-        """Have a change of an allocation remembered."""
-        self._memory.remember(allocation)
+        """Have a change of an allocation remembered: of a connection, nothing outlives the process."""
+        if allocation.side.is_datagram:
+            self._memory.remember(allocation)
 
     def remove(self, allocation: Allocation) -> None:
         """End an allocation with all that hangs on it."""
         for channel in list(allocation.channels.values()):
             self.unbind(allocation, channel)
         del allocation.side.allocations[allocation.client]
-        del self.by_relay[allocation.port.published]
+        for port in allocation.ports:
+            del self.by_relay[port.published]
         self._held[allocation.username] -= 1
+        allocation.usage.allocations -= 1
         if not self._held[allocation.username]:
             del self._held[allocation.username]
         self._counters.allocations -= 1
-        self._memory.forget(allocation)
-        allocation.port.close()
+        if allocation.side.is_datagram:
+            self._memory.forget(allocation)
+        for port in allocation.ports:
+            port.close()
+
+    def give_up_family(self, allocation: Allocation, family: int) -> None:
+        """End one of two families of an allocation, with what hangs on it."""
+        if allocation.second is None:
+            return
+        for channel in [one for one in allocation.channels.values() if family_of(one.peer[0]) == family]:
+            self.unbind(allocation, channel)
+        for host in [host for host in allocation.permissions if family_of(host) == family]:
+            del allocation.permissions[host]
+        given_up, kept = allocation.port, allocation.second
+        if family != allocation.family:
+            given_up, kept = kept, given_up
+        del self.by_relay[given_up.published]
+        allocation.port, allocation.second = kept, None
+        allocation.family = family_of(kept.published[0])
+        self.remember(allocation)
+        given_up.close()
 
     def announce(self, allocation: Allocation, channel: Channel) -> None:
         """Tell the data path of a channel, or of its new end."""
-        self._data_path.flow_added(allocation.flow_of(channel))
+        if allocation.side.is_datagram:
+            self._data_path.flow_added(allocation.flow_of(channel))
 
     def unbind(self, allocation: Allocation, channel: Channel) -> None:
         """End a channel."""
         allocation.unbind(channel)
-        self._data_path.flow_removed(allocation.flow_of(channel))
+        if allocation.side.is_datagram:
+            self._data_path.flow_removed(allocation.flow_of(channel))
 
     def expire(self, now: float) -> None:
         """End what is over. What is over is not used before that, either: each use compares with its end."""
-        for allocation in list(self.by_relay.values()):
+        for allocation in self.list_all():
             if allocation.expires_at <= now:
                 self.remove(allocation)
                 continue
@@ -85,7 +117,7 @@ class AllocationTable:
 
     def end_forbidden(self, peers: PeerPolicy) -> None:
         """End the permissions and channels that a changed policy would not grant any more."""
-        for allocation in self.by_relay.values():
+        for allocation in self.list_all():
             forbidden = [
                 channel
                 for channel in allocation.channels.values()

@@ -20,7 +20,9 @@ Address = tuple[str, int]
 FAMILY_IPV4: Final = 1
 FAMILY_IPV6: Final = 2
 MIN_CHANNEL: Final = 0x4000
-MAX_CHANNEL: Final = 0x4FFF  # RFC 8656 section 12; RFC 5766 let channels go up to 0x7FFF
+# RFC 8656 section 12 ends at 0x4FFF, for ports that serve other protocols as well. Ours do not, and clients
+# of RFC 5766, such as Debian's turnutils_uclient, go up to 0x7FFF. The kernel leaves the others to us.
+MAX_CHANNEL: Final = 0x7FFF
 
 _ADDRESS_HEAD = Struct("!BBH")
 _COOKIE = MAGIC_COOKIE.to_bytes(4)
@@ -45,10 +47,13 @@ class AttributeType(IntEnum):
     EVEN_PORT = 0x0018
     REQUESTED_TRANSPORT = 0x0019
     DONT_FRAGMENT = 0x001A
+    PASSWORD_ALGORITHM = 0x001D
     XOR_MAPPED_ADDRESS = 0x0020
     RESERVATION_TOKEN = 0x0022
     ADDITIONAL_ADDRESS_FAMILY = 0x8000
     ADDRESS_ERROR_CODE = 0x8001
+    PASSWORD_ALGORITHMS = 0x8002
+    ICMP = 0x8004
     SOFTWARE = 0x8022
     ALTERNATE_SERVER = 0x8023
 
@@ -169,6 +174,25 @@ def decode_first_octet(value: bytes) -> int:
     return _number(value) >> 24
 
 
+def encode_icmp(icmp_type: int, code: int, error_data: int) -> bytes:
+    """Write what an ICMP error said: seven bits of type, nine of code, and its data, such as an MTU.
+
+    Source: RFC 8656 section 18.13.
+    """
+    return (icmp_type << 9 | code).to_bytes(4) + error_data.to_bytes(4)
+
+
+def decode_icmp(value: bytes) -> tuple[int, int, int]:
+    """Read type, code and data of an ICMP error.
+
+    Raises:
+        StunFormatError: The value is not eight octets long.
+    """
+    if len(value) != 8:
+        raise StunFormatError("an ICMP error has a wrong length")
+    return value[2] >> 1, (value[2] & 1) << 8 | value[3], int.from_bytes(value[4:])
+
+
 def _number(value: bytes) -> int:
     if len(value) != 4:
         raise StunFormatError("a number has a wrong length")
@@ -176,5 +200,7 @@ def _number(value: bytes) -> int:
 
 
 def _mix(packed: bytes, transaction_id: bytes) -> bytes:
-    mask = (_COOKIE + transaction_id)[: len(packed)]
-    return (int.from_bytes(packed) ^ int.from_bytes(mask)).to_bytes(len(packed))
+    size = len(packed)
+    if size == 4:
+        return (int.from_bytes(packed) ^ MAGIC_COOKIE).to_bytes(4)
+    return (int.from_bytes(packed) ^ int.from_bytes(_COOKIE + transaction_id)).to_bytes(size)

@@ -3,16 +3,18 @@
 For: datagrams. Over UDP each holds one ChannelData message, padding is allowed and means nothing.
 Not for: streams, where padding would matter.
 
-    | channel number, 0x4000 to 0x4FFF | length of the data | data … | padding, ignored |
+    | channel number, 0x4000 to 0x7FFF | length of the data | data … | padding, ignored |
 
 Source: RFC 8656 section 12.4.
 """
 
+from struct import Struct
 from typing import Final
 
 from turnnode.errors import StunFormatError
 
 HEADER_BYTES: Final = 4
+_HEADER: Final = Struct("!HH")
 
 
 def is_channel_data(datagram: bytes) -> bool:
@@ -37,7 +39,8 @@ def decode_channel_data(datagram: bytes) -> tuple[int, bytes]:
     """
     if len(datagram) < HEADER_BYTES or datagram[0] & 0xC0 != 0x40:
         raise StunFormatError("this is no ChannelData")
-    end = HEADER_BYTES + (datagram[2] << 8 | datagram[3])
+    number, size_bytes = _HEADER.unpack_from(datagram)
+    end = HEADER_BYTES + size_bytes
     if end > len(datagram):
         raise StunFormatError("the data is shorter than its length says")
-    return datagram[0] << 8 | datagram[1], datagram[HEADER_BYTES:end]
+    return number, datagram[HEADER_BYTES:end]

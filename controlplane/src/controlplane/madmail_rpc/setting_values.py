@@ -1,0 +1,131 @@
+"""Settings and services in the shapes of Madmail's admin RPC.
+
+    SettingValue   {key, value, is_set, restart_required}
+    AllSettings    every toggle, SettingValue and scalar in one object
+
+For: resources of settings, and the overview.
+Not for: what is decided where (fleet_settings/).
+
+`restart_required` is false everywhere: what can be set is in force at once. `is_set` is false for the host
+name, HTTP ports and paths, because the admin web would take the address of the API from them.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import JsonValue
+from sqlmodel import Session
+
+from controlplane.fleet_settings import service
+from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS
+from controlplane.madmail_rpc.call import Call
+from controlplane.policy.quantities import format_exact_size
+
+TOGGLES: Final[Mapping[str, str]] = {
+    "jit_registration": "jit",
+    "turn_enabled": "turn",
+    "iroh_enabled": "iroh",
+    "push_enabled": "push",
+    "ss_enabled": "shadowsocks",
+    "ss_ws_enabled": "ss_ws",
+    "ss_grpc_enabled": "ss_grpc",
+    "http_proxy_enabled": "http_proxy",
+    "auto_purge_seen_enabled": "auto_purge_seen",
+    "message_retention_enabled": "message_retention",
+    "admin_web_enabled": "admin_web",
+    "webimap_enabled": "webimap",
+    "websmtp_enabled": "websmtp",
+    "registration_token_required": "registration_token_required",
+    "allow_inbound_remote_rcpt": "allow_inbound_remote_rcpt",
+}
+"""What AllSettings calls a service."""
+
+ACCESS_OF: Final = (
+    "smtp",
+    "submission",
+    "submission_tls",
+    "imap",
+    "imap_tls",
+    "turn",
+    "sasl",
+    "iroh",
+    "http",
+    "https",
+)
+
+FEDERATION_POLICY = "ACCEPT"
+"""Mail of all other servers is taken, as long as nothing else can be said."""
+
+
+def write_word(*, is_on: bool) -> str:
+    """Write the state of a service."""
+    return "enabled" if is_on else "disabled"
+
+
+def write_setting(name: str, value: str, *, is_set: bool) -> dict[str, JsonValue]:
+    """Write a SettingValue."""
+    return {"key": f"__{name.upper()}__", "value": value, "is_set": is_set, "restart_required": False}
+
+
+def show_setting(session: Session, call: Call, facts: service.Facts, name: str) -> dict[str, JsonValue]:
+    """Show a setting as it is asked for alone: empty where nobody has said anything."""
+    found = service.show_setting(session, facts, call.node, SETTINGS[name])
+    if name == "turn_secret" and not call.may_see_secrets:
+        return write_setting(name, "", is_set=found.is_set)
+    return write_setting(name, found.said, is_set=found.is_set)
+
+
+def write_all_settings(session: Session, call: Call, facts: service.Facts) -> dict[str, JsonValue]:
+    """Write AllSettings."""
+    settings: dict[str, JsonValue] = {
+        "registration": "open" if facts.in_force.registration_open else "closed",
+        "push_mode": "off",
+        "federation_enabled": True,
+        "federation_policy": FEDERATION_POLICY,
+        "shadowsocks_url": "",
+    }
+    for name, of in TOGGLES.items():
+        settings[name] = write_word(is_on=service.is_enabled(facts, SERVICES[of]))
+    settings |= {f"{name}_access": "public" for name in ACCESS_OF}
+    for name, setting in SETTINGS.items():
+        if name.endswith("_local_only"):
+            continue
+        shown = show_setting(session, call, facts, name)
+        if not shown["is_set"]:
+            shown["value"] = facts.host if name == "smtp_hostname" else setting.unset
+        settings[name] = shown
+    if not facts.in_force.message_retention_days and isinstance(settings["message_retention"], dict):
+        settings["message_retention"]["value"] = f"{facts.retention_days}d"
+    return settings | write_effective_sizes(facts)
+
+
+def write_effective_sizes(facts: service.Facts) -> dict[str, JsonValue]:
+    """Write how large a message may be, of own users and of others alike."""
+    size_bytes = facts.in_force.message_bytes
+    size = format_exact_size(size_bytes)
+    return {
+        "message_size_effective": size,
+        "message_size_effective_bytes": size_bytes,
+        "federation_size_effective": size,
+        "federation_size_effective_bytes": size_bytes,
+    }
+
+
+def write_retention(facts: service.Facts) -> dict[str, JsonValue]:
+    """Write for how long messages stay, as the dashboard shows it."""
+    return {
+        "enabled": bool(facts.in_force.message_retention_days),
+        "days": facts.retention_days,
+        "retention": f"{facts.retention_days}d",
+    }
+
+
+def write_push() -> dict[str, JsonValue]:
+    """Write how notifications go: they are not there."""
+    return {
+        "enabled": False,
+        "mode": "off",
+        "successful_notifications": 0,
+        "consecutive_failures": 0,
+        "auto_disable_after": 5,
+    }

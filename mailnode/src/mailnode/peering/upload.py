@@ -1,0 +1,183 @@
+"""Hand a message over by one POST to `/mxdeliv` of another server, by HTTPS or by HTTP.
+
+For: courier.
+Not for: which server, and when again.
+
+Connections are kept, for each host its own: TLS is verified for the host's name, wherever the DNS says that
+it is. Redirects are not followed.
+
+    2xx                             taken; JSON of our own kind names recipients that were not
+    400, 403, 413, 422, 507         refused, if nobody says otherwise by SMTP
+    404 with our or Madmail's words likewise: no such recipient
+    404, 405, 3xx, 401, others      no server that takes mail this way, or none that does now
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from mailnode.federation.delivery import Delivery, read_refused, tidy_reason
+from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
+from mailnode.peering.routes import Stop
+from nodelink.contract.federation import PeerTransport
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+KEEP_ALIVE_SECONDS = 25
+CONNECTIONS_PER_HOST = 8
+MAX_CLIENTS = 500
+MAX_ADDRESSES = 4
+MAX_ANSWER_BYTES = 65_536
+REFUSALS = frozenset((400, 403, 413, 422, 507))
+UNKNOWN_WORDS = ("No such user", "No valid recipients")
+UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+FindAddresses = Callable[[str], Awaitable[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContexts:
+    """How certificates of others are judged: by CAs, or not at all where nobody could vouch for them."""
+
+    verified: ssl.SSLContext
+    unverified: ssl.SSLContext
+
+    def choose(self, *, is_verified: bool) -> ssl.SSLContext:
+        """Choose for a stop."""
+        return self.verified if is_verified else self.unverified
+
+
+def build_tls_contexts(ca_file: str | None) -> TlsContexts:
+    """Build both. `ca_file` holds the CAs; `None`: those of the system. Raises: OSError."""
+    verified = ssl.create_default_context(cafile=ca_file)
+    unverified = ssl.create_default_context()
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE  # addresses and `_` names: chatmail relays sign for themselves
+    return TlsContexts(verified, unverified)
+
+
+@dataclass(slots=True, kw_only=True)
+class Uploads:
+    """The way by HTTP to all servers."""
+
+    tls: TlsContexts
+    find_addresses: FindAddresses
+    source_address: str | None = None
+    _clients: dict[Stop, httpx.AsyncClient] = field(init=False, default_factory=dict)
+    _good_addresses: dict[str, str] = field(init=False, default_factory=dict)
+
+    async def send(self, stop: Stop, delivery: Delivery, message: bytes) -> Outcome:
+        """Try once to hand a message over."""
+        headers = [*delivery.write_headers(), ("content-type", "application/octet-stream")]
+        try:
+            answer = await self._request(stop, "POST", message, headers)
+        except UNREACHABLE as error:
+            return Failed(_describe(error), is_of_node=True)
+        except (httpx.TransportError, httpx.InvalidURL, TooLongError) as error:
+            return Failed(_describe(error), is_of_node=False)
+        return judge_answer(*answer)
+
+    async def fetch(self, host: str, path: str, port: int) -> bytes | None:
+        """Fetch a small file by HTTPS; `None` where it cannot be had."""
+        stop = Stop(PeerTransport.HTTPS, host, port, path)
+        try:
+            status, content = await self._request(stop, "GET", b"", [])
+        except (httpx.TransportError, httpx.InvalidURL, TooLongError):
+            return None
+        return content if status == 200 else None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    async def _request(
+        self, stop: Stop, method: str, content: bytes, headers: list[tuple[str, str]]
+    ) -> tuple[int, bytes]:
+        """Ask, at one of the host's addresses. Raises: httpx.TransportError, TooLongError."""
+        client = await self._open_client(stop)
+        problem: Exception = httpx.ConnectError("the host has no address that may be dialled")
+        for address in await self._list_addresses(stop.host):
+            try:
+                answer = await _ask(client, stop, address, (method, content, headers))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                self._good_addresses.pop(stop.host, None)
+                problem = error
+                continue
+            self._good_addresses[stop.host] = address
+            return answer
+        raise problem
+
+    async def _list_addresses(self, host: str) -> Sequence[str]:
+        addresses = [*await self.find_addresses(host)]
+        good = self._good_addresses.get(host)
+        if good in addresses:
+            addresses.remove(good)
+            addresses.insert(0, good)
+        return addresses[:MAX_ADDRESSES]
+
+    async def _open_client(self, stop: Stop) -> httpx.AsyncClient:
+        key = Stop(stop.transport, stop.host, stop.port, "", stop.is_verified)
+        client = self._clients.pop(key, None)
+        if client is None:
+            while len(self._clients) >= MAX_CLIENTS:
+                await self._clients.pop(next(iter(self._clients))).aclose()
+            limits = httpx.Limits(max_connections=CONNECTIONS_PER_HOST, keepalive_expiry=KEEP_ALIVE_SECONDS)
+            transport = httpx.AsyncHTTPTransport(
+                verify=self.tls.choose(is_verified=stop.is_verified),
+                limits=limits,
+                local_address=self.source_address,
+                trust_env=False,
+            )
+            client = httpx.AsyncClient(
+                transport=transport, timeout=TIMEOUT, trust_env=False, follow_redirects=False
+            )
+        self._clients[key] = client  # the one longest unused comes first
+        return client
+
+
+class TooLongError(Exception):
+    """The answer is longer than anybody would read."""
+
+
+def judge_answer(status: int, content: bytes) -> Outcome:
+    """Judge an answer."""
+    if 200 <= status < 300:
+        return Delivered(read_refused(content))
+    text = tidy_reason(content.decode("utf-8", "replace"))
+    reason = f"{status} {text}".strip()
+    if status in REFUSALS or (status == 404 and any(words in text for words in UNKNOWN_WORDS)):
+        return Refused(reason)
+    return Failed(reason, is_of_node=False)
+
+
+async def _ask(
+    client: httpx.AsyncClient, stop: Stop, address: str, request: tuple[str, bytes, list[tuple[str, str]]]
+) -> tuple[int, bytes]:
+    method, content, headers = request
+    scheme = "http" if stop.transport is PeerTransport.HTTP else "https"
+    shown = f"[{address}]" if ":" in address else address
+    name = f"[{stop.host}]" if ":" in stop.host else stop.host
+    async with (
+        asyncio.timeout(TIMEOUT.read),
+        client.stream(
+            method,
+            f"{scheme}://{shown}:{stop.port}{stop.path}",
+            content=content,
+            headers=[*headers, ("host", name)],
+            extensions={"sni_hostname": stop.host},
+        ) as answer,
+    ):
+        body = b""
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                raise TooLongError("the answer is too long")
+        return answer.status_code, body
+
+
+def _describe(error: Exception) -> str:
+    return tidy_reason(f"{type(error).__name__}: {error}".removesuffix(": "))
