@@ -20,6 +20,21 @@ NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 URL = re.compile(r"https://[^/\s@?#]+")
 EMAIL = re.compile(r"[^\s@<>\"',]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 IPV6_PREFIX = "[IPv6:"
+MAX_ALTERNATES = 64
+MAIL_PORTS = {
+    "mailnode_https_port": 443,
+    "mailnode_http_port": 80,
+    "mailnode_imap_tls_port": 993,
+    "mailnode_imap_starttls_port": 143,
+    "mailnode_smtp_tls_port": 465,
+    "mailnode_smtp_starttls_port": 587,
+    "mailnode_inbound_smtp_port": 25,
+    "mailnode_metrics_port": 0,
+    "host_firewall_ssh_port": 22,
+}
+TURN_PORTS = {"turnnode_port": 3478}
+"""Ports of a host's other variables, with their defaults: no alternate port may be one of them."""
+
 INSIDE_NAMES = (".test", ".local", ".localhost", ".internal", ".invalid", ".example", ".lan", ".home.arpa")
 """Ends of names that lead nowhere on the Internet. Source: RFC 6761, 6762, 8375."""
 
@@ -41,6 +56,12 @@ def find_inventory_problems(
         *_check_each(groups["controlplanes"], hosts, _check_controlplane),
         *_check_each(groups["mail_nodes"], hosts, _check_mail_node),
         *_check_each(groups["turn_nodes"], hosts, _check_turn_node),
+        *_check_each(
+            groups["mail_nodes"], hosts, lambda host: _check_alternates(host, "mailnode", MAIL_PORTS)
+        ),
+        *_check_each(
+            groups["turn_nodes"], hosts, lambda host: _check_alternates(host, "turnnode", TURN_PORTS)
+        ),
         *_check_domains(groups["mail_nodes"], hosts),
         *_check_each([*groups["controlplanes"], *groups["mail_nodes"]], hosts, _check_certificate),
     ]
@@ -194,6 +215,33 @@ def _check_turn_ports(host: Host) -> Iterator[str]:
 
 def _list_of(value: object) -> list[object]:
     return value if isinstance(value, list) else []
+
+
+def _check_alternates(host: Host, role: str, others: Mapping[str, int]) -> Iterator[str]:
+    """Find what could not be opened, or is served already, before the daemon refuses to start."""
+    variable = f"{role}_alternate_ports"
+    ports = host.get(variable, [])
+    if not isinstance(ports, list) or not all(type(port) is int and 1 <= port <= 65535 for port in ports):
+        yield f"{variable} is {_show(ports)}. Write ports as a list of numbers, such as [8993, 8465]."
+        return
+    if len(ports) > MAX_ALTERNATES:
+        yield f"{variable} has {len(ports)} ports. Write at most {MAX_ALTERNATES}."
+    if len(set(ports)) < len(ports):
+        yield f"{variable} names a port twice. Write each once."
+    taken = {str(host.get(name, default)): name for name, default in others.items()}
+    if role == "turnnode":
+        for port in _list_of(host.get("turnnode_other_udp_ports")):
+            taken[str(port)] = "in turnnode_other_udp_ports"
+    first, last = (
+        host.get(f"turnnode_relay_port_{end}", value) for end, value in (("min", 49152), ("max", 65535))
+    )
+    for port in ports:
+        if str(port) in taken:
+            yield f"{variable} has {port}, which is {taken[str(port)]}. Remove it; it is open already."
+        elif (
+            role == "turnnode" and isinstance(first, int) and isinstance(last, int) and first <= port <= last
+        ):
+            yield f"{variable} has {port}, from which calls are relayed. Write one outside {first} to {last}."
 
 
 def _check_domains(names: list[str], hosts: Mapping[str, Host]) -> Iterator[str]:

@@ -48,6 +48,21 @@ def test_a_good_inventory_has_no_problem() -> None:
     assert find(GOOD) == []
 
 
+def test_alternate_ports_are_no_problem_up_to_their_limits() -> None:
+    assert find(change("mail1", mailnode_alternate_ports=[1, 65535, *range(8000, 8062)])) == []
+    assert find(change("mail1", mailnode_alternate_ports=[8993])) == []
+    assert find(change("turn1", turnnode_alternate_ports=[53, 443, 49151])) == []
+    assert find(change("turn1", turnnode_alternate_ports=[60000], turnnode_relay_port_max=59999)) == []
+
+
+def test_an_alternate_port_on_which_turn_listens_anyhow_is_a_problem() -> None:
+    (problem,) = find(
+        change("turn1", turnnode_other_udp_ports=[53, 443], turnnode_alternate_ports=[443, 8443])
+    )
+
+    assert "has 443, which is in turnnode_other_udp_ports" in problem
+
+
 @pytest.mark.parametrize(
     ("host", "variable", "value", "sentence"),
     [
@@ -62,6 +77,19 @@ def test_a_good_inventory_has_no_problem() -> None:
         ("mail1", "mailnode_mail_domain", "chat.example.org", "Set tls_certificate_mode to acme or file"),
         ("mail1", "mailnode_support_contact", None, "Write where users find help"),
         ("mail1", "tls_certificate_mode", "file", "Write where the file lies"),
+        ("mail1", "mailnode_alternate_ports", 8993, "as a list of numbers"),
+        ("mail1", "mailnode_alternate_ports", ["8993"], "as a list of numbers"),
+        ("mail1", "mailnode_alternate_ports", [True], "as a list of numbers"),
+        ("mail1", "mailnode_alternate_ports", [0], "as a list of numbers"),
+        ("mail1", "mailnode_alternate_ports", [65536], "as a list of numbers"),
+        ("mail1", "mailnode_alternate_ports", [*range(8000, 8065)], "Write at most 64."),
+        ("mail1", "mailnode_alternate_ports", [8993, 8993], "Write each once."),
+        ("mail1", "mailnode_alternate_ports", [22], "which is host_firewall_ssh_port."),
+        ("mail1", "mailnode_alternate_ports", [993], "which is mailnode_imap_tls_port."),
+        ("turn1", "turnnode_alternate_ports", [3478], "which is turnnode_port."),
+        ("mail1", "mailnode_alternate_ports", [25], "which is mailnode_inbound_smtp_port."),
+        ("turn1", "turnnode_alternate_ports", [49152], "Write one outside 49152 to 65535."),
+        ("turn1", "turnnode_alternate_ports", [65535], "Write one outside 49152 to 65535."),
         ("turn1", "turnnode_listen_addresses", ["::"], "no address of a host"),
         ("turn1", "turnnode_listen_addresses", "192.0.2.31", "as a list"),
         ("turn1", "turnnode_public_name", "2001:db8::31", "apps do not take an IPv6 address"),

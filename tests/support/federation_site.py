@@ -78,7 +78,7 @@ class MailStation:
         )
         self.inbound = Inbound(accounts=self.accounts, store=self.store)
         router = build_router(Door(self.domain, self.siblings), self.inbound)
-        self.http = HttpServer(create_app(accounts=self.accounts, site=SITE, deliveries=router))
+        self.http = HttpServer(create_app(accounts=self.accounts, read_site=lambda: SITE, deliveries=router))
         self.server: asyncio.Server | None = None
 
     @property

@@ -38,7 +38,7 @@ def serve_pages(folder: Path, accounts: CountingRegistrar) -> Iterator[str]:
     async def serve() -> None:
         tls = LoopbackTls(folder)
         site = replace(SITE, https_host=LOOPBACK, is_self_signed=True)
-        server = HttpServer(create_app(accounts=accounts, site=site))
+        server = HttpServer(create_app(accounts=accounts, read_site=lambda: site))
         async with AsyncExitStack() as stack:
             port = await stack.enter_async_context(tls.listen(server.build_protocol))
             await server.start(stack)

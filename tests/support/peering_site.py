@@ -308,7 +308,7 @@ class PeerStation:
         door = Door(self.domain, Siblings())
         inbound = Inbound(accounts=self.accounts, store=self.store)
         router = build_router(door, inbound, self.reception)
-        self.http = HttpServer(create_app(accounts=self.accounts, site=SITE, deliveries=router))
+        self.http = HttpServer(create_app(accounts=self.accounts, read_site=lambda: SITE, deliveries=router))
 
     def clock(self) -> float:
         return time.time() + self.now_offset

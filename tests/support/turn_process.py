@@ -5,9 +5,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodelink.channel.node_files import NodeFiles
@@ -24,6 +24,7 @@ class TurnProcess:
     directory: Path
     name: str
     port: int
+    changes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -36,6 +37,7 @@ class TurnProcess:
             "LISTEN_ADDRESSES": HOST,
             "PORT": self.port,
             "PUBLIC_NAME": HOST,
+            **self.changes,
         }
         return os.environ | {f"TURNNODE_{name}": str(value) for name, value in settings.items()}
 
@@ -56,9 +58,9 @@ class TurnProcess:
                 process.kill()
 
 
-def make_turn_process(directory: Path, kept: NodeFiles, name: str = "turn1") -> TurnProcess:
+def make_turn_process(directory: Path, kept: NodeFiles, name: str = "turn1", **changes: str) -> TurnProcess:
     """Make a node that goes on with what was kept of its enrolment, on a port that is free."""
     shutil.copytree(kept.directory, directory / "state" / "node")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind((HOST, 0))
-        return TurnProcess(directory, name, free.getsockname()[1])
+        return TurnProcess(directory, name, free.getsockname()[1], changes)

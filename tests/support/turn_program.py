@@ -4,6 +4,7 @@ import os
 import sys
 from ipaddress import ip_network
 
+from nodelink.contract.states import TurnNodeState
 from nodelink.daemon.chassis import run_daemon
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.settings import read_settings_or_exit
@@ -16,6 +17,14 @@ from turnnode.settings import TurnNodeSettings
 
 SECRET = "the fleet's secret"
 REPLIES_VARIABLE = "TURN_PROGRAM_REPLIES_PER_SECOND"  # for many clients at one address
+PORT_VARIABLE = "TURN_PROGRAM_WANTED_PORT"  # where the control plane's state wants TURN
+WANTED = TurnNodeState(
+    realm="example.org",
+    secrets=(SECRET,),
+    credential_lifetime_seconds=86_400,
+    allocations_per_credential=16,
+    allocations=4096,
+)
 
 
 def main() -> None:
@@ -23,6 +32,8 @@ def main() -> None:
     settings = read_settings_or_exit(TurnNodeSettings, None)
     set_up_log(settings.log_level)
     node = TurnNode(settings)
+    if PORT_VARIABLE in os.environ:
+        node.apply(WANTED.model_copy(update={"port": int(os.environ[PORT_VARIABLE])}))
     replies = int(os.environ.get(REPLIES_VARIABLE, ReplyLimit().per_second))
     node.policy.replace(
         RelayPolicy(

@@ -35,15 +35,21 @@ class LoopbackServer:
         keeper: SocketKeeper | None = None,
         listeners: list[socket.socket] | None = None,
         monotonic: Callable[[], float] | None = None,
+        former: list[socket.socket] | None = None,
+        forward_seconds: float = 3600,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.policy = RelayPolicyHolder(
             policy or RelayPolicy(realm="example.org", secrets=(SECRET,), peer_allow=(LOOPBACK,))
         )
+        self.left: list[socket.socket] = []
         self.listeners = listeners or [bound(socket.AF_INET, "127.0.0.1"), bound(socket.AF_INET6, "::1")]
         self.tcp, self.tls = listening(), listening()
         self.server = TurnServer(
             listeners=self.listeners,
+            former=former or (),
+            left=self.left.append,
+            forward_seconds=forward_seconds,
             streams=[StreamListener(self.tcp), *([StreamListener(self.tls, tls)] if tls else [])],
             relay_addresses=[relay or RelayAddress("127.0.0.1", "127.0.0.1"), RelayAddress("::1", "::1")],
             policy=self.policy,

@@ -41,6 +41,8 @@ class WholeFleet:
     second: FleetPlan
     token: str = field(repr=False)
     client: httpx.Client = field(repr=False)
+    alternate_port: int = 0
+    """Open on all nodes, and nobody is there yet."""
 
     @property
     def url(self) -> str:
@@ -105,22 +107,28 @@ def running_fleet(directory: Path) -> Iterator[WholeFleet]:
         ):
             _enrol(opened, plan, node, kind)
         token = add_token(opened, name="whole fleet")
+    alternate_port = _find_ports(SECOND_MAIL_ADDRESS).imap_tls
     with ExitStack() as stack:
         log = stack.enter_context((directory / "log").open("ab"))
         for plan, programs in ((first, ("controlplane", "mailnode", "turnnode")), (second, ("mailnode",))):
             for program in programs:
-                stack.enter_context(_running(plan, plan.processes[program], log.fileno()))
+                stack.enter_context(_running(plan, plan.processes[program], log.fileno(), alternate_port))
         client = httpx.Client(
             base_url=first.control_url, verify=trust_all(), follow_redirects=True, timeout=30, trust_env=False
         )
-        fleet = WholeFleet(first, second, token, stack.enter_context(client))
+        fleet = WholeFleet(first, second, token, stack.enter_context(client), alternate_port)
         _wait_until_ready(fleet)
         yield fleet
 
 
 @contextmanager
-def _running(plan: FleetPlan, command: list[str], log: int) -> Iterator[None]:
-    environment = {**os.environ, **plan.environment}
+def _running(plan: FleetPlan, command: list[str], log: int, alternate_port: int) -> Iterator[None]:
+    alternates = {
+        "MAILNODE_ALTERNATE_PORTS": str(alternate_port),
+        "TURNNODE_ALTERNATE_PORTS": str(alternate_port),
+        "TURNNODE_RELAY_PORT_MIN": "61000",  # above the ports that a free one is found among
+    }
+    environment = {**os.environ, **plan.environment, **alternates}
     with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
             yield

@@ -33,6 +33,7 @@ from controlplane.nodes.fleet_endpoints import router as fleet_router
 from controlplane.nodes.group_endpoints import router as groups_router
 from controlplane.nodes.hub import ChannelHub
 from controlplane.nodes.node_endpoints import router as nodes_own_router
+from controlplane.nodes.port_endpoints import router as ports_router
 from controlplane.nodes.turn_endpoints import router as turn_router
 from controlplane.operations.endpoints import router as operations_router
 from controlplane.plane import Plane
@@ -63,6 +64,7 @@ API_ROUTERS = (
     audit_router,
     fleet_router,
     nodes_router,
+    ports_router,
     groups_router,
     turn_router,
     policy_router,

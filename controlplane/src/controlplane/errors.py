@@ -2,7 +2,7 @@
 
 For: rules that say no. http_errors.py answers with them, the command line prints them.
 Not for: malformed bodies, which never reach a rule (422), nor for faults of ours (500). The frame of the
-Admin API has refusals of its own (rest/errors.py).
+Admin API has refusals of its own (rest/errors.py), and so have ports (nodes/port_errors.py).
 
     ControlPlaneError
     ├── BadAddressError         400

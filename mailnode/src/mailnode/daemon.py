@@ -10,7 +10,7 @@ Not for: any protocol or rule; this is only where they are put together.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -45,6 +45,7 @@ from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
+from mailnode.mail_ports import HANDSHAKE_SECONDS, TLS_FAREWELL_SECONDS, BuildProtocol, MailListeners, Service
 from mailnode.peering.assembly import Peering, open_peering
 from mailnode.peering.reception import Reception
 from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
@@ -61,6 +62,7 @@ from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
 from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.figures import MAIL_FIGURES
+from nodelink.contract.ports import PortName
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.errors import HostError
 from nodelink.daemon.figure_metrics import FigureCollector
@@ -71,8 +73,6 @@ from nodelink.daemon.plain_http import write_origin
 from nodelink.daemon.plain_http_server import PlainHttpServer
 from nodelink.daemon.tls import ServerCertificate
 
-HANDSHAKE_SECONDS = 20
-TLS_FAREWELL_SECONDS = 5
 FAREWELL_SECONDS = 1.5
 """How long clients of each protocol may take to hear that we go: together less than the 5 s of a stop."""
 
@@ -80,8 +80,6 @@ MESSAGES_AT_ONCE = 10
 NEW_ACCOUNTS_AT_ONCE = 300
 REQUEST_SECONDS = 120
 """For a whole request: a large message from another node may come slowly."""
-
-BuildProtocol = Callable[[], asyncio.Protocol]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +123,15 @@ class MailNode:
 
         purge = Purge(accounts, store)
         outbound: Outbound | None = None
+        listeners = MailListeners(settings, chassis.manager)
         peering = await open_peering(settings, stack)
         steering = Steering(
-            settings=settings, accounts=accounts, store=store, overrides=overrides, peering=peering
+            settings=settings,
+            accounts=accounts,
+            store=store,
+            overrides=overrides,
+            listeners=listeners,
+            peering=peering,
         )
         agent = open_agent(
             settings,
@@ -176,7 +180,11 @@ class MailNode:
         reception = None if outbound is None else peering.build_reception(accounts, store, outbound)
         deliveries = None if agent is None else build_router(door, inbound, reception)
         http = HttpServer(
-            create_app(accounts=accounts, site=describe_site(settings), deliveries=deliveries),
+            create_app(
+                accounts=accounts,
+                read_site=lambda: describe_site(settings, listeners),
+                deliveries=deliveries,
+            ),
             bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
         )
         for part in (imap, smtp):
@@ -185,14 +193,8 @@ class MailNode:
         await self._start_pusher(stack, store, steering)
 
         shared = Multiplexer(imap=imap, smtp=smtp, http=http)
-        for name, port, build, context in (
-            ("https", settings.https_port, shared.build_protocol, shared_tls),
-            ("imaps", settings.imap_tls_port, lambda: imap.build_protocol(is_secure=True), tls),
-            ("imap", settings.imap_starttls_port, lambda: imap.build_protocol(is_secure=False), None),
-            ("submissions", settings.smtp_tls_port, lambda: smtp.build_protocol(is_secure=True), tls),
-            ("submission", settings.smtp_starttls_port, lambda: smtp.build_protocol(is_secure=False), None),
-        ):
-            await self._listen(chassis, stack, name, port, build, context)
+        await self._listen(chassis, stack, "https", settings.https_port, shared.build_protocol, shared_tls)
+        await listeners.start(stack, _list_services(imap, smtp, tls))
         if reception is not None:
             await self._serve_peers(chassis, stack, reception, tls)
         await self._serve_plain_http(chassis, stack)
@@ -281,7 +283,7 @@ class MailNode:
         domain = MailDomain.parse(self.settings.mail_domain).name
         return MailProbes(domain=domain, siblings=steering.siblings, transport=outbound.transport)
 
-    async def _listen(  # noqa: PLR0917, PLR0913 - a row of the table above
+    async def _listen(  # noqa: PLR0917, PLR0913 - what is served, and where
         self,
         chassis: Chassis,
         stack: AsyncExitStack,
@@ -315,28 +317,37 @@ def judge_appended(message: bytes) -> None:
         raise AppendRefusedError(error.public_text) from error
 
 
-def describe_site(settings: MailNodeSettings) -> Site:
+def describe_site(settings: MailNodeSettings, listeners: MailListeners) -> Site:
     """Describe the node for pages, links and autoconfig; the first of each kind is what QR codes name."""
-    host = settings.host
+    host, find = settings.host, listeners.find_port
     return Site(
         name=settings.service_name,
         mail_domain=settings.mail_domain,
         https_host=host,
         https_port=settings.https_port,
         imap=(
-            MailEndpoint(host=host, port=settings.imap_tls_port, security=Security.SSL),
-            MailEndpoint(host=host, port=settings.imap_starttls_port, security=Security.STARTTLS),
+            MailEndpoint(host=host, port=find(PortName.IMAP_TLS), security=Security.SSL),
+            MailEndpoint(host=host, port=find(PortName.IMAP), security=Security.STARTTLS),
             MailEndpoint(host=host, port=settings.https_port, security=Security.SSL),
         ),
         smtp=(
-            MailEndpoint(host=host, port=settings.smtp_tls_port, security=Security.SSL),
-            MailEndpoint(host=host, port=settings.smtp_starttls_port, security=Security.STARTTLS),
+            MailEndpoint(host=host, port=find(PortName.SUBMISSION_TLS), security=Security.SSL),
+            MailEndpoint(host=host, port=find(PortName.SUBMISSION), security=Security.STARTTLS),
             MailEndpoint(host=host, port=settings.https_port, security=Security.SSL),
         ),
         is_self_signed=settings.certificate_is_self_signed,
         support_contact=settings.support_contact,
         default_language=settings.language,
     )
+
+
+def _list_services(imap: ImapServer, smtp: SmtpServer, tls: ssl.SSLContext) -> dict[PortName, Service]:
+    return {
+        PortName.IMAP_TLS: Service(lambda: imap.build_protocol(is_secure=True), tls),
+        PortName.IMAP: Service(lambda: imap.build_protocol(is_secure=False), None),
+        PortName.SUBMISSION_TLS: Service(lambda: smtp.build_protocol(is_secure=True), tls),
+        PortName.SUBMISSION: Service(lambda: smtp.build_protocol(is_secure=False), None),
+    }
 
 
 def _collect(steering: Steering) -> CollectorRegistry:

@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from mailnode.http.language import Language
 from nodelink.channel.node_settings import NodeSettings
-from nodelink.daemon.settings import AddressList, MaybeAddresses
+from nodelink.daemon.settings import AddressList, MaybeAddresses, PortList
 
 IPV6_PREFIX = "[IPv6:"
 
@@ -45,6 +45,9 @@ class MailNodeSettings(NodeSettings):
     )
     acme_challenge_directory: Path | None = Field(
         default=None, description="Directory that an ACME client fills with files named by their tokens."
+    )
+    alternate_ports: PortList = Field(
+        default=(), description="Open ports that the control plane may move submission and IMAP to."
     )
     tls_certificate: Path = Field(description="Certificate chain in PEM form.")
     tls_key: Path = Field(description="Its private key in PEM form.")
@@ -115,6 +118,15 @@ class MailNodeSettings(NodeSettings):
     def _address_literal_is_one(self) -> Self:
         if self.mail_domain.startswith("["):
             ip_address(self.mail_domain.removeprefix(IPV6_PREFIX).strip("[]"))
+        return self
+
+    @model_validator(mode="after")
+    def _alternate_ports_are_free(self) -> Self:
+        others = {self.https_port, self.http_port, self.smtp_tls_port, self.smtp_starttls_port}
+        others |= {self.imap_tls_port, self.imap_starttls_port, self.metrics_port, self.inbound_smtp_port}
+        for port in self.alternate_ports:
+            if port in others:
+                raise ValueError(f"alternate_ports has {port}, which another port setting has already")
         return self
 
     @property

@@ -24,6 +24,7 @@ from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
+from mailnode.mail_ports import MailListeners
 from mailnode.peering.assembly import Peering
 from mailnode.peering.traffic import Traffic
 from mailnode.push.pusher import Pusher
@@ -40,6 +41,7 @@ from nodelink.channel.connection import RefusedError
 from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.federation import MAX_PEERS_SHOWN, PeersAnswer
 from nodelink.contract.figures import LOOP_LAG
+from nodelink.contract.ports import PortName
 from nodelink.contract.reports import MAX_PEERS_REPORTED, MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
 from nodelink.daemon.loop_lag import LoopLag
@@ -65,6 +67,7 @@ class Steering:
     accounts: Accounts
     store: MailStore
     overrides: LocalOverrides
+    listeners: MailListeners
     peering: Peering | None = None
     siblings: Siblings = field(default_factory=Siblings)
     _tls_pin: str | None = field(init=False, default=None)
@@ -121,6 +124,7 @@ class Steering:
             return  # the agent has refused it already
         self._turn = state.turn
         self.siblings.replace(state.siblings)
+        self.listeners.want(state.ports)
         if self.peering is not None:
             self.peering.policy.put_in_force(state.federation)
         self.overrides.accept(
@@ -171,17 +175,19 @@ class Steering:
             public_name=self.settings.mail_domain,
             public_port=self.settings.https_port,
             overrides=list_overridden(self.overrides.current),
-            problems=self._problems,
+            problems=(*self._problems, *self.listeners.list_problems()),
             figures=self.read_figures(),
             probes=self._probes.read_results() if self._probes else (),
             dkim_keys=self.peering.keys.read_report() if self.peering else (),
             peers=self.peering.traffic.list_peers(MAX_PEERS_REPORTED).peers if self.peering else (),
             places=MailPlaces(
                 host=self.settings.host,
-                imap_tls_port=self.settings.imap_tls_port,
-                smtp_tls_port=self.settings.smtp_tls_port,
+                imap_tls_port=self.listeners.find_port(PortName.IMAP_TLS),
+                smtp_tls_port=self.listeners.find_port(PortName.SUBMISSION_TLS),
                 tls_pin=self._tls_pin,
             ),
+            ports=self.listeners.tell(),
+            alternate_ports=self.settings.alternate_ports,
         )
 
     def read_status(self) -> Mapping[str, JsonValue]:
@@ -193,7 +199,7 @@ class Steering:
             "enrolled": agent is not None,
             "control_plane": [*sorted(agent.connected)] if agent else [],
             "applied_revision": agent.applied_revision if agent else 0,
-            "problems": [*self._problems],
+            "problems": [*self._problems, *self.listeners.list_problems()],
         }
         return status | {name: _shorten(value) for name, value in self.read_figures().items()}
 

@@ -16,6 +16,7 @@ from controlplane.admins.access import Role
 from controlplane.cli.main import app
 from nodelink.contract.enrolment import read_join_token
 from nodelink.contract.frames import Answer
+from nodelink.contract.ports import PortReport
 from nodelink.contract.states import NodeKind
 from support.client_site import ClientSite, open_client_site
 from support.controlplane_node import open_node
@@ -104,7 +105,7 @@ def test_node_is_shown_as_it_reports_without_what_a_terminal_obeys(site: ClientS
         table = site.run("nodes")
         shown = site.run("nodes", "show", "mail1")
 
-    assert re.search(r"mail1 +mail +problem +1/1 +\d s +0\.1\.0 +- +\?\[31mred", table)
+    assert re.search(r"mail1 +mail +problem +1/[12] +\d s +0\.1\.0 +- +\?\[31mred", table)
     assert re.search(r"Problems: +Full\.", shown)
     assert re.search(r"accounts +3\n", shown)
     assert "\x1b" not in table + shown + site.run("nodes", "--json")
@@ -146,6 +147,29 @@ def test_node_is_changed_and_retired(site: ClientSite) -> None:
     assert site.run("nodes", "--group", "eu") == "No such node.\n"
     assert "retired" in site.run("retire", "mail1")
     assert site.read("nodes") == []
+
+
+def test_ports_are_shown_moved_and_moved_back(site: ClientSite) -> None:
+    key = add_node(site.plane, "turn1", NodeKind.TURN)
+    ended = site.call("ports", "set", "turn1", "turn", "443")
+    assert (ended.code, "has not said which ports are open" in ended.error) == (1, True)
+    port = PortReport(name="turn", configured=3478, effective=3478, problem=None)
+    report = make_report(NodeKind.TURN, ports=[port], alternate_ports=[443, 53])
+    with site.keep(lambda: open_node(site.port, "turn1", key, site.plane.keys.trusted)) as node:
+        site.portal.call(node.greet)
+        site.portal.call(node.hear_state)
+        site.portal.call(node.report, report)
+        while not site.read("nodes")[0]["report"]:
+            continue
+
+        assert "moves to 443" in site.run("ports", "set", "turn1", "turn", "443")
+        shown = site.run("ports", "show", "turn1")
+        assert re.search(r"turn +3478 +443 +3478 +-\n", shown)
+        assert "Open besides, by turnnode_alternate_ports: 443, 53" in shown
+        ended = site.call("ports", "set", "turn1", "turn", "54")
+        assert (ended.code, "Add it to turnnode_alternate_ports" in ended.error) == (1, True)
+        assert "moved back" in site.run("ports", "reset", "turn1", "turn")
+        assert site.read("ports", "show", "turn1")["ports"][0]["wanted"] is None
 
 
 def test_groups_are_made_labelled_and_removed(site: ClientSite) -> None:

@@ -38,6 +38,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("patch", "/policy"): {"jit_enabled": False},
     ("patch", "/nodes/{name}"): {"label": "Mine"},
     ("patch", "/nodes/{name}/policy"): {"jit_enabled": False},
+    ("patch", "/nodes/{name}/ports"): {"imap": None},
     ("put", "/nodes/{name}/group"): {"group": "eu"},
 }
 

@@ -73,6 +73,9 @@ def test_node_differs_until_it_is_reset(client: TestClient) -> None:
     ("path", "value", "status", "code"),
     [
         ("/settings/smtp_hostname", "x", 400, "set_by_ansible"),
+        ("/nodes/mail1/settings/turn_port", "443", 409, "wrong_port"),
+        ("/nodes/mail1/settings/imap_tls_port", "8993", 409, "ports_unknown"),
+        ("/settings/imap_tls_port", "65536", 400, "bad_value"),
         ("/settings/ss_port", "8388", 400, "not_offered"),
         ("/settings/max_message_size", "63K", 400, "bad_value"),
         ("/settings/nothing", "1", 404, "unknown_setting"),

@@ -44,7 +44,9 @@ class Site:
 async def serve(tls: LoopbackTls, app: FastAPI | None = None, **bounds: float) -> AsyncIterator[Site]:
     everything = {"request_seconds": LONG_SECONDS, "keep_alive_seconds": LONG_SECONDS} | bounds
     chosen = Bounds(**everything)  # type: ignore[arg-type] # a count is a whole number here
-    server = HttpServer(app or create_app(accounts=CountingRegistrar(), site=SITE), bounds=chosen)
+    server = HttpServer(
+        app or create_app(accounts=CountingRegistrar(), read_site=lambda: SITE), bounds=chosen
+    )
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(tls.listen(server.build_protocol))
         await server.start(stack)

@@ -49,7 +49,7 @@ class Shared:
         self.tls = LoopbackTls(folder)
         self.accounts = CountingRegistrar()
         self.imap, self.smtp = GreetingServer("imap"), GreetingServer("smtp")
-        self.http = HttpServer(create_app(accounts=self.accounts, site=SITE))
+        self.http = HttpServer(create_app(accounts=self.accounts, read_site=lambda: SITE))
         self.port = 0
 
     async def connect(self, *alpn: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -30,7 +30,7 @@ def client(accounts: CountingRegistrar) -> TestClient:
 
 
 def client_of(accounts: CountingRegistrar, site: Site) -> TestClient:
-    app = create_app(accounts=accounts, site=site)
+    app = create_app(accounts=accounts, read_site=lambda: site)
     return TestClient(app, URL, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -309,7 +309,7 @@ def test_files_that_pages_name_are_there_and_may_be_kept(client: TestClient) -> 
 
 
 def test_schema_of_the_application_is_not_published() -> None:
-    app = create_app(accounts=CountingRegistrar(), site=SITE)
+    app = create_app(accounts=CountingRegistrar(), read_site=lambda: SITE)
     paths = {
         context.route.path
         for context in iter_route_contexts(app.routes)

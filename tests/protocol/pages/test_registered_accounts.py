@@ -53,7 +53,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
         creation_limit=RateLimit(per_minute=1, burst=BURST),
     )
     tls = LoopbackTls(tmp_path)
-    server = HttpServer(create_app(accounts=accounts, site=SITE))
+    server = HttpServer(create_app(accounts=accounts, read_site=lambda: SITE))
     async with AsyncExitStack() as stack:
         await accounts.start(stack)
         port = await stack.enter_async_context(tls.listen(server.build_protocol))

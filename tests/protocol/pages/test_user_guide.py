@@ -25,7 +25,7 @@ GUIDE_HEADINGS = [
 
 
 def client_of(site: Site) -> TestClient:
-    app = create_app(accounts=CountingRegistrar(), site=site)
+    app = create_app(accounts=CountingRegistrar(), read_site=lambda: site)
     return TestClient(app, "https://mail.example.org", follow_redirects=False)
 
 

@@ -90,6 +90,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0011": lambda _: None,
     "0012": fill_turn_secrets,
     "0013": lambda _: None,
+    "0014": lambda _: None,
     "0015": fill_siblings,
     "0016": lambda _: None,
     "0017": lambda _: None,

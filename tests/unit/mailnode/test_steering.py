@@ -13,12 +13,14 @@ from mailnode.accounts.overrides import LocalOverrides
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.disk_usage import measure_disk
+from mailnode.mail_ports import MailListeners
 from mailnode.settings import MailNodeSettings
 from mailnode.steering import Steering
 from nodelink.channel.connection import RefusedError
 from nodelink.contract.figures import MAIL_FIGURES
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import MailNodeState, SiblingNode
+from nodelink.daemon.service_manager import Systemd
 from nodelink.daemon.tls import read_spki_pin
 from self_signed import make_certificate
 from support.clocks import until
@@ -54,7 +56,13 @@ async def steering(tmp_path: Path) -> AsyncIterator[Steering]:
     async with AsyncExitStack() as stack:
         await accounts.start(stack)
         overrides = LocalOverrides(state_directory=tmp_path, policy=policy)
-        steering = Steering(settings=settings, accounts=accounts, store=store, overrides=overrides)
+        steering = Steering(
+            settings=settings,
+            accounts=accounts,
+            store=store,
+            overrides=overrides,
+            listeners=MailListeners(settings, Systemd(address="", watchdog_seconds=None, inherited={})),
+        )
         await steering.start(stack)
         yield steering
 

@@ -7,9 +7,11 @@ Not for: TURN itself (relay/).
 """
 
 import gc
+import socket
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
@@ -39,6 +41,7 @@ from turnnode.relay.resting import REST_ROOM
 from turnnode.relay.server import TurnServer
 from turnnode.relay.usage import TrafficLimit
 from turnnode.settings import TurnNodeSettings
+from turnnode.turn_port import TurnPort
 
 VERSION = version("turnnode")
 GARBAGE_THRESHOLD = 50_000  # objects; 700 is Python's own
@@ -56,6 +59,8 @@ class TurnNode:
     peers: TurnPeers = field(init=False, default_factory=TurnPeers)
     probes: ProbeRounds = field(init=False)
     lag: LoopLag = field(init=False, default_factory=LoopLag)
+    port: TurnPort | None = field(init=False, default=None)
+    _wanted_port: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         # Without a secret, every credential is refused: the node waits for its first desired state.
@@ -69,6 +74,9 @@ class TurnNode:
         if not isinstance(state, TurnNodeState):
             return  # the agent has refused it already
         self.peers.replace(state)
+        self._wanted_port = state.port
+        if self.port is not None:
+            self.port.want(state.port)
         self.policy.replace(
             RelayPolicy(
                 realm=state.realm,
@@ -95,19 +103,22 @@ class TurnNode:
 
     def read_report(self, revision: int) -> Report:
         """Tell how the node is."""
+        port = None if self.port is None else self.port.tell()
         return Report(
             kind=NodeKind.TURN,
             software_version=VERSION,
             applied_revision=revision,
             started_at_seconds=self.started_at_seconds,
             public_name=self.settings.public_name,
-            public_port=self.settings.announced_port or self.settings.port,
+            public_port=self._tell_public_port(),
             overrides=(),
-            problems=(),
+            problems=() if port is None or port.problem is None else (port.problem,),
             figures=self.read_figures(),
             probes=self.probes.read_results(),
             addresses=self.settings.published_addresses or self.settings.listen_addresses,
             credentials=CredentialUses(self.server.usages, self.policy).list_largest(),
+            ports=() if port is None else (port,),
+            alternate_ports=self.settings.alternate_ports,
         )
 
     async def start(self, chassis: Chassis, stack: AsyncExitStack) -> None:
@@ -116,6 +127,8 @@ class TurnNode:
         agent = open_agent(settings, software_version=VERSION, apply=self.apply, read_report=self.read_report)
         chassis.take_over()  # from here to `commit`, nobody relays
         sockets = open_client_sockets(stack, chassis.manager, settings)
+        port = self.port = TurnPort(settings, chassis.manager, self._wanted_port)
+        stack.callback(port.close)
         directory = chassis.manager.runtime_directory
         relay_addresses = list_relay_addresses(settings)
         relay_hosts = frozenset(host for each in relay_addresses for host in (each.bound, each.published))
@@ -124,7 +137,7 @@ class TurnNode:
             stack.enter_context(ExitStack()),
             KernelPathSettings(
                 choice=settings.data_path,
-                port=settings.port,
+                port=port.number,
                 hosts=frozenset((*settings.listen_addresses, *(each.bound for each in relay_addresses))),
                 relay_hosts=relay_hosts,
                 directory=settings.bpf_directory,
@@ -132,7 +145,9 @@ class TurnNode:
             dues,
         )
         server = TurnServer(
-            listeners=sockets.datagrams,
+            listeners=[*port.listeners, *sockets.datagrams],
+            former=port.former,
+            left=port.let_go,
             streams=sockets.streams,
             relay_addresses=relay_addresses,
             policy=self.policy,
@@ -152,10 +167,11 @@ class TurnNode:
         if sockets.certificate is not None:
             chassis.on_reload.append(sockets.certificate.reload)
             await sockets.certificate.start(stack)
-        chassis.on_moved.append(server.leave)
+        chassis.on_moved += [port.leave, server.leave]
         if settings.credential_socket is not None:
             await CredentialSocket(settings.credential_socket, self.policy).start(stack)
         await chassis.settle()
+        await port.start(stack, partial(self._move, server, sockets.datagrams))
         spare_garbage_collector()
         # Behind the server: what comes last ends first, and calls go on meanwhile.
         registry = CollectorRegistry()
@@ -166,6 +182,19 @@ class TurnNode:
         if agent is not None:
             await agent.start(stack)
             await self.probes.start(stack)
+
+    def _tell_public_port(self) -> int:
+        """Tell what port apps shall use: where TURN was moved, otherwise what the host says."""
+        if self.port is not None and self.port.number != self.settings.port:
+            return self.port.number
+        return self.settings.announced_port or self.settings.port
+
+    def _move(
+        self, server: TurnServer, others: list[socket.socket], listeners: list[socket.socket], port: int
+    ) -> None:
+        server.move([*listeners, *others])
+        if self.kernel is not None:
+            self.kernel.move(port)
 
 
 def spare_garbage_collector() -> None:

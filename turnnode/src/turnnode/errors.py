@@ -38,15 +38,22 @@ class JournalFormatError(TurnnodeError):
 class RequestRefusedError(TurnnodeError):
     """A STUN request is answered with an error response.
 
-    `status` is the STUN error code. `unknown_types` are the attributes that a 420 names.
+    `status` is the STUN error code. `unknown_types` are the attributes that a 420 names; `alternate` is where
+    a 300 sends the client.
     """
 
     code: ClassVar[str] = "request_refused"
 
-    def __init__(self, status: int, unknown_types: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        unknown_types: tuple[int, ...] = (),
+        alternate: tuple[str, int] | None = None,
+    ) -> None:
         super().__init__(f"the request is refused with {status}")
         self.status = status
         self.unknown_types = unknown_types
+        self.alternate = alternate
 
 
 class ProbeFailedError(TurnnodeError):

@@ -1,9 +1,9 @@
 """Open the sockets that clients come in by, from what the host says.
 
-    settings ─▶ UDP: port, another by choice     TCP     TLS ports, with the host's certificate
+    settings ─▶ UDP: others than `port`     TCP     TLS ports, with the host's certificate
 
 For: the daemon. All of them are kept by the service manager while the process is replaced.
-Not for: serving them (relay/).
+Not for: serving them (relay/), nor for the UDP port that can be moved (turn_port.py).
 """
 
 import socket
@@ -16,6 +16,7 @@ from nodelink.daemon.tls import ServerCertificate
 from turnnode.relay.sockets import RelayAddress
 from turnnode.relay.streams import ALPN, StreamListener
 from turnnode.settings import TurnNodeSettings
+from turnnode.turn_port import KEPT_NAME
 
 
 @dataclass(slots=True)
@@ -30,15 +31,15 @@ class ClientSockets:
 def open_client_sockets(
     stack: AsyncExitStack, manager: ServiceManager, settings: TurnNodeSettings
 ) -> ClientSockets:
-    """Open all of them; they are closed with `stack`.
+    """Open them; they are closed with `stack`. Before `TurnPort`, which takes what of UDP is left over.
 
     Raises:
         ListenError: One cannot be opened.
         CertificateError: TLS is set, and its certificate cannot be used.
     """
     opened = ClientSockets()
-    for port in (settings.port, *settings.other_udp_ports):
-        opened.datagrams += bind_udp(manager, "turn", settings.listen_addresses, port)
+    for port in settings.other_udp_ports:
+        opened.datagrams += bind_udp(manager, KEPT_NAME, settings.listen_addresses, port)
     if settings.tcp_port is not None:
         for listener in listen_tcp(manager, "turn-tcp", settings.listen_addresses, settings.tcp_port):
             opened.streams.append(StreamListener(listener))

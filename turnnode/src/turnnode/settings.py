@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from nodelink.channel.node_settings import NodeSettings
-from nodelink.daemon.settings import AddressList
+from nodelink.daemon.settings import AddressList, PortList
 from turnnode.kernel.rungs import RungChoice
 
 
@@ -20,17 +20,6 @@ def _split_networks(text: object) -> object:
         return text
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 
-
-def _split_ports(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    return tuple(int(word) for word in text.split(",") if word.strip())
-
-
-PortList = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split_ports)
-]
-"""Ports, separated by commas; may be empty."""
 
 NetworkList = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_networks)]
 """IP networks, separated by commas; may be empty."""
@@ -47,6 +36,9 @@ class TurnNodeSettings(NodeSettings):
     port: int = Field(default=3478, ge=1, le=65535, description="UDP port whose calls the kernel may relay.")
     other_udp_ports: PortList = Field(
         default=(), description="UDP ports to listen on beside it, for networks that let only some out."
+    )
+    alternate_ports: PortList = Field(
+        default=(), description="Open UDP ports that the control plane may move TURN to."
     )
     tcp_port: int | None = Field(
         default=None, ge=1, le=65535, description="Port for clients over TCP; none where it is not set."
@@ -99,12 +91,17 @@ class TurnNodeSettings(NodeSettings):
     def _addresses_and_ports_are_usable(self) -> Self:
         if self.relay_port_max < self.relay_port_min:
             raise ValueError("relay_port_max is below relay_port_min")
+        udp_ports = (self.port, *self.other_udp_ports)
+        for port in self.alternate_ports:
+            if port in udp_ports or self.relay_port_min <= port <= self.relay_port_max:
+                raise ValueError(
+                    f"alternate_ports has {port}, which is port, in other_udp_ports or in the relay ports"
+                )
         for address in (*self.listen_addresses, *(self.relay_addresses or ())):
             if ip_address(address).is_unspecified:
                 raise ValueError(f"{address} names no address of this host; write each address")
         if self.announced_port is not None and self.announced_port not in {self.port, *self.other_udp_ports}:
             raise ValueError("announced_port is neither port nor one of other_udp_ports")
-        udp_ports = (self.port, *self.other_udp_ports)
         for ports in (udp_ports, (*self.tls_ports, self.tcp_port)):
             if len(set(ports)) != len(ports):
                 raise ValueError("a port is named twice; name each once")

@@ -23,6 +23,7 @@ class Action(StrEnum):
     NODE_KEY_REPLACE = "node.key-replace"
     NODE_CHANGE = "node.change"
     NODE_MOVE = "node.move"
+    NODE_PORTS_CHANGE = "node-ports.change"
     NODE_RETIRE = "node.retire"
     GROUP_CREATE = "group.create"
     GROUP_CHANGE = "group.change"

@@ -24,6 +24,7 @@ from controlplane.client.node_commands import add_node_commands
 from controlplane.client.operation_commands import add_operation_commands
 from controlplane.client.output import make_printable
 from controlplane.client.policy_commands import add_policy_commands
+from controlplane.client.port_commands import add_port_commands
 from controlplane.client.settings_commands import add_settings_commands
 from controlplane.client.webhook_commands import add_webhook_commands
 
@@ -57,6 +58,7 @@ def create_app() -> typer.Typer:
     add_fleet_commands(app)
     add_node_commands(app)
     add_group_commands(app)
+    add_port_commands(app)
     add_policy_commands(app)
     add_federation_commands(app)
     add_webhook_commands(app)

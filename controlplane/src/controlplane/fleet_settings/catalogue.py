@@ -28,7 +28,7 @@ class Setting:
         name: As Madmail calls it.
         owner: Who decides: policy, the ports that can be moved, Ansible; or nobody, where it is not there.
         meaning: What it is.
-        variable: The variable of Ansible, where that has a say.
+        variable: The variable of Ansible, where that has a say; of ports, the one that opens more of them.
         unset: What holds where nothing is set; empty where that differs from node to node, or is nothing.
     """
 
@@ -59,11 +59,11 @@ SETTINGS: Mapping[str, Setting] = _index(
         Setting("message_retention", Owner.POLICY, "How long messages stay while that is on.", unset="30d"),
         Setting("turn_secret", Owner.POLICY, "What credentials for TURN are made with."),
         Setting("turn_ttl", Owner.POLICY, "Longest validity of a TURN credential, in seconds."),
-        Setting("submission_port", Owner.PORTS, "SMTP by STARTTLS.", "mailnode_smtp_starttls_port"),
-        Setting("submission_tls_port", Owner.PORTS, "SMTP by TLS.", "mailnode_smtp_tls_port"),
-        Setting("imap_port", Owner.PORTS, "IMAP by STARTTLS.", "mailnode_imap_starttls_port"),
-        Setting("imap_tls_port", Owner.PORTS, "IMAP by TLS.", "mailnode_imap_tls_port"),
-        Setting("turn_port", Owner.PORTS, "STUN and TURN.", "turnnode_port"),
+        Setting("submission_port", Owner.PORTS, "SMTP by STARTTLS.", "mailnode_alternate_ports"),
+        Setting("submission_tls_port", Owner.PORTS, "SMTP by TLS.", "mailnode_alternate_ports"),
+        Setting("imap_port", Owner.PORTS, "IMAP by STARTTLS.", "mailnode_alternate_ports"),
+        Setting("imap_tls_port", Owner.PORTS, "IMAP by TLS.", "mailnode_alternate_ports"),
+        Setting("turn_port", Owner.PORTS, "STUN and TURN.", "turnnode_alternate_ports"),
         Setting("http_port", Owner.ANSIBLE, "Plain HTTP.", "mailnode_http_port"),
         Setting("https_port", Owner.ANSIBLE, "HTTPS.", "mailnode_https_port"),
         Setting("smtp_hostname", Owner.ANSIBLE, "What clients connect to.", "mailnode_public_host"),

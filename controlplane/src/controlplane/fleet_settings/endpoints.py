@@ -16,6 +16,7 @@ from controlplane.fleet_settings import service
 from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS, Service, Setting
 from controlplane.fleet_settings.errors import (
     BadValueError,
+    ClosedPortError,
     FleetWideError,
     NotOfferedError,
     SetByAnsibleError,
@@ -30,6 +31,7 @@ from controlplane.fleet_settings.models import (
     SettingPublic,
 )
 from controlplane.nodes.fleet import begin_change
+from controlplane.nodes.port_errors import PortsUnknownError, PortTakenError, WrongPortError
 from controlplane.nodes.reports import NodeFilter, list_missing
 from controlplane.plane import Plane
 from controlplane.rest.documentation import TAGGED
@@ -39,8 +41,17 @@ from controlplane.rest.tags import Seen, SeenIfSaid, write_tag
 SECRETS = frozenset({"turn_secret"})
 """Are not read back here; who has lost one sets another."""
 
-CHANGING = (UnknownSettingError, SetByAnsibleError, NotOfferedError, BadValueError, TurnSecretsInUseError)
-CHANGING_NODE = (*CHANGING, FleetWideError, UnknownNodeError, WrongKindError)
+CHANGING = (
+    UnknownSettingError,
+    SetByAnsibleError,
+    NotOfferedError,
+    BadValueError,
+    TurnSecretsInUseError,
+    ClosedPortError,
+    PortsUnknownError,
+    PortTakenError,
+)
+CHANGING_NODE = (*CHANGING, FleetWideError, UnknownNodeError, WrongKindError, WrongPortError)
 SWITCHING = (UnknownSettingError, NotOfferedError)
 
 router = APIRouter(tags=["settings"])

@@ -31,6 +31,24 @@ class SetByAnsibleError(ControlPlaneError):
         return f"set by Ansible: {self.variable}"
 
 
+class ClosedPortError(ControlPlaneError):
+    """A port is to be moved to one that Ansible has not opened."""
+
+    status = 400
+    code = "port_closed"
+    public_text = "This port is not open. Add it to the variable that is named and run the playbook."
+
+    def __init__(self, port: int | None, variable: str) -> None:
+        super().__init__(port=port, variable=variable)
+        self.port = port
+        self.variable = variable
+
+    @property
+    def text(self) -> str:
+        """Name the variable."""
+        return f"port {self.port} is not open on every node concerned: add it to {self.variable} and deploy"
+
+
 class NotOfferedError(ControlPlaneError):
     """This version does not have it."""
 

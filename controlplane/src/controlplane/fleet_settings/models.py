@@ -16,7 +16,7 @@ class SettingPublic(Followed):
 
     name: str
     owner: Owner = Field(
-        description="`policy` can be set here, `ports` and `ansible` in the inventory; `nobody`: not there."
+        description="`policy` and `ports` can be set here, `ansible` in the inventory; `nobody`: not there."
     )
     variable: str | None = Field(description="The variable of Ansible.")
     meaning: str

@@ -167,6 +167,8 @@ def change_setting(  # noqa: PLR0913, PLR0917 - what a change is made of
         BadValueError: The text is no value of it.
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
+        WrongPortError: It has no such port.
+        ClosedPortError, PortsUnknownError, PortTakenError: See ports.py.
         TurnSecretsInUseError: Two TURN secrets are live already.
     """
     match setting.owner:

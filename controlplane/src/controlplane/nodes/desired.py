@@ -19,6 +19,7 @@ from controlplane.federation.words import list_layers, read_all_words
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.group_models import GroupMember
 from controlplane.nodes.models import Fleet, Node
+from controlplane.nodes.port_models import NodePort
 from controlplane.nodes.reports import find_mail_candidates, find_turn_candidates
 from controlplane.nodes.sibling_lists import read_sibling_list_name, renew_sibling_list
 from controlplane.nodes.siblings import choose_siblings
@@ -31,6 +32,7 @@ from controlplane.nodes.states import (
 )
 from controlplane.nodes.turn_access import (
     TurnService,
+    choose_named_service,
     choose_turn_service,
     decide_modulus,
     list_turn_peers,
@@ -46,6 +48,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
+from nodelink.contract.ports import PortName
 from nodelink.contract.states import NodeKind, NodeState, SiblingListName, TurnPeer
 
 
@@ -70,6 +73,7 @@ class Ingredients:
     group_policies: dict[str, GroupPolicy]
     node_policies: dict[str, NodePolicy]
     federation: dict[str, FederationWords]
+    ports: dict[str, dict[PortName, int]]
 
     def decide(self, node: Node) -> Wanted:
         """Decide what a node is to do."""
@@ -95,6 +99,7 @@ class Ingredients:
             is_draining=node.is_draining,
             turn_peers=tuple(peer for peer in self.turn_peers if peer.name != node.name),
             federation=write_state(lay(list_layers(self.federation, group, node.name))),
+            ports=self.ports.get(node.name, {}),
         )
 
 
@@ -111,10 +116,14 @@ def read_ingredients(
     names: Collection[str] | None = None,
 ) -> Ingredients:
     """Read what states are made of, by what the database says now; `names` are of all nodes if `None`."""
-    members, policies = select(GroupMember), select(NodePolicy)
+    members, policies, moved = select(GroupMember), select(NodePolicy), select(NodePort)
     if names is not None:
         members = members.where(col(GroupMember.node_name).in_(names))
         policies = policies.where(col(NodePolicy.node_name).in_(names))
+        moved = moved.where(col(NodePort.node_name).in_(names))
+    ports: dict[str, dict[PortName, int]] = {}
+    for port in session.exec(moved):
+        ports.setdefault(port.node_name, {})[PortName(port.name)] = port.number
     return Ingredients(
         fleet=read_fleet(session),
         policy=session.exec(select(FleetPolicy)).one(),
@@ -125,6 +134,7 @@ def read_ingredients(
         group_policies={policy.group_name: policy for policy in session.exec(select(GroupPolicy))},
         node_policies={policy.node_name: policy for policy in session.exec(policies)},
         federation=read_all_words(session),
+        ports=ports,
     )
 
 
@@ -202,9 +212,11 @@ def raise_revision(session: Session, name: str, applied_revision: int) -> None:
 
 
 def _choose(session: Session, facts: FleetFacts, fleet: Fleet, now_seconds: int) -> TurnService | None:
+    candidates = find_turn_candidates(session, now_seconds)
     if facts.turn_name is not None:
-        return TurnService(facts.turn_name, facts.turn_port)
-    return choose_turn_service(find_turn_candidates(session, now_seconds), _in_use(fleet))
+        usual = TurnService(facts.turn_name, facts.turn_port)
+        return choose_named_service(candidates, usual, _in_use(fleet))
+    return choose_turn_service(candidates, _in_use(fleet))
 
 
 def _in_use(fleet: Fleet) -> TurnService | None:

@@ -36,6 +36,7 @@ from controlplane.nodes.models import (
     Node,
     NodeReport,
 )
+from controlplane.nodes.port_models import NodePort
 from controlplane.nodes.states import FleetFacts
 from controlplane.nodes.turn_access import decide_modulus
 from controlplane.operations.models import NodeOperation
@@ -178,6 +179,7 @@ def retire_node(session: Session, facts: FleetFacts, name: str, author: Author) 
     revoke_scope(session, author, Scope(ScopeKind.NODE, name))
     session.exec(delete(NodeReport).where(col(NodeReport.node_name) == name))
     session.exec(delete(NodePolicy).where(col(NodePolicy.node_name) == name))
+    session.exec(delete(NodePort).where(col(NodePort.node_name) == name))
     _drop_operations(session, name)
     session.exec(delete(GroupMember).where(col(GroupMember.node_name) == name))
     session.exec(

@@ -169,6 +169,7 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
                     report.public_port,
                     is_connected=is_connected,
                     is_draining=node.is_draining,
+                    is_moved=any(port.effective != port.configured for port in report.ports),
                 )
             )
     return candidates

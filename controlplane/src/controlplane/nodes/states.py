@@ -4,7 +4,7 @@ For: the one place where policy, TURN and secrets become a desired state of the 
 Not for: gathering what is known (desired.py), signing or sending (channel.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import assert_never
@@ -13,8 +13,10 @@ from controlplane.nodes.turn_access import TurnService
 from controlplane.policy.models import FleetRules, PolicyValues
 from controlplane.vault import Vault
 from nodelink.contract.federation import FederationState
+from nodelink.contract.ports import PortName
 from nodelink.contract.states import (
     MailNodeState,
+    MailPorts,
     NodeKind,
     NodeState,
     SiblingListName,
@@ -63,6 +65,7 @@ class NodeFacts:
     is_draining: bool = False
     turn_peers: tuple[TurnPeer, ...] = ()
     federation: FederationState | None = None
+    ports: Mapping[PortName, int] = field(default_factory=dict)
 
 
 def decide_state(node: NodeFacts) -> NodeState:
@@ -80,6 +83,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 message_retention_days=node.policy.message_retention_days,
                 unused_account_days=node.policy.unused_account_days,
                 federation=node.federation,
+                ports=MailPorts.model_validate(node.ports),
             )
         case NodeKind.TURN:
             return TurnNodeState(
@@ -90,6 +94,7 @@ def decide_state(node: NodeFacts) -> NodeState:
                 allocations=node.rules.turn_allocations,
                 peers=node.turn_peers,
                 is_draining=node.is_draining,
+                port=node.ports.get(PortName.TURN),
             )
         case _:
             assert_never(node.kind)

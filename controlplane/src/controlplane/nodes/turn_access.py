@@ -36,6 +36,8 @@ class TurnCandidate:
     public_port: int
     is_connected: bool
     is_draining: bool = False
+    is_moved: bool = False
+    """Whether its port is another one than Ansible has set."""
 
 
 def choose_turn_service(
@@ -56,6 +58,23 @@ def choose_turn_service(
 
     best = min(usable, key=rank)
     return TurnService(best.public_name, best.public_port)
+
+
+def choose_named_service(
+    candidates: Iterable[TurnCandidate], usual: TurnService, in_use: TurnService | None
+) -> TurnService:
+    """Choose the port behind the name of all TURN nodes: another one once all of them have moved there.
+
+    Until then it is the usual one; while none is connected, it stays the one in use.
+    """
+    ports = {
+        candidate.public_port if candidate.is_moved else usual.port
+        for candidate in candidates
+        if candidate.is_connected
+    }
+    if not ports and in_use is not None and in_use.host == usual.host:
+        return in_use
+    return TurnService(usual.host, ports.pop()) if len(ports) == 1 else usual
 
 
 def list_turn_peers(candidates: Iterable[TurnCandidate]) -> tuple[TurnPeer, ...]:

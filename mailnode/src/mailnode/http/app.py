@@ -7,7 +7,7 @@ Not for: how pages look (pages.py), who may have an account and how often (accou
 The policy is read at each request, so that closing registration is in force with the next one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -60,19 +60,22 @@ class Registrar(Protocol):
         """
 
 
-def create_app(*, accounts: Registrar, site: Site, deliveries: APIRouter | None = None) -> FastAPI:
+def create_app(
+    *, accounts: Registrar, read_site: Callable[[], Site], deliveries: APIRouter | None = None
+) -> FastAPI:
     """Build the application around its dependencies; nothing is global, so a test may build many.
 
-    `deliveries` is where other nodes hand mail over; `None` for a node that belongs to no fleet.
+    `read_site` is asked for each page, because ports can be moved. `deliveries` is where other nodes hand
+    mail over; `None` for a node that belongs to no fleet.
     """
     app = FastAPI(
-        title=site.name,
+        title=read_site().name,
         docs_url=None,  # /docs is the user guide
         redoc_url=None,
         openapi_url=None,
     )
     app.state.accounts = accounts
-    app.state.pages = Pages(site, accounts.policy)
+    app.state.pages = Pages(read_site, accounts.policy)
     app.include_router(router, dependencies=[Depends(refuse_body_over_limit)])
     if deliveries is not None:
         app.include_router(deliveries)

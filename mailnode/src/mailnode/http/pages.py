@@ -5,7 +5,7 @@ Not for: deciding anything (app.py).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final
@@ -41,9 +41,9 @@ PUBLIC_HEADERS: Final = {"cache-control": "public, max-age=86400", "x-content-ty
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The pages of one site; the policy is looked at each time one is drawn."""
+    """The pages of one site; how it is reached, and the policy, are looked at each time one is drawn."""
 
-    site: Site
+    read_site: Callable[[], Site]
     policy: PolicyHolder
     static: Mapping[str, bytes] = field(init=False)
     _environment: Environment = field(init=False)
@@ -60,13 +60,16 @@ class Pages:
             lstrip_blocks=True,
         )
         environment.globals |= {
-            "site": self.site,
-            "home_url": build_https_url(self.site),
             "style_version": hashlib.sha256(static["style.css"]).hexdigest()[:12],
             "languages": TEXTS,
         }
         object.__setattr__(self, "static", static)
         object.__setattr__(self, "_environment", environment)
+
+    @property
+    def site(self) -> Site:
+        """How clients reach the node now."""
+        return self.read_site()
 
     def draw_landing(self, language: Language) -> HTMLResponse:
         """Draw the landing page: a registration button, or a word about why there is none."""
@@ -95,9 +98,14 @@ class Pages:
         return page
 
     def _draw(self, template: str, language: Language, **values: object) -> HTMLResponse:
-        quota = write_size(self.policy.current.quota_bytes, language)
+        site = self.site
         body = self._environment.get_template(template).render(
-            t=TEXTS[language], language=language, quota=quota, **values
+            t=TEXTS[language],
+            language=language,
+            quota=write_size(self.policy.current.quota_bytes, language),
+            site=site,
+            home_url=build_https_url(site),
+            **values,
         )
         return HTMLResponse(body, headers=PRIVATE_HEADERS | {"content-language": language})
 

@@ -4,7 +4,7 @@ How the modules build on each other:
 
     keys ──▶ assertions    who opens a channel          (node ▶ control plane)
       └────▶ documents     desired states, operations   (control plane ▶ node), signed
-    states, siblings, operations, key_changes, reports    what stands in them
+    states, siblings, ports, operations, key_changes, reports    what stands in them
     frames                      what travels over the channel
     join_tokens                 what invites a new node
 """

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodelink.contract.federation import MAX_DKIM_KEYS, DkimKey, PeerTraffic
-from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, SpkiPin
+from nodelink.contract.ports import MAX_ALTERNATES, PortReport
+from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, PortNumber, SpkiPin
 
 MAX_PROBES = 64
 MAX_PEERS_REPORTED = 20
@@ -64,7 +65,8 @@ class Report(BaseModel):
     that the node accepts, the newest last; the channel adds them, and those of an older version did not.
     `probes` are those of the last rounds, one for each peer. `dkim_keys` are what a mail node signs with, and
     `peers` the servers of others that it has exchanged mail with last. `addresses` are those by which a TURN
-    node is reached, and `credentials` are those that used it most.
+    node is reached, and `credentials` are those that used it most. `ports` are those that can be moved, and
+    `alternate_ports` where they can be moved to; a node of an older version tells neither.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -85,6 +87,8 @@ class Report(BaseModel):
     places: MailPlaces | None = None
     trusted_keys: tuple[ShortText, ...] = Field(default=(), max_length=4)
     probes: tuple[ProbeReport, ...] = Field(default=(), max_length=MAX_PROBES)
+    ports: tuple[PortReport, ...] = Field(default=(), max_length=16)
+    alternate_ports: tuple[PortNumber, ...] = Field(default=(), max_length=MAX_ALTERNATES)
     dkim_keys: tuple[DkimKey, ...] = Field(default=(), max_length=MAX_DKIM_KEYS)
     peers: tuple[PeerTraffic, ...] = Field(default=(), max_length=MAX_PEERS_REPORTED)
     addresses: tuple[Annotated[str, Field(max_length=45)], ...] = Field(default=(), max_length=64)

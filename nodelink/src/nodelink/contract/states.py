@@ -1,7 +1,7 @@
 """What the control plane wants of a node: its desired state.
 
 For: both sides. The control plane computes a state, signs it and sends it; the node applies it as a whole.
-Not for: settings that belong to a host (addresses, ports, paths); Ansible sets those.
+Not for: settings that belong to a host (addresses, paths, and which ports are open); Ansible sets those.
 
 Fields that a node does not know are ignored, so that a newer control plane can steer an older node; what they
 mean must therefore be safe to leave undone.
@@ -19,6 +19,7 @@ from nodelink.contract.keys import PublicKey
 
 NODE_NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 NodeName = Annotated[str, Field(pattern=NODE_NAME_PATTERN, description="Name of a node, as a DNS label.")]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
 SpkiPin = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER), in hexadecimal."""
 
@@ -92,6 +93,18 @@ class SiblingListName(Part):
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class MailPorts(Part):
+    """Where the services of a mail node are wanted; `None` for the port that Ansible has set.
+
+    A field has the name of a port (contract.ports.PortName).
+    """
+
+    submission: PortNumber | None = None
+    submission_tls: PortNumber | None = None
+    imap: PortNumber | None = None
+    imap_tls: PortNumber | None = None
+
+
 class MailNodeState(Part):
     """What a mail node is to do. `siblings` are the fleet's other mail nodes, a domain each.
 
@@ -122,6 +135,7 @@ class MailNodeState(Part):
     federation: FederationState | None = Field(
         default=None, description="Mail to and from servers of others; None: there is none."
     )
+    ports: MailPorts = MailPorts()
 
 
 class TurnPeer(Part):
@@ -153,6 +167,9 @@ class TurnNodeState(Part):
         default=(), max_length=4096, description="The fleet's other TURN nodes, to be probed."
     )
     is_draining: bool = Field(default=False, description="Whether calls go on and no new ones are taken.")
+    port: PortNumber | None = Field(
+        default=None, description="Where TURN is wanted; None for the port that Ansible has set."
+    )
 
 
 NodeState = Annotated[MailNodeState | TurnNodeState, Field(discriminator="kind")]

@@ -4,6 +4,7 @@ For: TCP and UDP sockets that the service manager keeps while the process is rep
 Not for: serving them; whoever asked for a socket does that.
 """
 
+import re
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -35,16 +36,53 @@ def bind_udp(manager: ServiceManager, name: str, addresses: Sequence[str], port:
     return _open(manager, f"{name}-{port}", addresses, port, socket.SOCK_DGRAM)
 
 
+def take_other_ports(
+    manager: ServiceManager, name: str, addresses: Sequence[str]
+) -> dict[int, list[socket.socket]]:
+    """Take what a former process has left of a service's other ports, as far as it is on these addresses."""
+    wanted = {str(ip_address(address)) for address in addresses}
+    taken: dict[int, list[socket.socket]] = {}
+    for kept_name in manager.list_inherited():
+        match = re.fullmatch(f"{re.escape(name)}-([0-9]{{1,5}})", kept_name)
+        if match is None:
+            continue
+        fitting = []
+        sockets = manager.take_inherited(kept_name)
+        for kept in sockets:
+            if kept.getsockname()[0] in wanted:
+                kept.setblocking(False)  # noqa: FBT003 - the library's signature
+                fitting.append(kept)
+            else:
+                kept.close()
+        if len(fitting) < len(sockets):
+            manager.let_go(kept_name)
+            manager.keep(kept_name, fitting)
+        if fitting:
+            taken[int(match[1])] = fitting
+    return taken
+
+
+def stop_keeping(manager: ServiceManager, name: str, port: int) -> None:
+    """Have a service's sockets of a port kept no longer; whoever holds them closes them."""
+    manager.let_go(f"{name}-{port}")
+
+
 def _open(
     manager: ServiceManager, name: str, addresses: Sequence[str], port: int, kind: socket.SocketKind
 ) -> list[socket.socket]:
     wanted = [str(ip_address(address)) for address in addresses]
     inherited = {kept.getsockname()[0]: kept for kept in manager.take_inherited(name)}
-    opened = []
+    opened: list[socket.socket] = []
     for address in wanted:
         kept = inherited.pop(address, None)
         if kept is None:
-            kept = _bind(address, port, kind)
+            try:
+                kept = _bind(address, port, kind)
+            except ListenError:  # the port may be left alone then: no half of it stays open
+                for socket_of_it in (*opened, *inherited.values()):
+                    socket_of_it.close()
+                manager.let_go(name)
+                raise
             manager.keep(name, [kept])
         kept.setblocking(False)  # noqa: FBT003 - the library's signature
         opened.append(kept)

@@ -27,6 +27,8 @@ from pydantic_settings import (
 from nodelink.daemon.errors import HostError
 
 EXIT_BAD_CONFIGURATION = 2
+MAX_PORTS = 64
+"""In a list of ports; so many are told in a report (contract.ports)."""
 
 
 def _split_addresses(text: object) -> object:
@@ -41,6 +43,21 @@ AddressList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addres
 
 MaybeAddresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses)]
 """The same, or none."""
+
+
+def _split_ports(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return tuple(int(word) for word in text.split(",") if word.strip())
+
+
+PortList = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65535)], ...],
+    NoDecode,
+    BeforeValidator(_split_ports),
+    Field(max_length=MAX_PORTS),
+]
+"""Ports, separated by commas; may be empty."""
 
 
 class LogLevel(StrEnum):

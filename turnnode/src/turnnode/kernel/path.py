@@ -14,7 +14,7 @@ import asyncio
 import errno
 import time
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +50,7 @@ class KernelPathSettings:
 
     Attributes:
         choice: The rung that is wanted.
-        port: Where clients are served.
+        port: Where clients are served, until `move`.
         hosts: The addresses that it listens on and relays from.
         relay_hosts: Those that it relays from, and as which they are published.
         directory: In a BPF file system, where links outlive the process; `None` if there is none.
@@ -71,6 +71,7 @@ class KernelPath:
     ) -> None:
         self.rung = Rung.USERSPACE
         self._settings = settings
+        self._port = settings.port
         self._maps = maps
         self._routes = routes
         self._hops = HopTable(routes, maps.hops)
@@ -103,8 +104,8 @@ class KernelPath:
 
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Look at a flow whose data had to go by userspace: it may show that the rung does nothing."""
-        if self._canary.is_proved or self.rung is Rung.USERSPACE:
-            return
+        if self._canary.is_proved or self.rung is Rung.USERSPACE or server[1] != self._port:
+            return  # what comes to another port of this node is for userspace
         if self._canary.is_dead(is_ready=self._flows.is_ready((client, server, channel))):
             self._leave_dead_rung()
 
@@ -115,6 +116,17 @@ class KernelPath:
     def take_usage(self) -> dict[str, Relayed]:
         """Tell what each credential has used here since the last call."""
         return self._flows.take_usage()
+
+    def move(self, port: int) -> None:
+        """Relay for clients of another port from now on; what comes to the former one goes to userspace."""
+        self._port = port
+        if self._ground is not None:
+            self._ground = replace(self._ground, port=port)
+        if self.rung is not Rung.USERSPACE:
+            try:
+                self._renew()
+            except OSError as error:
+                self._complain(error)
 
     def read_totals(self) -> Relayed:
         """Tell what was relayed here."""
@@ -136,7 +148,7 @@ class KernelPath:
         self._ground = Ground(
             maps=self._maps,
             interfaces=self._list_interfaces(),
-            port=self._settings.port,
+            port=self._port,
             directory=self._settings.directory,
         )
         try:
@@ -194,7 +206,7 @@ class KernelPath:
 
     def _renew(self) -> None:
         until_ns = time.monotonic_ns() + LEASE_SECONDS * 10**9
-        self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._settings.port))
+        self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._port))
 
     def _list_interfaces(self) -> list[Interface]:
         """List the interfaces that hold an address of this node."""

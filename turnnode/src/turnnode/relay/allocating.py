@@ -5,6 +5,7 @@ Not for: what the client does with them (requests.py).
 
     malformed, or attributes that exclude each other ▶ 400       not UDP to the peer ▶ 442
     has one already ▶ 437 (the same request again: the same answer)       no address of the family ▶ 440
+    the port was moved ▶ 300, with where to
     credential's quota or volume ▶ 486       the node's, no such port or token, draining ▶ 508
 
 TCP relays (RFC 6062) get 442. DONT-FRAGMENT is taken: it holds for Send indications (machine.py).
@@ -93,7 +94,7 @@ def allocate(
     A repeated request (same transaction) gets the same answer again.
 
     Raises:
-        RequestRefusedError: With 400, 437, 440, 442, 486 or 508.
+        RequestRefusedError: With 300, 400, 437, 440, 442, 486 or 508.
         StunFormatError: An attribute is malformed.
     """
     message = request.message
@@ -105,6 +106,8 @@ def allocate(
         ):
             return existing.answer
         raise RequestRefusedError(437)
+    if request.side.successor is not None:
+        raise RequestRefusedError(300, alternate=request.side.successor)
     wish = _read_wish(message)
     lifetime_seconds = granted_lifetime(request)
     if request.quotas.is_draining:

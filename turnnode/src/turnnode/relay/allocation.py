@@ -82,11 +82,15 @@ class PortProvider(Protocol):
 
 @dataclass(slots=True)
 class Side:
-    """One listening socket and the allocations that clients made there."""
+    """One listening socket and the allocations that clients made there.
+
+    `successor` is where new clients are sent, once the port has been moved; until then `None`.
+    """
 
     address: Address
     outlet: Outlet
     allocations: "dict[Address, Allocation]" = field(default_factory=dict)
+    successor: Address | None = None
     transport: ClientTransport = ClientTransport.UDP
 
     @property

@@ -172,6 +172,11 @@ class TurnMachine:
         if traffic.bytes_per_credential != self._traffic.bytes_per_credential:
             self._table.announce_again()
 
+    def replace_own(self, own: OwnAddresses) -> None:
+        """Take over changed addresses of this node."""
+        self._own = own
+        self.apply_policy()
+
     def adopt(self, allocation: Allocation) -> None:
         """Take over an allocation of a former process. Apply the policy after all of them."""
         self._table.adopt(allocation)

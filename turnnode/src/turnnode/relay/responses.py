@@ -13,6 +13,7 @@ from turnnode.relay.network_errors import NetworkError
 from turnnode.stun.attributes import (
     Address,
     AttributeType,
+    encode_address,
     encode_error_code,
     encode_icmp,
     encode_unknown_attributes,
@@ -47,6 +48,8 @@ def refusal(
     if error.unknown_types:
         unknown = encode_unknown_attributes(error.unknown_types)
         attributes += ((AttributeType.UNKNOWN_ATTRIBUTES, unknown),)
+    if error.alternate is not None:
+        attributes += ((AttributeType.ALTERNATE_SERVER, encode_address(error.alternate)),)
     return _response(request, MessageClass.ERROR, attributes, credential)
 
 

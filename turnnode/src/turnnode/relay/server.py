@@ -5,6 +5,9 @@
 
     built: takes over the calls of a former process ─▶ start: reads ─▶ leave: reads no more, and ends no call
 
+    move: new clients are served on other sockets, and sent there from the former ones; those go on for the
+          calls that they have, and for a day: apps keep the address that they were told for about as long
+
 For: the daemon, which binds the listening sockets and hands them in.
 Not for: settings, the channel to the control plane, or deciding anything.
 """
@@ -41,16 +44,21 @@ from turnnode.relay.sockets import (
 )
 from turnnode.relay.streams import StreamDoor, StreamListener
 from turnnode.relay.usage import UsageTable
+from turnnode.stun.attributes import Address
 
 SWEEP_SECONDS = 1
+FORWARD_SECONDS = 86_400
 
 
 class TurnServer:
     """Serves TURN over UDP, and to clients that cannot use it, over TCP and TLS.
 
     Args:
-        listeners: Bound UDP sockets, one for each address to listen on; IPv6 ones with `IPV6_V6ONLY`. They
-            stay the caller's, who closes them.
+        listeners: Bound UDP sockets, one or more for each address to listen on; IPv6 ones with `IPV6_V6ONLY`.
+            They stay the caller's, who closes them. Former ones send clients to the first of an address.
+        former: Those that a former process listened on, and on which it may have calls.
+        left: Called with a former socket that nobody needs any more; it is not touched after that.
+        forward_seconds: How long former sockets send new clients on.
         streams: Listening TCP sockets, with or without TLS; the caller's, too.
         relay_addresses: Where to relay from; at least one.
         policy: What may be decided; replaced, it holds at once.
@@ -70,6 +78,9 @@ class TurnServer:
         listeners: Sequence[socket.socket],
         relay_addresses: Sequence[RelayAddress],
         policy: RelayPolicyHolder,
+        former: Sequence[socket.socket] = (),
+        left: Callable[[socket.socket], None] = socket.socket.close,
+        forward_seconds: float = FORWARD_SECONDS,
         streams: Sequence[StreamListener] = (),
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
@@ -89,11 +100,16 @@ class TurnServer:
         self._sweep_seconds = sweep_seconds
         self._is_reading = False
         self._sweep_task: asyncio.Task[None] | None = None
-        own_hosts = {host for address in relay_addresses for host in (address.bound, address.published)}
-        self._listeners = tuple(
-            (listener, Side(address_of(listener), DatagramOutlet(listener, self.counters)))
-            for listener in listeners
+        self._left = left
+        self._relay_hosts = frozenset(
+            host for address in relay_addresses for host in (address.bound, address.published)
         )
+        self._sides: dict[socket.socket, Side] = {}
+        self._forward_seconds = forward_seconds
+        self._forwarded_until: dict[socket.socket, float] = {}
+        for listener in (*former, *listeners):
+            self._sides[listener] = Side(address_of(listener), DatagramOutlet(listener, self.counters))
+        self._point(listeners)
         self._relay_poll = RelayPoll()
         self._ports = RelaySockets(
             addresses=relay_addresses,
@@ -109,10 +125,7 @@ class TurnServer:
         self._machine = TurnMachine(
             policy=policy,
             ports=self._ports,
-            own=OwnAddresses(
-                listeners=frozenset(side.address for _, side in self._listeners),
-                relay_hosts=frozenset(own_hosts),
-            ),
+            own=self._tell_own(),
             data_path=data_path or UserspaceDataPath(),
             nonce_key=self._nonce_key,
             counters=self.counters,
@@ -133,7 +146,7 @@ class TurnServer:
         ]
         adopt_allocations(
             recollection.allocations.values(),
-            sides={side.address: side for _, side in self._listeners},
+            sides={side.address: side for side in self._sides.values()},
             ports=self._ports,
             machine=self._machine,
             now=clock(),
@@ -159,7 +172,7 @@ class TurnServer:
         stack.callback(self._ports.leave)
         stack.callback(self._policy.watch(self._apply_policy))
         self._is_reading = True
-        for listener, side in self._listeners:
+        for listener, side in self._sides.items():
             self._watch_listener(listener, side)
         for relay in self._ports.list_open():
             self._watch_relay(relay)
@@ -168,19 +181,64 @@ class TurnServer:
         self._sweep_task = group.create_task(self._sweep())
         stack.callback(self.leave)
 
+    def move(self, listeners: Sequence[socket.socket]) -> None:
+        """Serve new clients on these sockets, perhaps former ones; calls go on where they are."""
+        for listener in listeners:
+            if listener not in self._sides:
+                side = Side(address_of(listener), DatagramOutlet(listener, self.counters))
+                self._sides[listener] = side
+                if self._is_reading:
+                    self._watch_listener(listener, side)
+        self._point(listeners)
+        self._machine.replace_own(self._tell_own())
+        self._dues.settle()
+
     def leave(self) -> None:
         """Read from no socket any more, at once: another process does."""
         if not self._is_reading:
             return
         self._is_reading = False
         loop = asyncio.get_running_loop()
-        for listener, _ in self._listeners:
+        for listener in self._sides:
             loop.remove_reader(listener)
         self._relay_poll.stop()
         for door in self._doors:
             door.leave()
         if self._sweep_task is not None:
             self._sweep_task.cancel()
+
+    def _point(self, listeners: Sequence[socket.socket]) -> None:
+        """Let all other sockets send new clients to these."""
+        addresses: dict[str, Address] = {}
+        for address in map(address_of, listeners):
+            addresses.setdefault(address[0], address)  # the first of a host is the port that was moved
+        for listener, side in self._sides.items():
+            if listener in listeners:
+                side.successor = None
+                self._forwarded_until.pop(listener, None)
+            else:
+                side.successor = addresses.get(side.address[0], address_of(listeners[0]))
+                self._forwarded_until.setdefault(listener, self._clock() + self._forward_seconds)
+
+    def _tell_own(self) -> OwnAddresses:
+        return OwnAddresses(
+            listeners=frozenset(side.address for side in self._sides.values()), relay_hosts=self._relay_hosts
+        )
+
+    def _give_back(self, now: float) -> None:
+        """Be done with former sockets that have no call and have sent clients on for long enough."""
+        done = [
+            listener
+            for listener, until in self._forwarded_until.items()
+            if until <= now and not self._sides[listener].allocations
+        ]
+        for listener in done:
+            asyncio.get_running_loop().remove_reader(listener)
+            del self._sides[listener], self._forwarded_until[listener]
+            self._left(listener)
+        if done:
+            self._machine.replace_own(self._tell_own())
+            self._dues.settle()
 
     def _watch_listener(self, listener: socket.socket, side: Side) -> None:
         listener.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
@@ -207,6 +265,7 @@ class TurnServer:
             now = self._clock()
             self._machine.expire(now)
             self._dues.settle()
+            self._give_back(now)
             for door in self._doors:
                 door.sweep(now)
 

@@ -55,6 +55,7 @@ class AttributeType(IntEnum):
     PASSWORD_ALGORITHMS = 0x8002
     ICMP = 0x8004
     SOFTWARE = 0x8022
+    ALTERNATE_SERVER = 0x8023
 
 
 def encode_xor_address(address: Address, transaction_id: bytes) -> bytes:
@@ -71,6 +72,17 @@ def encode_xor_address(address: Address, transaction_id: bytes) -> bytes:
     else:
         family, packed = FAMILY_IPV4, socket.inet_pton(socket.AF_INET, host)
     return _ADDRESS_HEAD.pack(0, family, port ^ _COOKIE_HIGH) + _mix(packed, transaction_id)
+
+
+def encode_address(address: Address) -> bytes:
+    """Write an address as it is. Raises: OSError, where the host is no IP address in text.
+
+    Source: RFC 8489 sections 14.1 and 14.15.
+    """
+    host, port = address
+    family = family_of(host)
+    packed = socket.inet_pton(socket.AF_INET6 if family == FAMILY_IPV6 else socket.AF_INET, host)
+    return _ADDRESS_HEAD.pack(0, family, port) + packed
 
 
 def decode_xor_address(value: bytes, transaction_id: bytes) -> Address:
