@@ -3,7 +3,7 @@
 import imaplib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -30,12 +30,22 @@ class Web:
             base_url=f"https://{ADDRESSES['control']}", verify=trusting_context(), trust_env=False
         )
 
+    def close(self) -> None:
+        self._client.close()
+
     def call(self, method: str, resource: str, node: str | None = None, **body: object) -> dict[str, Any]:
         envelope = {"method": method, "resource": resource, "headers": self._headers, "body": body}
         answer = self._client.post(path_of(node), json=envelope)
         assert answer.status_code == 200
         found: dict[str, Any] = answer.json()
         return found
+
+
+@pytest.fixture
+def web(fleet: LabFleet) -> Iterator[Web]:
+    web = Web(fleet)
+    yield web
+    web.close()
 
 
 def may_log_in(address: str, password: str) -> bool:
@@ -47,9 +57,7 @@ def may_log_in(address: str, password: str) -> bool:
 
 
 @pytest.mark.parametrize("node", [None, "mail1"])
-def test_every_resource_is_what_the_reference_says(fleet: LabFleet, node: str | None) -> None:
-    web = Web(fleet)
-
+def test_every_resource_is_what_the_reference_says(fleet: LabFleet, web: Web, node: str | None) -> None:
     def walk() -> None:
         for row in read_reference():
             if "GET" in row.methods:
@@ -67,9 +75,7 @@ def test_every_resource_is_what_the_reference_says(fleet: LabFleet, node: str | 
     fleet.network.call("a", walk)
 
 
-def test_account_of_the_admin_web_works_until_it_is_deleted(fleet: LabFleet) -> None:
-    web = Web(fleet)
-
+def test_account_of_the_admin_web_works_until_it_is_deleted(fleet: LabFleet, web: Web) -> None:
     def use() -> None:
         for node, host in (("mail1", MAIL_NAME), ("mail2", MAIL2_NAME)):
             made = web.call("POST", "/admin/accounts", node)["body"]
@@ -84,9 +90,9 @@ def test_account_of_the_admin_web_works_until_it_is_deleted(fleet: LabFleet) -> 
     fleet.network.call("a", use)
 
 
-def test_toggle_of_the_admin_web_is_in_force_everywhere(fleet: LabFleet, show: Callable[[str], None]) -> None:
-    web = Web(fleet)
-
+def test_toggle_of_the_admin_web_is_in_force_everywhere(
+    fleet: LabFleet, web: Web, show: Callable[[str], None]
+) -> None:
     def switch() -> float:
         def is_closed() -> bool:
             name, password = f"rpc{secrets.token_hex(4)}", secrets.token_hex(12)
