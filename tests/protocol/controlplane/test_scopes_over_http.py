@@ -40,6 +40,15 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("patch", "/nodes/{name}/policy"): {"jit_enabled": False},
     ("patch", "/nodes/{name}/ports"): {"imap": None},
     ("put", "/nodes/{name}/group"): {"group": "eu"},
+    ("patch", "/federation"): {"is_enabled": False},
+    ("patch", "/groups/{group}/federation"): {"is_enabled": False},
+    ("patch", "/nodes/{name}/federation"): {"is_enabled": False},
+    ("put", "/settings/{setting}"): {"value": "40M"},
+    ("put", "/nodes/{name}/settings/{setting}"): {"value": "40M"},
+    ("put", "/services/{service_name}"): {"is_enabled": False},
+    ("put", "/nodes/{name}/services/{service_name}"): {"is_enabled": False},
+    ("post", "/webhooks"): {"url": "https://example.org/hook", "events": ["node.down"]},
+    ("patch", "/webhooks/{webhook_id}"): {"is_enabled": False},
 }
 
 
@@ -72,6 +81,9 @@ def ask(client: TestClient, token: str, operation: Operation, node: str, group: 
         operation_id="x",
         bulk_id="x",
         invitation_id="x",
+        setting="max_message_size",
+        service_name="turn",
+        webhook_id="x",
     )
     answer = client.request(
         operation.method,
