@@ -145,6 +145,31 @@ def test_account_is_made_and_searched(browser: Browser, fleet: WebFleet, owner: 
     assert guest.faults == []
 
 
+def test_accounts_are_searched_chosen_and_deleted(browser: Browser, fleet: WebFleet, owner: str) -> None:
+    fleet.import_accounts("gina@[127.0.0.1]", "gino@[127.0.0.1]")
+    guest = visit(browser, fleet)
+    page = guest.sign_in(owner)
+    guest.open("/admin/accounts")
+    page.locator("#search").press_sequentially("gin")
+    expect(page.locator("[name=chosen]")).to_have_count(2)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("[data-choose-all] input").check()
+    page.select_option("[name=action]", "remove")
+    assert asked == []  # leaving the search field asks for nothing: a new list would have no ticks
+    page.get_by_role("button", name="Go on").click()
+
+    expect(page.get_by_role("heading", name="Delete these accounts?")).to_be_visible()
+    expect(page.locator(".names li")).to_have_text(["gina@[127.0.0.1]", "gino@[127.0.0.1]"])
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".progress")).to_have_attribute("data-state", "done")
+    guest.open("/admin/accounts")
+    page.select_option("[name=sort]", "size")  # asks without a button
+    page.wait_for_url("**sort=size**")
+    expect(page.locator("#accounts")).not_to_contain_text("gina@")
+    assert guest.faults == []
+
+
 def test_policy_is_changed_and_the_node_follows(browser: Browser, fleet: WebFleet, owner: str) -> None:
     guest = visit(browser, fleet)
     page = guest.sign_in(owner)

@@ -50,7 +50,20 @@ PAGES = [
     "/admin/nowhere",
 ]
 
-NAMES = {"English", "TURN", "JSON", "CSV", "QR", "Ansible", "Madmail", "IMAP", "SMTP", "madfleet", "alice"}
+NAMES = {
+    "English",
+    "TURN",
+    "JSON",
+    "CSV",
+    "QR",
+    "Ansible",
+    "DKIM",
+    "Madmail",
+    "IMAP",
+    "SMTP",
+    "madfleet",
+    "alice",
+}
 NAMES |= {"eu", "mail", "turn"}
 
 

@@ -30,6 +30,7 @@ FIELDS: dict[str, Kind] = {
     "message_bytes": "size",
     "message_retention_days": "days",
     "unused_account_days": "days",
+    "turn_enabled": "switch",
 }
 FLEET_FIELDS: dict[str, Kind] = {
     "turn_lifetime_seconds": "lifetime",

@@ -53,4 +53,10 @@ ACTIONS: Phrases = {
     Action.ACCOUNT_UNBLOCK: Phrase("Accounts unblocked", "حساب آزاد شد"),
     Action.MAIL_PURGE: Phrase("Messages let go", "پیام‌ها پاک شدند"),
     Action.QUEUE_PURGE: Phrase("Queue emptied", "صف خالی شد"),
+    Action.WEBHOOK_CREATE: Phrase("Webhook made", "وب‌هوک ساخته شد"),
+    Action.WEBHOOK_CHANGE: Phrase("Webhook changed", "وب‌هوک تغییر کرد"),
+    Action.WEBHOOK_REMOVE: Phrase("Webhook removed", "وب‌هوک حذف شد"),
+    Action.WEBHOOK_TEST: Phrase("Webhook tried", "وب‌هوک آزمایش شد"),
+    Action.FEDERATION_CHANGE: Phrase("Federation changed", "فدراسیون تغییر کرد"),
+    Action.DKIM_KEYS_ROTATE: Phrase("DKIM keys replaced", "کلیدهای DKIM عوض شدند"),
 }

@@ -154,6 +154,18 @@ REFUSALS: Phrases = {
         "Your token is for another part of the fleet. Ask an owner.",
         "توکن شما برای بخش دیگری از ناوگان است. از مالک بخواهید.",
     ),
+    "port_closed": Phrase(
+        "This port is not open on the node. Add it to the alternate ports of its role, then run the playbook.",
+        "این درگاه روی گره باز نیست. آن را به درگاه‌های جایگزین نقش آن بیفزایید و سپس پلی‌بوک را اجرا کنید.",
+    ),
+    "port_taken": Phrase(
+        "Another service of the node has this port. Move that one first, or choose another port.",
+        "سرویس دیگری از همین گره این درگاه را دارد. نخست آن را جابه‌جا کنید یا درگاه دیگری برگزینید.",
+    ),
+    "ports_unknown": Phrase(
+        "The node has not said which ports are open. Wait until it is connected, or upgrade an older one.",
+        "گره نگفته است کدام درگاه‌ها بازند. تا وصل شدن آن صبر کنید یا اگر قدیمی است آن را ارتقا دهید.",
+    ),
     "registration_token_exists": Phrase(
         "There is such a registration token already. Choose another one, or let one be made up.",
         "چنین توکن ثبت‌نامی هست. دیگری برگزینید یا بگذارید ساخته شود.",
@@ -187,6 +199,10 @@ REFUSALS: Phrases = {
         "چنین توکن ثبت‌نامی نیست. شاید حذف شده باشد.",
     ),
     "unknown_token": Phrase("There is no such admin token.", "چنین توکن مدیریتی نیست."),
+    "wrong_port": Phrase(
+        "Nodes of this kind have no such port. Choose one of theirs.",
+        "گره‌های این نوع چنین درگاهی ندارند. یکی از درگاه‌های خودشان را برگزینید.",
+    ),
     "wrong_kind": Phrase(
         "Only mail nodes have this. Choose a mail node.", "فقط گره‌های پیام این را دارند. گرهٔ پیامی برگزینید."
     ),

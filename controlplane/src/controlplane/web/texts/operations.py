@@ -48,6 +48,7 @@ NAMES: Phrases = {
     OperationName.PURGE_QUEUE: Phrase("Empty a queue", "خالی کردن صف"),
     OperationName.REMOVE_ACCOUNT: Phrase("Delete an account", "حذف حساب"),
     OperationName.REMOVE_ACCOUNTS: Phrase("Delete accounts", "حذف حساب‌ها"),
+    OperationName.ROTATE_DKIM_KEYS: Phrase("Replace the DKIM keys", "تعویض کلیدهای DKIM"),
     OperationName.UNBLOCK_ADDRESSES: Phrase("Unblock addresses", "آزاد کردن نشانی"),
 }
 

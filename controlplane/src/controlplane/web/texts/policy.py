@@ -42,6 +42,7 @@ FIELDS: Phrases = {
     "unused_account_days": Phrase(
         "Unused accounts go after days", "حساب‌های بی‌استفاده پس از چند روز پاک شوند"
     ),
+    "turn_enabled": Phrase("Calls by the TURN nodes", "تماس از راه گره‌های TURN"),
     "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار گواهی TURN به روز"),
     "turn_allocations_per_credential": Phrase(
         "Calls of one account at a time, on a TURN node", "تماس هم‌زمان هر حساب روی هر گرهٔ TURN"
@@ -88,6 +89,10 @@ HINTS: Phrases = {
     "message_retention_days": Phrase("0 for never.", "۰ یعنی هرگز."),
     "unused_account_days": Phrase(
         "Counted from the last login; 0 for never.", "از آخرین ورود شمرده می‌شود؛ ۰ یعنی هرگز."
+    ),
+    "turn_enabled": Phrase(
+        "Whether apps are told of the TURN nodes when they call.",
+        "آیا برنامه‌ها هنگام تماس از گره‌های TURN باخبر شوند.",
     ),
     "turn_lifetime_seconds": Phrase("From 1 to 30 days.", "از ۱ تا ۳۰ روز."),
     "turn_allocations_per_credential": Phrase("From 1 to 10,000.", "از ۱ تا ۱۰٬۰۰۰."),
