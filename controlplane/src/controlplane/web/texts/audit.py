@@ -33,6 +33,7 @@ ACTIONS: Phrases = {
     Action.NODE_ENROL: Phrase("Node enrolled", "گره پیوست"),
     Action.NODE_KEY_REPLACE: Phrase("Node's key replaced", "کلید گره عوض شد"),
     Action.NODE_CHANGE: Phrase("Node changed", "گره تغییر کرد"),
+    Action.NODE_PORTS_CHANGE: Phrase("Node's ports changed", "درگاه‌های گره تغییر کردند"),
     Action.NODE_MOVE: Phrase("Node moved to a group", "گره به گروهی رفت"),
     Action.NODE_RETIRE: Phrase("Node retired", "گره بازنشسته شد"),
     Action.GROUP_CREATE: Phrase("Group made", "گروه ساخته شد"),
