@@ -74,6 +74,9 @@ CHANGES: dict[str, Callable[[TestClient], Response]] = {
     "account.unblock": lambda c: c.delete("/api/v1/nodes/mail1/blocklist/alice@example.org"),
     "mail.purge": lambda c: c.post("/api/v1/nodes/mail1/purge", json={"what": "read"}),
     "queue.purge": lambda c: c.post("/api/v1/nodes/mail1/queue/purge", json={}),
+    "federation.change": lambda c: c.patch("/api/v1/federation", json={"is_enabled": False}, headers=ANY),
+    "dkim-keys.rotate": lambda c: c.post("/api/v1/nodes/mail1/dkim-keys"),
+    "webhook.create": lambda c: c.post("/api/v1/webhooks", json={"url": "https://example.org/hook"}),
     "turn-secret.rotate": lambda c: c.post("/api/v1/turn/secrets"),
 }
 FROM_ELSEWHERE = {
@@ -83,6 +86,10 @@ FROM_ELSEWHERE = {
     "admin-token.revoke",
     "registration-token.change",
     "registration-token.remove",
+    "node-ports.change",
+    "webhook.change",
+    "webhook.remove",
+    "webhook.test",
 }
 
 

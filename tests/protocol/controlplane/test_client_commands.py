@@ -388,7 +388,7 @@ def test_federation_is_steered_by_commands(site: ClientSite) -> None:
 def test_settings_are_listed_set_and_reset(site: ClientSite) -> None:
     add_node(site.plane, "mail1")
 
-    assert "mailnode_imap_tls_port" in site.run("settings")
+    assert "mailnode_public_host" in site.run("settings")
     assert "is set on every node" in site.run("settings", "set", "max_message_size", "40M")
     assert site.read("settings", "set", "max_message_size", "50M", "--node", "mail1")["value"] == "50M"
     (shown,) = [each for each in site.read("settings") if each["name"] == "max_message_size"]

@@ -15,11 +15,19 @@ from controlplane.client.errors import MisuseError
 from controlplane.client.operation_commands import wait_for
 from controlplane.client.options import FLEET, GroupOption, JsonOption, NodeArgument, NodeOption
 from controlplane.client.output import Column, Row, moment_of, print_done, print_item, print_list
-from nodelink.contract.federation import PeerTransport
+
+
+class Transport(StrEnum):
+    """By what mail goes to a server of others, and comes from one."""
+
+    HTTPS = "https"
+    HTTP = "http"
+    SMTP = "smtp"
+
 
 DomainArgument = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as example.org or [192.0.2.1].")]
 TransportOption = Annotated[
-    PeerTransport | None, typer.Option("--transport", help="About this one only; otherwise about all.")
+    Transport | None, typer.Option("--transport", help="About this one only; otherwise about all.")
 ]
 
 federation = typer.Typer(
@@ -100,7 +108,7 @@ def change_mode(
 @federation.command("transports")
 def change_transports(
     context: typer.Context,
-    transports: Annotated[list[PeerTransport], typer.Argument(help="All that may be used.")],
+    transports: Annotated[list[Transport], typer.Argument(help="All that may be used.")],
     *,
     group: GroupOption = None,
     node: NodeOption = None,
@@ -276,7 +284,7 @@ def _read_own(api: Api, path: str) -> Document:
     return own
 
 
-def _is_rule(rule: Document, domain: str, transport: PeerTransport | None) -> bool:
+def _is_rule(rule: Document, domain: str, transport: Transport | None) -> bool:
     return (rule["domain"], rule["transport"]) == (domain.lower(), transport)
 
 
