@@ -217,11 +217,16 @@ def _list_of(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
+def _is_port(value: object) -> bool:
+    """Tell whether a value is a number of a port; Ansible's numbers are of a type of its own, below `int`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535
+
+
 def _check_alternates(host: Host, role: str, others: Mapping[str, int]) -> Iterator[str]:
     """Find what could not be opened, or is served already, before the daemon refuses to start."""
     variable = f"{role}_alternate_ports"
     ports = host.get(variable, [])
-    if not isinstance(ports, list) or not all(type(port) is int and 1 <= port <= 65535 for port in ports):
+    if not isinstance(ports, list) or not all(map(_is_port, ports)):
         yield f"{variable} is {_show(ports)}. Write ports as a list of numbers, such as [8993, 8465]."
         return
     if len(ports) > MAX_ALTERNATES:

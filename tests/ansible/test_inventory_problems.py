@@ -55,6 +55,14 @@ def test_alternate_ports_are_no_problem_up_to_their_limits() -> None:
     assert find(change("turn1", turnnode_alternate_ports=[60000], turnnode_relay_port_max=59999)) == []
 
 
+class AnsibleNumber(int):
+    """A number as ansible-core hands it to filters: with where it was written, and of a type below `int`."""
+
+
+def test_ports_as_ansible_reads_them_are_numbers() -> None:
+    assert find(change("mail1", mailnode_alternate_ports=[AnsibleNumber(8993)])) == []
+
+
 def test_an_alternate_port_on_which_turn_listens_anyhow_is_a_problem() -> None:
     (problem,) = find(
         change("turn1", turnnode_other_udp_ports=[53, 443], turnnode_alternate_ports=[443, 8443])
