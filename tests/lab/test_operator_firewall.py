@@ -10,7 +10,7 @@ from support.port_scan import find_open_tcp_ports, find_open_udp_ports
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
-MAIL_PORTS = [22, 25, 80, 143, 443, 465, 587, 993]
+MAIL_PORTS = [22, 25, 80, 143, 443, 465, 587, 993, 8465, 8993]  # the last two by mailnode_alternate_ports
 TURN_PORTS = [22, 3478]
 OPENINGS = {
     "control": [22, 80, 443],
@@ -35,4 +35,5 @@ def test_only_declared_tcp_ports_are_open(fleet: LabFleet, host: str, show: Call
 def test_only_declared_udp_ports_are_open(fleet: LabFleet, host: str) -> None:
     found = fleet.network.call("a", lambda: find_open_udp_ports(ADDRESSES[host], UDP_PROBES))
 
-    assert found == ([3478, *RELAY_PORTS] if host == "turn1" else [])
+    # 443 by turnnode_alternate_ports
+    assert found == ([443, 3478, *RELAY_PORTS] if host == "turn1" else [])
