@@ -84,10 +84,12 @@ async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path:
         with installation.start() as process:
             agent = await asyncio.to_thread(join, installation, tmp_path / "node")
             await agent.start(stack)
-            await until(lambda: agent.applied_revision == 1)
+            await until(
+                lambda: agent.applied_revision == 2
+            )  # the list of mail nodes has it
             closed = await asyncio.to_thread(installation.run, "registration", "close")
             assert closed.returncode == 0
-            await until(lambda: agent.applied_revision == 2, within_seconds=2)
+            await until(lambda: agent.applied_revision == 3, within_seconds=2)
             process.terminate()
             await asyncio.to_thread(process.communicate, timeout=15)  # meanwhile the agent says goodbye
         kept = agent.files.read_state()
@@ -97,11 +99,11 @@ async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path:
             await until(lambda: bool(agent.connected))
             opened = await asyncio.to_thread(installation.run, "registration", "open")
             assert opened.returncode == 0
-            await until(lambda: agent.applied_revision == 3, within_seconds=2)
+            await until(lambda: agent.applied_revision == 4, within_seconds=2)
             nodes = json.loads((await asyncio.to_thread(installation.run, "nodes", "--json")).stdout)
             await stack.aclose()  # a control plane that ends waits for its nodes
 
-    assert (nodes[0]["health"], nodes[0]["applied_revision"], nodes[0]["revision"]) == ("ok", 3, 3)
+    assert (nodes[0]["health"], nodes[0]["applied_revision"], nodes[0]["revision"]) == ("ok", 4, 4)
 
 
 def test_port_80_serves_challenges_and_leads_to_the_public_address(tmp_path: Path) -> None:
