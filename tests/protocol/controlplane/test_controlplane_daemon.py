@@ -84,9 +84,7 @@ async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path:
         with installation.start() as process:
             agent = await asyncio.to_thread(join, installation, tmp_path / "node")
             await agent.start(stack)
-            await until(
-                lambda: agent.applied_revision == 2
-            )  # the list of mail nodes has it
+            await until(lambda: agent.applied_revision == 2)  # the list of mail nodes has it
             closed = await asyncio.to_thread(installation.run, "registration", "close")
             assert closed.returncode == 0
             await until(lambda: agent.applied_revision == 3, within_seconds=2)
