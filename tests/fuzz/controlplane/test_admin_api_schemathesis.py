@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 from websockets.exceptions import ConnectionClosed
 
 from controlplane.plane import Plane
@@ -23,6 +24,17 @@ TOKEN = "a-static-token-of-an-operator-0123456789"
 MAX_EXAMPLES = 8
 """About 1,400 requests; what a run of a minute can hold."""
 SOON_SECONDS = 150
+ANSWERS: dict[str, JsonValue] = {
+    "status": {"accounts": 3},
+    "accounts": {"accounts": []},
+    "account": {"account": None},
+    "account_totals": {"accounts": 0, "size_bytes": 0, "message_count": 0},
+    "blocklist": {"blocked": []},
+    "queue": {"queued": []},
+    "export_accounts": {"accounts": []},
+    "peers": {"peers": [], "total": 0},
+}
+"""What a node says to each question: that there is nothing."""
 EXCLUDED = "positive_data_acceptance,ignored_auth"
 """The first takes every 412, 428 and bad cursor for a fault; no schema can say which tag is the present one.
 The second shows so many wrong tokens that 429 answers them; test_scopes_over_http.py asks instead."""
@@ -34,7 +46,7 @@ async def answer_queries(node: FakeNode) -> None:
         async for text in node.channel:
             frame = read_frame_from_control_plane(text)
             if isinstance(frame, Query):
-                await node.say(Answer(id=frame.id, result={"accounts": 3}, problem=None))
+                await node.say(Answer(id=frame.id, result=ANSWERS[frame.name], problem=None))
 
 
 @pytest.fixture
