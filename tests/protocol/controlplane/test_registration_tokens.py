@@ -153,7 +153,8 @@ async def test_page_of_a_token_leads_to_an_account(site: Site) -> None:
 
     assert f'action="/join?token={made["token"]}"' in page.text
     assert opened.headers["location"].endswith(f"/new?token={made['token']}")
-    assert "<hostile" not in (await site.client.get("/join", params={"token": '"><hostile'})).text
+    hostile = (await site.client.get("/join", params={"token": '"><hostile'})).text
+    assert hostile.count("hostile") == hostile.count("%22%3E%3Chostile")  # in links alone, and encoded
 
 
 async def test_account_that_is_not_made_costs_no_use(site: Site) -> None:
