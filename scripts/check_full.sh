@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
-#   check_full.sh fuzz postgresql kernels kills benches molecule lab
+#   check_full.sh fuzz python313 postgresql kernels kills benches molecule lab
 # The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +10,9 @@ trap 'rm -f "$output"' EXIT
 
 fuzz() {
     DKIM_MUTATIONS=10000 HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
+}
+python313() {
+    scripts/test_python313.sh tests/protocol
 }
 postgresql() {
     MADFLEET_TEST_ENGINE=postgresql .venv/bin/pytest -q -n 2 --dist loadfile --timeout 120 tests/unit/controlplane tests/protocol/controlplane
@@ -60,7 +63,7 @@ measure() {
 
 mkdir -p "$records"
 parts=("$@")
-((${#parts[@]})) || parts=(fuzz postgresql kernels kills benches molecule lab)
+((${#parts[@]})) || parts=(fuzz python313 postgresql kernels kills benches molecule lab)
 failed=()
 for part in "${parts[@]}"; do
     measure "$part" || failed+=("$part")

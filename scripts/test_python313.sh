@@ -1,6 +1,6 @@
 #!/bin/bash
-# Run the unit tests on Python 3.13, which is Debian 13's. Where the host has none, say so and go on: the machines of
-# later tiers have it.
+# Run tests on Python 3.13, which is Debian 13's: the units, or what the arguments name. Where the host has none, say so
+# and go on: the lab's machines have it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$(command -v python3.13 || ls -d "${PYENV_ROOT:-/nonexistent}"/versions/3.13.*/bin/python3.13 2>/dev/null | tail -1 || true)
@@ -12,4 +12,4 @@ if [[ -z $python ]]; then
     exit 0
 fi
 [[ -e .venv-3.13/.ready ]] || { scripts/setup.sh "$python" .venv-3.13 && touch .venv-3.13/.ready; }
-.venv-3.13/bin/pytest -q -n 2 --dist loadfile -p no:cacheprovider tests/unit tests/protocol
+.venv-3.13/bin/pytest -q -n 2 --dist loadfile -p no:cacheprovider "${@:-tests/unit}"

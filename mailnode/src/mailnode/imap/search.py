@@ -51,12 +51,22 @@ class Candidate:
     header: bytes | None = None
     body: bytes | None = None
     _texts: str | None = field(default=None, init=False)
+    _fields: dict[str, list[str]] = field(default_factory=dict, init=False)
 
     def read_texts(self, body: bytes) -> str:
         """Decode all text parts, once."""
         if self._texts is None:
             self._texts = "\n".join(_texts_below(body, parse_parts(body))).casefold()
         return self._texts
+
+    def read_fields(self, header: bytes, name: str) -> list[str]:
+        """Decode the values of all fields of that name, once."""
+        if name not in self._fields:
+            self._fields[name] = [
+                decode_header_text(unfold(found[0].partition(b":")[2])).casefold()
+                for found in fields_pattern((name.encode("latin-1"),)).finditer(header)
+            ]
+        return self._fields[name]
 
 
 def needs_body(key: SearchKey) -> bool:
@@ -126,7 +136,9 @@ def judge(key: SearchKey, candidate: Candidate) -> bool | None:  # noqa: C901, P
         case SentDate():
             return None if candidate.header is None else _is_sent(candidate.header, key)
         case HeaderContains():
-            return None if candidate.header is None else _has_field(candidate.header, key)
+            if candidate.header is None:
+                return None
+            return any(key.text in value for value in candidate.read_fields(candidate.header, key.field))
         case BodyContains():
             return None if candidate.body is None else key.text in candidate.read_texts(candidate.body)
         case TextContains():
@@ -165,13 +177,6 @@ def _is_sent(header: bytes, key: SentDate) -> bool:
         return _is_related(date(*parsed[:3]), key.relation, key.day)
     except ValueError:  # the 31st of February, or the year zero
         return False
-
-
-def _has_field(header: bytes, key: HeaderContains) -> bool:
-    return any(
-        key.text in decode_header_text(unfold(found[0].partition(b":")[2])).casefold()
-        for found in fields_pattern((key.field.encode("latin-1"),)).finditer(header)
-    )
 
 
 def _has_text(candidate: Candidate, key: TextContains) -> bool | None:
