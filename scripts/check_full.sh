@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
-#   check_full.sh fuzz python313 postgresql kernels kills benches molecule lab
+#   check_full.sh fuzz python313 postgresql kernels kills power benches molecule lab
 # The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,9 @@ kills() {
     make --no-print-directory lab
     KILL_ROUNDS=100 scripts/lab_test.sh -q tests/lab/test_kill.py --timeout 3000
     make --no-print-directory lab-down
+}
+power() {
+    POWER_CUTS=10 .venv/bin/pytest -q tests/power_cuts --timeout 600
 }
 benches() {
     make --no-print-directory bench-mail ARGUMENTS="--floor 12"
@@ -63,7 +66,7 @@ measure() {
 
 mkdir -p "$records"
 parts=("$@")
-((${#parts[@]})) || parts=(fuzz python313 postgresql kernels kills benches molecule lab)
+((${#parts[@]})) || parts=(fuzz python313 postgresql kernels kills power benches molecule lab)
 failed=()
 for part in "${parts[@]}"; do
     measure "$part" || failed+=("$part")

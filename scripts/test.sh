@@ -7,6 +7,7 @@ export CI=${CI:-}
 
 packages=(
     chromium fonts-noto-core iproute2 gnupg curl procps
+    libfuse3-3 e2fsprogs mount # disks that lose their power
     postgresql prometheus # each test run has servers of its own
     clang-14 llvm-14 libbpf-dev # programs in the kernel, built again: the bytes must be the same
     systemd-container mmdebstrap nftables openssh-client debian-archive-keyring # the lab, and the bench of mail
@@ -40,6 +41,7 @@ step "lint of playbooks, roles and scenarios" make --no-print-directory lint-ans
 step "unit, protocol and fuzz tests" make --no-print-directory test-unit
 step "the same units on Python 3.13" scripts/test_python313.sh
 step "browser" make --no-print-directory test-browser
+step "power cuts" .venv/bin/pytest tests/power_cuts --timeout 120
 step "make up, make down" .venv/bin/pytest tests/make_up --timeout 180
 step "bench" make --no-print-directory bench-mail ARGUMENTS="--smoke"
 trap 'make --no-print-directory lab-down' EXIT

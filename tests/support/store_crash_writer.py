@@ -16,7 +16,7 @@ from mailnode.store.mail_store import NO_FLAGS, AccountExistsError, MailStore, R
 from mailnode.store.sqlite_store import SqliteMailStore
 from support.store_mail import NOW, PLENTY, find_inbox
 
-SENDERS = 8
+SENDERS = 16
 LARGE_BYTES = 300_000
 
 

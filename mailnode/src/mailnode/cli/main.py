@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mailnode.cli.store_commands import add_store_commands
 from mailnode.local_admin.commands import build_commands
 from mailnode.settings import MailNodeSettings
 from nodelink.channel.commands import add_membership_commands
@@ -32,6 +33,7 @@ def serve(
         run(read)
 
 
+add_store_commands(app, _read_settings)
 add_membership_commands(app, NodeKind.MAIL, _read_settings)
 
 

@@ -7,6 +7,7 @@ the commit that lets it go, so a crash leaves a file too many, never one too few
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,14 @@ the same size, and a large row holds up everybody else's commit, which a file do
 """
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BodyFile:
+    """A file as it is on disk."""
+
+    size_bytes: int
+    written_at_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class BodyFiles:
 
     def write(self, body_id: BodyId, body: bytes) -> None:
         """Write a body so that it survives a power cut. Raises: OSError, and nothing is left behind."""
-        path = self._path(body_id)
+        path = self.path(body_id)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -63,14 +72,14 @@ class BodyFiles:
     def read(self, body_id: BodyId) -> bytes | None:
         """Read a body; `None` when it is gone."""
         try:
-            return self._path(body_id).read_bytes()
+            return self.path(body_id).read_bytes()
         except FileNotFoundError:
             return None
 
     def remove(self, body_id: BodyId) -> None:
         """Remove a body that no message has any more. What cannot be removed goes with the next sweep."""
         try:
-            self._path(body_id).unlink(missing_ok=True)
+            self.path(body_id).unlink(missing_ok=True)
         except OSError as error:
             log.warning("body file could not be removed", error=str(error))
 
@@ -86,15 +95,33 @@ class BodyFiles:
             path.unlink()
         return len(orphans)
 
-    def _path(self, body_id: BodyId) -> Path:
+    def measure(self) -> dict[BodyId, BodyFile]:
+        """Look at every file that is ours."""
+        found: dict[BodyId, BodyFile] = {}
+        for entry in os.scandir(self.directory) if self.directory.is_dir() else ():
+            body_id = _read_id(entry.name)
+            if body_id is not None:
+                with suppress(FileNotFoundError):  # it goes just now
+                    status = entry.stat()
+                    found[body_id] = BodyFile(status.st_size, status.st_mtime)
+        return found
+
+    def path(self, body_id: BodyId) -> Path:
+        """Tell where a body's file is, or would be."""
         return self.directory / f"{body_id:016x}"
 
 
 def _is_wanted(path: Path, is_known: Callable[[BodyId], bool]) -> bool:
+    body_id = _read_id(path.name)
+    return body_id is None or is_known(body_id)
+
+
+def _read_id(name: str) -> BodyId | None:
+    """Read whose file it is; `None` when it is none of ours: an operator may have put it there."""
     try:
-        return is_known(BodyId(int(path.name, 16)))
+        return BodyId(int(name, 16))
     except ValueError:
-        return True  # none of ours; an operator may have put it there
+        return None
 
 
 def _sync_directory(directory: Path) -> None:
