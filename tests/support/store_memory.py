@@ -11,6 +11,7 @@ from mailnode.store.headers import measure_header
 from mailnode.store.mail_store import (
     INBOX,
     NO_FLAGS,
+    TRIM_AFTER_SECONDS,
     Account,
     AccountExistsError,
     AccountId,
@@ -111,6 +112,10 @@ class MemoryMailStore(MemoryRegister):
         self._account(account_id)
         return self._usage(account_id)
 
+    async def read_trimmable(self, account_id: AccountId, now_seconds: int) -> int:
+        self._check()
+        return sum(message.size_bytes for _, message in self._list_trimmable(account_id, now_seconds))
+
     # Mail
 
     async def deliver(
@@ -146,7 +151,7 @@ class MemoryMailStore(MemoryRegister):
         for recipient in {recipient.account_id: recipient for recipient in recipients}.values():
             account_id = recipient.account_id
             inbox = await self.find_mailbox(account_id, INBOX)
-            if inbox is None or self._usage(account_id).size_bytes + len(body) > recipient.quota_bytes:
+            if inbox is None or not self._find_room(recipient, len(body), now_seconds):
                 refused.add(account_id)
                 continue
             body_id = self._add_body(body) if body_id is None else body_id
@@ -157,6 +162,31 @@ class MemoryMailStore(MemoryRegister):
             id_ = OutgoingId(self._next_id())
             self._outgoing[id_] = Outgoing(id_, envelope, body_id, len(body), now_seconds, 0, now_seconds)
         return frozenset(refused)
+
+    def _find_room(self, recipient: Recipient, more_bytes: int, now_seconds: int) -> bool:
+        """Tell whether there is room, after old read messages were let go where that is enough."""
+        needed_bytes = self._usage(recipient.account_id).size_bytes + more_bytes - recipient.quota_bytes
+        if needed_bytes <= 0 or not recipient.is_trimmed or more_bytes > recipient.quota_bytes:
+            return needed_bytes <= 0
+        old = self._list_trimmable(recipient.account_id, now_seconds)
+        if sum(message.size_bytes for _, message in old) < needed_bytes:
+            return False
+        left_bytes = needed_bytes + recipient.quota_bytes // 10
+        for mailbox_id, message in sorted(
+            old, key=lambda each: (each[1].received_at_seconds - now_seconds) * each[1].size_bytes
+        ):
+            if left_bytes > 0:
+                self._drop_messages(mailbox_id, [message])
+                left_bytes -= message.size_bytes
+        return True
+
+    def _list_trimmable(self, account_id: AccountId, now_seconds: int) -> list[tuple[MailboxId, Message]]:
+        return [
+            (box.mailbox.id, message)
+            for box in self._boxes_of(account_id)
+            for message in box.messages.values()
+            if "\\Seen" in message.flags and message.received_at_seconds <= now_seconds - TRIM_AFTER_SECONDS
+        ]
 
     async def append(
         self, mailbox_id: MailboxId, quota_bytes: int, body: bytes, flags: Flags, received_at_seconds: int

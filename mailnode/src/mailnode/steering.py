@@ -136,6 +136,8 @@ class Steering:
                 registration_token_required=state.registration_token_required,
                 message_retention_days=state.message_retention_days,
                 unused_account_days=state.unused_account_days,
+                large_message_retention_days=state.large_message_retention_days,
+                auto_trim=state.auto_trim,
             )
         )
 

@@ -76,6 +76,8 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "message_bytes": 31_457_280,
         "message_retention_days": 0,
         "unused_account_days": 0,
+        "large_message_retention_days": 0,
+        "auto_trim": True,
         "turn_enabled": True,
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
@@ -129,6 +131,8 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
         "message_bytes": None,
         "message_retention_days": None,
         "unused_account_days": None,
+        "large_message_retention_days": None,
+        "auto_trim": None,
         "turn_enabled": None,
     }
     assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
@@ -204,6 +208,8 @@ def test_of_many_operators_at_the_same_moment_one_wins(client: TestClient) -> No
         ("message_retention_days", 3650, 200),
         ("message_retention_days", 3651, 422),
         ("unused_account_days", 3650, 200),
+        ("large_message_retention_days", 3650, 200),
+        ("large_message_retention_days", 3651, 422),
         ("unused_account_days", 3651, 422),
         ("turn_lifetime_seconds", 86_399, 422),
         ("turn_lifetime_seconds", 86_400, 200),

@@ -6,8 +6,10 @@ import pytest
 
 from mailnode.store.mail_store import (
     NO_FLAGS,
+    TRIM_AFTER_SECONDS,
     AccountId,
     FlagMode,
+    Mailbox,
     MailboxId,
     MailStore,
     QuotaExceededError,
@@ -118,6 +120,64 @@ async def test_full_account_does_not_keep_others_from_their_mail(store: MailStor
     assert refused == {full.id, 4_711}
     assert await uids_of(store, full_inbox.id) == []
     assert await uids_of(store, empty_inbox.id) == [1]
+
+
+async def keep(store: MailStore, mailbox: Mailbox, size_bytes: int, age_seconds: int, flag: str) -> Uid:
+    flags = frozenset({flag})
+    message = await store.append(mailbox.id, PLENTY, make_body(size_bytes), flags, NOW - age_seconds)
+    return message.uid
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "flag", "more_bytes", "is_refused"),
+    [
+        (TRIM_AFTER_SECONDS, "\\Seen", 100, False),
+        (TRIM_AFTER_SECONDS - 1, "\\Seen", 100, True),
+        (TRIM_AFTER_SECONDS, "\\Flagged", 100, True),
+        (TRIM_AFTER_SECONDS, "\\Seen", 900, False),
+        (TRIM_AFTER_SECONDS, "\\Seen", 901, True),
+    ],
+)
+async def test_full_mailbox_makes_room_by_what_was_read_long_ago(
+    store: MailStore, age_seconds: int, flag: str, more_bytes: int, *, is_refused: bool
+) -> None:
+    account, inbox = await add_account(store)
+    old = await keep(store, inbox, 900, age_seconds, flag)
+    new = await keep(store, inbox, 100, 0, "\\Seen")
+    recipient = Recipient(account.id, 1_000, is_trimmed=True)
+    is_old = age_seconds == TRIM_AFTER_SECONDS and flag == "\\Seen"
+    assert await store.read_trimmable(account.id, NOW) == (900 if is_old else 0)
+
+    refused = await store.deliver([recipient], make_body(more_bytes), NOW)
+
+    assert bool(refused) is is_refused
+    assert await uids_of(store, inbox.id) == ([old, new] if is_refused else [new, new + 1])
+    usage = await store.read_usage(account.id)
+    assert usage.size_bytes == (1_000 if is_refused else 100 + more_bytes)
+
+
+async def test_room_is_made_by_the_oldest_and_largest_first_and_a_tenth_beside(store: MailStore) -> None:
+    account, inbox = await add_account(store)
+    box = await store.create_mailbox(account.id, "DeltaChat")
+    days = TRIM_AFTER_SECONDS
+    small = await keep(store, inbox, 100, 10 * days, "\\Seen")
+    await keep(store, box, 600, 5 * days, "\\Seen")
+    medium = await keep(store, inbox, 300, 2 * days, "\\Seen")
+
+    assert not await store.deliver([Recipient(account.id, 1_000, is_trimmed=True)], make_body(100), NOW)
+    assert await uids_of(store, box.id) == []
+    assert await uids_of(store, inbox.id) == [small, medium, medium + 1]
+
+    assert not await store.deliver([Recipient(account.id, 600, is_trimmed=True)], make_body(200), NOW)
+    assert await uids_of(store, inbox.id) == [medium + 1, medium + 2]
+
+
+async def test_nothing_goes_where_the_policy_does_not_want_it(store: MailStore) -> None:
+    account, inbox = await add_account(store)
+    await keep(store, inbox, 900, 2 * TRIM_AFTER_SECONDS, "\\Seen")
+
+    assert await store.deliver([Recipient(account.id, 900)], make_body(100), NOW) == {account.id}
+    assert len(await uids_of(store, inbox.id)) == 1
 
 
 @pytest.mark.parametrize(("quota_bytes", "is_refused"), [(299, True), (300, False), (301, False)])

@@ -24,6 +24,8 @@ VALUES = PolicyValues(
     message_bytes=1 << 24,
     message_retention_days=30,
     unused_account_days=0,
+    large_message_retention_days=7,
+    auto_trim=True,
     turn_enabled=True,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)

@@ -15,14 +15,30 @@ from mailnode.accounts.errors import LoginRefusedError
 from mailnode.accounts.foreign_hash import is_foreign
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.administration.operations import Operations
-from mailnode.administration.purge import Purge
+from mailnode.administration.purge import SEEN, Purge
 from mailnode.administration.queries import Queries
-from mailnode.administration.retention import LOGIN_MARGIN_SECONDS, SECONDS_PER_DAY, Retention
+from mailnode.administration.retention import (
+    LARGE_MESSAGE_BYTES,
+    LOGIN_MARGIN_SECONDS,
+    SECONDS_PER_DAY,
+    Retention,
+    decide_by_policy,
+)
 from mailnode.store.account_register import AccountOrder, AccountRegister, AccountSearch
-from mailnode.store.mail_store import INBOX, Account, Envelope, FlagMode, Recipient, Uid
+from mailnode.store.mail_store import (
+    INBOX,
+    Account,
+    BodyId,
+    Envelope,
+    FlagMode,
+    Message,
+    Recipient,
+    Uid,
+)
 from nodelink.channel.connection import RefusedError
 from support.store_accounts import fast_hasher
 from support.store_backends import BACKENDS
+from support.store_mail import PLENTY, find_inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -248,6 +264,36 @@ async def test_old_messages_go_by_policy_and_the_limit_is_exact(
     later = Retention(accounts, Purge(accounts, store), clock_seconds=lambda: NOW + 1)
     assert await later.look() == (1, 0)
     assert (await store.read_usage(account.id)).message_count == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "size_bytes", "age_seconds", "is_going"),
+    [
+        (SEEN, LARGE_MESSAGE_BYTES + 1, 7 * SECONDS_PER_DAY + 1, True),
+        (SEEN, LARGE_MESSAGE_BYTES + 1, 7 * SECONDS_PER_DAY, False),
+        (SEEN, LARGE_MESSAGE_BYTES, 7 * SECONDS_PER_DAY + 1, False),
+        ("\\Flagged", LARGE_MESSAGE_BYTES + 1, 7 * SECONDS_PER_DAY + 1, False),
+        ("\\Flagged", 1, 30 * SECONDS_PER_DAY + 1, True),
+    ],
+)
+def test_large_messages_that_were_read_go_earlier(
+    flags: str, size_bytes: int, age_seconds: int, *, is_going: bool
+) -> None:
+    decide = decide_by_policy(Policy(message_retention_days=30, large_message_retention_days=7), NOW)
+    message = Message(Uid(1), frozenset({flags}), size_bytes, NOW - age_seconds, BodyId(1))
+
+    assert decide(message) is is_going
+    assert not decide_by_policy(Policy(), NOW)(message)
+
+
+async def test_large_messages_go_by_policy(accounts: Accounts, store: AccountRegister) -> None:
+    account = await add(store, "a")
+    inbox = await find_inbox(store, account.id)
+    await store.append(inbox.id, PLENTY, bytes(LARGE_MESSAGE_BYTES + 1), frozenset({SEEN}), NOW)
+    accounts.policy.current = Policy(large_message_retention_days=1)
+
+    later = Retention(accounts, Purge(accounts, store), clock_seconds=lambda: NOW + SECONDS_PER_DAY + 1)
+    assert await later.look() == (1, 0)
 
 
 async def test_unused_accounts_go_and_those_in_use_stay(accounts: Accounts, store: AccountRegister) -> None:

@@ -82,6 +82,8 @@ def decide_state(node: NodeFacts) -> NodeState:
                 registration_token_required=node.policy.registration_token_required,
                 message_retention_days=node.policy.message_retention_days,
                 unused_account_days=node.policy.unused_account_days,
+                large_message_retention_days=node.policy.large_message_retention_days,
+                auto_trim=node.policy.auto_trim,
                 federation=node.federation,
                 ports=MailPorts.model_validate(node.ports),
             )

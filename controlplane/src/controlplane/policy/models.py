@@ -56,6 +56,12 @@ class PolicyValues(SQLModel):
     unused_account_days: int = Field(
         ge=0, le=MAX_DAYS, description="After how many days without a login an account goes; 0 for never."
     )
+    large_message_retention_days: int = Field(
+        ge=0,
+        le=MAX_DAYS,
+        description="After how many days messages over 200 kB that were read go; 0 for never.",
+    )
+    auto_trim: bool = Field(description="Whether read messages older than a day make room in a full mailbox.")
     turn_enabled: bool = Field(description="Whether apps are told of the TURN nodes when they call.")
 
 
@@ -115,6 +121,10 @@ class Overrides(SQLModel):
     unused_account_days: int | None = Field(
         default=None, ge=0, le=MAX_DAYS, description="In place of the fleet's."
     )
+    large_message_retention_days: int | None = Field(
+        default=None, ge=0, le=MAX_DAYS, description="In place of the fleet's."
+    )
+    auto_trim: bool | None = Field(default=None, description="In place of the fleet's.")
     turn_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
 
 
@@ -161,6 +171,8 @@ class OverridesChange(SQLModel):
     message_bytes: MessageBytes | None = Field(default=None, description="In place of the fleet's.")
     message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
     unused_account_days: Days | None = Field(default=None, description="In place of the fleet's.")
+    large_message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
+    auto_trim: StrictBool | None = Field(default=None, description="In place of the fleet's.")
     turn_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
 
 
@@ -204,6 +216,8 @@ class OverridesPublic(SQLModel):
     message_bytes: int | None
     message_retention_days: int | None
     unused_account_days: int | None
+    large_message_retention_days: int | None
+    auto_trim: bool | None
     turn_enabled: bool | None
 
 

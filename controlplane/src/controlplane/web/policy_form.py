@@ -30,6 +30,8 @@ FIELDS: dict[str, Kind] = {
     "message_bytes": "size",
     "message_retention_days": "days",
     "unused_account_days": "days",
+    "large_message_retention_days": "days",
+    "auto_trim": "switch",
     "turn_enabled": "switch",
 }
 FLEET_FIELDS: dict[str, Kind] = {

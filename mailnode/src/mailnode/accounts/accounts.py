@@ -41,6 +41,7 @@ from mailnode.store.mail_store import (
     Account,
     AccountExistsError,
     AccountId,
+    Recipient,
     StoreUnavailableError,
     UnknownAccountError,
 )
@@ -136,6 +137,19 @@ class Accounts:
     def quota_of(self, account: Account) -> int:
         """Tell how many bytes an account may hold at this moment."""
         return self.policy.current.quota_bytes if account.quota_bytes is None else account.quota_bytes
+
+    def as_recipient(self, account: Account, *, is_sender: bool = False) -> Recipient:
+        """Say how an account is delivered to at this moment."""
+        return Recipient(
+            account.id, self.quota_of(account), is_sender, is_trimmed=self.policy.current.auto_trim
+        )
+
+    async def has_room(self, account: Account, more_bytes: int) -> bool:
+        """Tell whether so much more finds room now. Raises: StoreUnavailableError, UnknownAccountError."""
+        room_bytes = self.quota_of(account) - (await self.store.read_usage(account.id)).size_bytes
+        if room_bytes < more_bytes <= self.quota_of(account) and self.policy.current.auto_trim:
+            room_bytes += await self.store.read_trimmable(account.id, int(self.clock_seconds()))
+        return more_bytes <= room_bytes
 
     def watch_sessions(self, account_id: AccountId, end: Callable[[], None]) -> Callable[[], None]:
         """Call `end` when the account is banned, removed or gets another password; returns what undoes that.

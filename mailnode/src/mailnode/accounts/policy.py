@@ -22,6 +22,8 @@ class Policy:
     message_bytes: the largest message that is taken.
     message_retention_days: after how many days messages go; 0 for never.
     unused_account_days: after how many days without a login an account goes; 0 for never.
+    large_message_retention_days: after how many days large messages go that were read; 0 for never.
+    auto_trim: whether a full mailbox lets old read messages go, rather than refuse new ones.
     """
 
     registration_open: bool = True
@@ -31,6 +33,8 @@ class Policy:
     registration_token_required: bool = False
     message_retention_days: int = 0
     unused_account_days: int = 0
+    large_message_retention_days: int = 0
+    auto_trim: bool = True
 
     @property
     def is_open_to_all(self) -> bool:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import structlog
 
 from mailnode.accounts.accounts import Accounts
-from mailnode.administration.purge import Purge, decide
-from mailnode.store.mail_store import Account, StoreUnavailableError, UnknownAccountError
-from nodelink.contract.accounts import PurgeMail, PurgeWhat
+from mailnode.accounts.policy import Policy
+from mailnode.administration.purge import SEEN, IsGoing, Purge
+from mailnode.store.mail_store import Account, Message, StoreUnavailableError, UnknownAccountError
 from nodelink.daemon.tasks import open_task_group
 
 ROUND_SECONDS = 3600.0
 SECONDS_PER_DAY = 86_400
+LARGE_MESSAGE_BYTES = 200_000
 LOGIN_MARGIN_SECONDS = 2 * SECONDS_PER_DAY
 """The last login is exact to a day, and may be written a while after it."""
 
@@ -45,7 +46,9 @@ class Retention:
     async def look(self) -> tuple[int, int]:
         """Go through all accounts once; return how many messages and accounts went."""
         policy = self.accounts.policy.current
-        if not policy.message_retention_days and not policy.unused_account_days:
+        if not (
+            policy.message_retention_days or policy.unused_account_days or policy.large_message_retention_days
+        ):
             return 0, 0
         messages = accounts = 0
         async for account in self.purge.walk_accounts():
@@ -56,10 +59,8 @@ class Retention:
                 with suppress(UnknownAccountError):
                     await self.accounts.remove(account.address)
                     accounts += 1
-            elif policy.message_retention_days:
-                before_seconds = now_seconds - policy.message_retention_days * SECONDS_PER_DAY
-                order = PurgeMail(address=None, what=PurgeWhat.OLDER, before_seconds=before_seconds)
-                messages += await self.purge.purge_account(account, decide(order))
+            else:
+                messages += await self.purge.purge_account(account, decide_by_policy(policy, now_seconds))
         if messages or accounts:
             log.info("old mail let go", messages=messages, accounts=accounts)
         return messages, accounts
@@ -81,3 +82,22 @@ class Retention:
             except StoreUnavailableError as error:
                 log.warning("old mail not let go", reason=str(error))
             await asyncio.sleep(self.round_seconds)
+
+
+def decide_by_policy(policy: Policy, now_seconds: int) -> IsGoing:
+    """Decide which messages are too old: all after a time, and large ones that were read after another."""
+    before = _begin(policy.message_retention_days, now_seconds)
+    large_before = _begin(policy.large_message_retention_days, now_seconds)
+
+    def is_going(message: Message) -> bool:
+        if message.received_at_seconds < before:
+            return True
+        is_large = message.size_bytes > LARGE_MESSAGE_BYTES
+        return is_large and SEEN in message.flags and message.received_at_seconds < large_before
+
+    return is_going
+
+
+def _begin(days: int, now_seconds: int) -> int:
+    """Tell before when messages are too old; 0 days are never."""
+    return now_seconds - days * SECONDS_PER_DAY if days else 0

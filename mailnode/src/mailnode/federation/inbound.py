@@ -76,7 +76,7 @@ class Inbound:
             if account is None:
                 refused[address] = NO_SUCH_USER
             else:
-                recipients[account.id] = Recipient(account.id, self.accounts.quota_of(account))
+                recipients[account.id] = self.accounts.as_recipient(account)
                 names.setdefault(account.id, []).append(address)
         if not recipients:
             raise NobodyHereError(sibling.node)

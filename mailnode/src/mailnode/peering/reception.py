@@ -171,7 +171,7 @@ class Reception:
                 refused[address] = NO_SUCH_USER
                 continue
             if account is not None:
-                recipients[account.id] = Recipient(account.id, self.accounts.quota_of(account))
+                recipients[account.id] = self.accounts.as_recipient(account)
                 names[account.id] = address
         if not recipients:
             if len(refused) < len(arrival.recipients):

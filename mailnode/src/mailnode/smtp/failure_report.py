@@ -10,7 +10,7 @@ import structlog
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.smtp.delivery_report import write_report
-from mailnode.store.mail_store import MailStore, Recipient, StoreUnavailableError
+from mailnode.store.mail_store import MailStore, StoreUnavailableError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -33,7 +33,7 @@ async def report_failure(  # noqa: PLR0913 - all that a report is made of, by na
         # Looked up now: his quota may have changed since he sent the message.
         account = await accounts.find_recipient(sender)
         if account is not None:
-            to_sender = [Recipient(account.id, accounts.quota_of(account))]
+            to_sender = [accounts.as_recipient(account)]
             is_lost = bool(await store.deliver(to_sender, report, int(now_seconds)))
     except StoreUnavailableError as trouble:
         log.warning("delivery report not stored", reason=str(trouble))

@@ -121,14 +121,12 @@ class Submission:
             if isinstance(account, Foreign):
                 transaction.foreign[account.address] = account.destination
                 return
-            quota_bytes = self.accounts.quota_of(account)
-            if transaction.declared_bytes is not None:
-                usage = await self.store.read_usage(account.id)
-                if usage.size_bytes + transaction.declared_bytes > quota_bytes:
-                    raise CommandError(MAILBOX_FULL)
+            declared_bytes = transaction.declared_bytes
+            if declared_bytes is not None and not await self.accounts.has_room(account, declared_bytes):
+                raise CommandError(MAILBOX_FULL)
         except (StoreUnavailableError, UnknownAccountError) as trouble:
             raise CommandError(TRY_LATER) from trouble
-        recipient = Recipient(account.id, quota_bytes, is_sender=account.id == transaction.sender.id)
+        recipient = self.accounts.as_recipient(account, is_sender=account.id == transaction.sender.id)
         transaction.recipients.setdefault(account.id, (recipient, address))
 
     async def finish(self, transaction: Transaction, stuffed: bytes) -> SmtpReply:

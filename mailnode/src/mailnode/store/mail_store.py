@@ -144,16 +144,22 @@ class FlagMode(StrEnum):
     REMOVE = "remove"
 
 
+TRIM_AFTER_SECONDS = 86_400
+"""Nothing younger makes room: another device of the same person may not have it yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """Whom to deliver to, and how much that account may hold in all.
 
-    `is_sender` says that it is the sender's own copy, for which no app has to be woken.
+    `is_sender` says that it is the sender's own copy, for which no app has to be woken. `is_trimmed` says
+    that read messages older than `TRIM_AFTER_SECONDS` make room where there is none.
     """
 
     account_id: AccountId
     quota_bytes: int
     is_sender: bool = False
+    is_trimmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +260,9 @@ class MailStore(Protocol):
 
     async def read_usage(self, account_id: AccountId) -> Usage:
         """Tell what an account holds. Raises: UnknownAccountError."""
+
+    async def read_trimmable(self, account_id: AccountId, now_seconds: int) -> int:
+        """Tell how many bytes of an account may be let go to make room."""
 
     # Mail
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from mailnode.store.mail_store import (
     NO_FLAGS,
+    TRIM_AFTER_SECONDS,
     AccountId,
     Arrived,
     Expunged,
@@ -33,6 +34,12 @@ from mailnode.store.sqlite_bodies import StoredBody, add_body, free_messages, gi
 from mailnode.store.sqlite_writer import Transaction
 
 _INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)"
+_TAKE_UID = (
+    "UPDATE mailbox SET uid_next = uid_next + 1 WHERE account_id = ? AND name = 'INBOX'"
+    " AND (SELECT size_bytes + ? <= ? FROM usage WHERE usage.account_id = mailbox.account_id)"
+    " RETURNING id, uid_next - 1"
+)
+"""Give out the INBOX's next UID, where an account has room for so many bytes."""
 
 
 def read_contents(
@@ -78,12 +85,10 @@ def deliver(
     refused: list[AccountId] = []
     for recipient in recipients:
         account_id = recipient.account_id
-        inbox = execute(
-            "UPDATE mailbox SET uid_next = uid_next + 1 WHERE account_id = ? AND name = 'INBOX'"
-            " AND (SELECT size_bytes + ? <= ? FROM usage WHERE usage.account_id = mailbox.account_id)"
-            " RETURNING id, uid_next - 1",
-            (account_id, size_bytes, recipient.quota_bytes),
-        ).fetchone()
+        room = (account_id, size_bytes, recipient.quota_bytes)
+        inbox = execute(_TAKE_UID, room).fetchone()
+        if inbox is None and recipient.is_trimmed and trim(transaction, *room, now_seconds):
+            inbox = execute(_TAKE_UID, room).fetchone()
         if inbox is None:
             refused.append(account_id)
             continue
@@ -102,6 +107,47 @@ def deliver(
     else:
         give_up_body(transaction, body)
     return frozenset(refused)
+
+
+def trim(
+    transaction: Transaction, account_id: AccountId, more_bytes: int, quota_bytes: int, now_seconds: int
+) -> bool:
+    """Make room by letting read messages go, the oldest and largest first; tell whether there is enough now.
+
+    Nothing goes where it would not be enough. A tenth of the quota is freed beside, so that the next messages
+    find room, too.
+    """
+    if more_bytes > quota_bytes:
+        return False
+    row = transaction.execute("SELECT size_bytes FROM usage WHERE account_id = ?", (account_id,)).fetchone()
+    if row is None:
+        return False
+    needed_bytes = row[0] + more_bytes - quota_bytes
+    candidates = list_trimmable(transaction, account_id, now_seconds)
+    if sum(size_bytes for *_, size_bytes in candidates) < needed_bytes:
+        return False
+    going: dict[MailboxId, list[Uid]] = {}
+    freed_bytes = 0
+    for mailbox_id, uid, size_bytes in candidates:
+        if freed_bytes >= needed_bytes + quota_bytes // 10:
+            break
+        going.setdefault(mailbox_id, []).append(uid)
+        freed_bytes += size_bytes
+    for mailbox_id, uids in going.items():
+        expunge(transaction, mailbox_id, uids)
+    return True
+
+
+def list_trimmable(
+    reader: sqlite3.Connection | Transaction, account_id: AccountId, now_seconds: int
+) -> Sequence[tuple[MailboxId, Uid, int]]:
+    """List what may be let go to make room, with its bytes, the oldest and largest first."""
+    return reader.execute(
+        "SELECT mailbox_id, uid, size_bytes FROM message JOIN mailbox ON mailbox_id = mailbox.id"
+        " WHERE account_id = ? AND received_at_seconds <= ? AND instr(' ' || flags || ' ', ' \\Seen ')"
+        " ORDER BY (? - received_at_seconds) * size_bytes DESC",
+        (account_id, now_seconds - TRIM_AFTER_SECONDS, now_seconds),
+    ).fetchall()
 
 
 def append(

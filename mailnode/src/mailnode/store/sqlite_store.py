@@ -194,6 +194,14 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
         """Tell what an account holds."""
         return self._readers.read(lambda reader: sqlite_accounts.read_usage(reader, account_id))
 
+    async def read_trimmable(self, account_id: AccountId, now_seconds: int) -> int:
+        """Tell how many bytes of an account may be let go to make room."""
+        return await self._readers.read_in_thread(
+            lambda reader: sum(
+                size_bytes for *_, size_bytes in sqlite_mail.list_trimmable(reader, account_id, now_seconds)
+            )
+        )
+
     # Mail
 
     async def deliver(

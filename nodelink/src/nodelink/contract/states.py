@@ -132,6 +132,16 @@ class MailNodeState(Part):
         le=MAX_DAYS,
         description="After how many days without a login an account goes; 0 for never.",
     )
+    large_message_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_DAYS,
+        description="After how many days large messages go that have been read; 0 for never.",
+    )
+    auto_trim: bool = Field(
+        default=False,
+        description="Whether read messages older than a day make room in a full mailbox.",
+    )
     federation: FederationState | None = Field(
         default=None, description="Mail to and from servers of others; None: there is none."
     )

@@ -42,6 +42,10 @@ FIELDS: Phrases = {
     "unused_account_days": Phrase(
         "Unused accounts go after days", "حساب‌های بی‌استفاده پس از چند روز پاک شوند"
     ),
+    "large_message_retention_days": Phrase(
+        "Large read messages go after days", "پیام‌های بزرگِ خوانده‌شده پس از چند روز پاک شوند"
+    ),
+    "auto_trim": Phrase("Make room in full mailboxes", "جا باز کردن در صندوق‌های پر"),
     "turn_enabled": Phrase("Calls by the TURN nodes", "تماس از راه گره‌های TURN"),
     "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار گواهی TURN به روز"),
     "turn_allocations_per_credential": Phrase(
@@ -89,6 +93,13 @@ HINTS: Phrases = {
     "message_retention_days": Phrase("0 for never.", "۰ یعنی هرگز."),
     "unused_account_days": Phrase(
         "Counted from the last login; 0 for never.", "از آخرین ورود شمرده می‌شود؛ ۰ یعنی هرگز."
+    ),
+    "large_message_retention_days": Phrase(
+        "Those over 200 kB; 0 for never.", "بیش از ۲۰۰ کیلوبایت؛ ۰ یعنی هرگز."
+    ),
+    "auto_trim": Phrase(
+        "Whether read messages older than a day go, the oldest and largest first, rather than that new ones are refused.",
+        "آیا به جای رد شدن پیام تازه، پیام‌های خوانده‌شدهٔ کهنه‌تر از یک روز پاک شوند؛ نخست کهنه‌ترین‌ها و بزرگ‌ترین‌ها.",
     ),
     "turn_enabled": Phrase(
         "Whether apps are told of the TURN nodes when they call.",
