@@ -23,7 +23,7 @@ import httpx2
 import structlog
 import uvloop
 
-from steering.control import Site, install, read_cpu_seconds, read_resident_mebibytes
+from steering.control import Site, install, read_cpu_seconds, read_queued_seconds, read_resident_mebibytes
 from steering.simulated import SimulatedFleet, make_fleet
 
 CONNECT_SECONDS = 300.0
@@ -36,7 +36,12 @@ SMALLEST_MESSAGE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One size. `cpu_s` are CPU seconds of the control plane in 60 s of steady state."""
+    """One size. `cpu_s` are CPU seconds of the control plane in 60 s of steady state.
+
+    Of one change: `apply_cpu_s` is what it costs the control plane, `apply_nodes_cpu_s` what it costs all the
+    nodes, which have one core together here; `apply_queued_s` is how long both have waited for their cores
+    because others were at work there.
+    """
 
     nodes: int
     mail_nodes: int
@@ -44,9 +49,28 @@ class Figures:
     apply_p50_s: float
     apply_p99_s: float
     apply_cpu_s: float
+    apply_nodes_cpu_s: float
+    apply_queued_s: float
     reconnect_s: float
     cpu_s: float
     rss_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU that the control plane and the nodes have used, and how long either has waited for a core."""
+
+    plane_seconds: float
+    nodes_seconds: float
+    queued_seconds: float
+
+    def since(self, former: "Spent", changes: int) -> "Spent":
+        """Tell what each of so many changes has cost."""
+        return Spent(
+            (self.plane_seconds - former.plane_seconds) / changes,
+            (self.nodes_seconds - former.nodes_seconds) / changes,
+            (self.queued_seconds - former.queued_seconds) / changes,
+        )
 
 
 def main() -> None:
@@ -87,11 +111,11 @@ async def _measure(site: Site, fleet: SimulatedFleet, changes: int, seconds: flo
             _say(f"{len(fleet.nodes)} nodes connected after {connect_seconds:.1f} s", process.pid)
             await fleet.wait_until(lambda: _is_settled(fleet), CONNECT_SECONDS)
             _say(f"all states and siblings in force after {time.monotonic() - began_at:.1f} s", process.pid)
-            cpu_seconds = read_cpu_seconds(process.pid)
+            spent = _read_spent(process.pid)
             delays = [
                 delay for number in range(changes) for delay in await _change_policy(site, fleet, number)
             ]
-            apply_cpu_seconds = (read_cpu_seconds(process.pid) - cpu_seconds) / max(1, changes)
+            spent = _read_spent(process.pid).since(spent, max(1, changes))
             await asyncio.sleep(SETTLE_SECONDS)
             cpu_seconds = read_cpu_seconds(process.pid)
             await asyncio.sleep(seconds)
@@ -112,10 +136,21 @@ async def _measure(site: Site, fleet: SimulatedFleet, changes: int, seconds: flo
         connect_s=round(connect_seconds, 2),
         apply_p50_s=round(delays[len(delays) // 2], 3),
         apply_p99_s=round(delays[min(len(delays) - 1, int(len(delays) * 0.99))], 3),
-        apply_cpu_s=round(apply_cpu_seconds, 2),
+        apply_cpu_s=round(spent.plane_seconds, 2),
+        apply_nodes_cpu_s=round(spent.nodes_seconds, 2),
+        apply_queued_s=round(spent.queued_seconds, 2),
         reconnect_s=round(reconnect_seconds, 2),
         cpu_s=round(cpu_seconds, 2),
         rss_mib=round(resident, 1),
+    )
+
+
+def _read_spent(process_id: int) -> Spent:
+    own_id = os.getpid()
+    return Spent(
+        read_cpu_seconds(process_id),
+        read_cpu_seconds(own_id),
+        read_queued_seconds(process_id) + read_queued_seconds(own_id),
     )
 
 

@@ -95,6 +95,15 @@ def read_cpu_seconds(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def read_queued_seconds(process_id: int) -> float:
+    """Read how long a process could have run and did not, as its core was busy, the longest of its threads.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
+    """
+    stats = [path.read_text().split() for path in Path(f"/proc/{process_id}/task").glob("*/schedstat")]
+    return max((int(waited) for _, waited, _ in stats), default=0) / 1e9
+
+
 def read_resident_mebibytes(process_id: int) -> float:
     """Read how much memory a process holds. Source: proc_pid_statm(5)."""
     pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])

@@ -22,6 +22,7 @@ PAGES = [
     "/admin/groups",
     "/admin/groups/eu",
     "/admin/registration",
+    "/admin/turn",
     "/admin/accounts",
     "/admin/accounts/new",
     "/admin/blocklist",

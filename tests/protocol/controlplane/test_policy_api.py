@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from controlplane.nodes.desired import Wanted, read_wanted
+from controlplane.nodes.desired import Wanted, read_ingredients, read_wanted
 from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.plane import Plane
@@ -18,6 +18,7 @@ from nodelink.contract.states import MailNodeState, NodeKind, TurnNodeState
 from support.controlplane_site import (
     NOW,
     Clock,
+    add_group,
     add_node,
     add_node_token,
     make_report,
@@ -317,3 +318,31 @@ def test_name_in_the_settings_goes_before_what_turn_nodes_say(plane: Plane) -> N
 
     assert turn is not None
     assert (turn.host, turn.port) == ("turn.example.org", 3480)
+
+
+@pytest.mark.parametrize("first", ["mail1", "mail2", "mail3", "mail4"])
+def test_states_decided_together_are_those_of_each_alone(
+    client: TestClient, plane: Plane, first: str
+) -> None:
+    """What is in force is remembered for a place; whoever comes first must not decide for the others."""
+    for name in ("mail3", "mail4"):
+        add_node(plane, name)
+    add_group(plane, "eu", "mail1", "mail2", "mail3")
+    change(client, FLEET, quota_bytes=4 << 30)
+    change(client, "/api/v1/groups/eu/policy", quota_bytes=3 << 30)
+    change(client, MAIL1, quota_bytes=2 << 30)
+    words = {"is_enabled": False}
+    client.patch("/api/v1/nodes/mail2/federation", json=words, headers={"if-match": "*"}).raise_for_status()
+    names = sorted(("mail1", "mail2", "mail3", "mail4"), key=lambda name: name != first)
+
+    with plane.sessions() as session:
+        ingredients = read_ingredients(session, plane.facts, (), None)
+        together = {name: ingredients.decide(read_node(session, name)).state for name in names}
+
+    told = {}
+    for name, state in together.items():
+        assert isinstance(state, MailNodeState)
+        assert state.federation is not None
+        told[name] = (state.quota_bytes >> 30, state.federation.is_enabled)
+        assert state.quota_bytes == mail_state(plane, name).quota_bytes
+    assert told == {"mail1": (2, True), "mail2": (3, False), "mail3": (3, True), "mail4": (4, True)}

@@ -26,6 +26,7 @@ OUTSIDE = [
     "/admin/groups/asia",
     "/admin/registration",
     "/admin/registration-tokens/0123",
+    "/admin/turn",
     "/admin/history",
     "/admin/admin-tokens",
     "/admin/audit",
@@ -48,6 +49,7 @@ CHANGES_OUTSIDE = [
     ("/admin/policy", {"quota_bytes": "2G"}),
     ("/admin/join-tokens", {"name": "x", "kind": "mail", "hours": "1"}),
     ("/admin/registration-tokens", {"max_uses": "1"}),
+    ("/admin/turn/secrets", {}),
     ("/admin/admin-tokens", {"name": "x", "role": "viewer", "scope": "fleet"}),
 ]
 UNKNOWN_TO_A_NODE = [

@@ -11,6 +11,8 @@ from controlplane.admins.audit_models import Action
 from controlplane.admins.models import TokenState
 from controlplane.errors import ControlPlaneError
 from controlplane.nodes.models import Health
+from controlplane.nodes.turn_models import TurnSecretState
+from controlplane.nodes.turn_zone import Absence
 from controlplane.operations.models import OperationName, OperationState
 from controlplane.policy.models import FleetRules, PolicyValues
 from controlplane.registration.token_models import InvitationState
@@ -21,9 +23,10 @@ from nodelink.contract.states import NodeKind
 
 BY_VALUE = {"actions", "charts", "fields", "healths", "hints", "kinds", "notices", "operation_names"}
 BY_VALUE |= {"operation_states", "refusals", "registration_states", "roles", "scopes", "token_states"}
+BY_VALUE |= {"turn_absences", "turn_secret_states"}
 NOT_ON_PAGES = {"registration_closed", "token_needed", "token_refused", "cross_site", "too_many_accounts"}
 NOT_ON_PAGES |= {"no_room", "join_refused", "not_signed_in", "session_over", "key_in_use", "fleet_full"}
-NOT_ON_PAGES |= {"too_many_attempts", "turn_secrets_in_use"}
+NOT_ON_PAGES |= {"too_many_attempts"}
 
 
 def read_templates() -> str:
@@ -45,6 +48,8 @@ def read_templates() -> str:
         ("roles", Role),
         ("scopes", ScopeKind),
         ("token_states", TokenState),
+        ("turn_absences", Absence),
+        ("turn_secret_states", TurnSecretState),
     ],
 )
 def test_everything_that_has_a_value_has_a_word(page: str, names: type[Health]) -> None:
@@ -72,6 +77,7 @@ def test_each_text_is_used_by_a_template() -> None:
     templates = read_templates()
     computed = {"accounts": ("by_", "confirm_"), "node": ("purge_",), "audit": ("export_",)}
     looked_up = {"frame": {"overview", "groups", "registration", "accounts", "operations", "tokens", "audit"}}
+    looked_up["frame"] |= {"turn"}
     looked_up |= {"overview": {"accounts", "messages", "sessions", "calls", "storage"}}
     looked_up["accounts"] = {"block", "unblock"}
     said_by_code = {"never", "just_now", "seconds_ago", "minutes_ago", "hours_ago", "days_ago"}

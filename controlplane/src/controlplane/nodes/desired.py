@@ -7,15 +7,15 @@ Nothing here knows what has changed: every state is decided anew, and a node who
 at its revision gets the next revision. So no cause can be forgotten, and no node is woken for nothing.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
 from controlplane.federation.layers import lay, write_state
 from controlplane.federation.models import FederationWords
-from controlplane.federation.words import list_layers, read_all_words
+from controlplane.federation.words import list_layers, read_all_words, scope_of
 from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.group_models import GroupMember
 from controlplane.nodes.models import Fleet, Node
@@ -38,7 +38,7 @@ from controlplane.nodes.turn_access import (
     list_turn_peers,
 )
 from controlplane.nodes.turn_secrets import announce_next_secret, open_secrets, take_step
-from controlplane.policy.inheritance import inherit
+from controlplane.policy.inheritance import inherit, is_any_said
 from controlplane.policy.models import (
     FleetPolicy,
     FleetRules,
@@ -48,6 +48,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
+from nodelink.contract.federation import FederationState
 from nodelink.contract.ports import PortName
 from nodelink.contract.states import NodeKind, NodeState, SiblingListName, TurnPeer
 
@@ -61,11 +62,23 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class InForce:
+    """What holds at one place: on a node that has words of its own, or on all others of its group."""
+
+    policy: PolicyValues
+    federation: FederationState
+
+
+@dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What the desired states of nodes are made of: of all of them, or of those that were asked for."""
+    """What the desired states of nodes are made of: of all of them, or of those that were asked for.
+
+    Most nodes of a large fleet say nothing of their own, so what is in force is decided once for each place.
+    """
 
     fleet: Fleet
-    policy: FleetPolicy
+    policy: PolicyValues
+    rules: FleetRules
     secrets: LiveSecrets
     sibling_list: SiblingListName | None
     turn_peers: tuple[TurnPeer, ...]
@@ -75,32 +88,41 @@ class Ingredients:
     federation: dict[str, FederationWords]
     ports: dict[str, dict[PortName, int]]
 
+    _in_force: dict[tuple[str | None, str | None], InForce] = field(init=False, default_factory=dict)
+
     def decide(self, node: Node) -> Wanted:
         """Decide what a node is to do."""
-        group = self.groups.get(node.name)
-        layers: list[Overrides | None] = [
-            self.group_policies.get(group or ""),
-            self.node_policies.get(node.name),
-        ]
-        return Wanted(node.revision, decide_state(self._gather(node, group, layers)))
-
-    def _gather(self, node: Node, group: str | None, layers: Sequence[Overrides | None]) -> NodeFacts:
-        return NodeFacts(
-            kind=NodeKind(node.kind),
+        name, kind = node.name, NodeKind(node.kind)
+        in_force = self._find_in_force(self.groups.get(name), name)
+        # Mail nodes are not told of them; going through a hundred for each of a thousand would be most of it.
+        peers = self.turn_peers if kind is NodeKind.TURN else ()
+        facts = NodeFacts(
+            kind=kind,
             residue=node.residue,
-            policy=inherit(
-                PolicyValues.model_validate(self.policy), [layer for layer in layers if layer is not None]
-            ),
-            rules=FleetRules.model_validate(self.policy),
+            policy=in_force.policy,
+            rules=self.rules,
             turn=_in_use(self.fleet),
             modulus=decide_modulus(self.fleet.mail_nodes_ever),
             secrets=self.secrets,
             sibling_list=self.sibling_list,
             is_draining=node.is_draining,
-            turn_peers=tuple(peer for peer in self.turn_peers if peer.name != node.name),
-            federation=write_state(lay(list_layers(self.federation, group, node.name))),
-            ports=self.ports.get(node.name, {}),
+            turn_peers=tuple(peer for peer in peers if peer.name != name),
+            federation=in_force.federation,
+            ports=self.ports.get(name, {}),
         )
+        return Wanted(node.revision, decide_state(facts))
+
+    def _find_in_force(self, group: str | None, node: str) -> InForce:
+        own = self.node_policies.get(node)
+        speaks = scope_of(node=node) in self.federation or (own is not None and is_any_said(own))
+        place = group, node if speaks else None
+        if place not in self._in_force:
+            layers: list[Overrides | None] = [self.group_policies.get(group or ""), own if speaks else None]
+            self._in_force[place] = InForce(
+                inherit(self.policy, [layer for layer in layers if layer is not None]),
+                write_state(lay(list_layers(self.federation, *place))),
+            )
+        return self._in_force[place]
 
 
 def read_turn_peers(session: Session) -> tuple[TurnPeer, ...]:
@@ -124,9 +146,11 @@ def read_ingredients(
     ports: dict[str, dict[PortName, int]] = {}
     for port in session.exec(moved):
         ports.setdefault(port.node_name, {})[PortName(port.name)] = port.number
+    policy = session.exec(select(FleetPolicy)).one()
     return Ingredients(
         fleet=read_fleet(session),
-        policy=session.exec(select(FleetPolicy)).one(),
+        policy=PolicyValues.model_validate(policy),
+        rules=FleetRules.model_validate(policy),
         secrets=open_secrets(session, facts.vault),
         sibling_list=sibling_list,
         turn_peers=turn_peers,

@@ -22,3 +22,8 @@ def inherit(base: PolicyValues, layers: Sequence[Overrides]) -> PolicyValues:
             if value is not None:
                 values[name] = value
     return PolicyValues.model_validate(values)
+
+
+def is_any_said(layer: Overrides) -> bool:
+    """Tell whether a layer says anything, so that what holds with it may differ."""
+    return any(getattr(layer, name) is not None for name in PolicyValues.model_fields)

@@ -41,7 +41,7 @@ class Offer:
         """List names and addresses of the pages that he is offered."""
         pages = [("overview", "/admin"), ("groups", "/admin/groups")]
         if self.sees_fleet:
-            pages.append(("registration", "/admin/registration"))
+            pages += [("registration", "/admin/registration"), ("turn", "/admin/turn")]
         pages += [("accounts", "/admin/accounts"), ("operations", "/admin/operations")]
         if self.owns:
             pages.append(("tokens", "/admin/admin-tokens"))

@@ -29,7 +29,8 @@ from controlplane.web.texts.phrases import Language, choose_language
 LANGUAGE_COOKIE = "language"
 JOIN_PATH = "/join"
 LANGUAGE_SECONDS = 365 * 86_400
-BAD_NOTICES = frozenset(Notice) - {Notice.CHANGED, Notice.REMOVED, Notice.ORDERED, Notice.SIGNED_OUT}
+GOOD_NOTICES = {Notice.CHANGED, Notice.REMOVED, Notice.ORDERED, Notice.SIGNED_OUT, Notice.SECRET_ANNOUNCED}
+BAD_NOTICES = frozenset(Notice) - GOOD_NOTICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from controlplane.web import (
     policy_pages,
     registration_pages,
     sign_in,
+    turn_pages,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -32,6 +33,7 @@ for each in (
     policy_pages,
     group_pages,
     registration_pages,
+    turn_pages,
     import_pages,  # before account_pages, one of whose paths would take "import" for a node
     account_pages,
     account_changes,

@@ -173,8 +173,10 @@ class NodeAgent:
                 )
             if desired.state.kind is not self.enrolment.kind:
                 raise MisaddressedError(f"the desired state is for a {desired.state.kind} node")
-            trusted = tuple(PublicKey(x) for x in desired.trusted_keys)
-            open_desired_state(document, trusted, self.enrolment.node)  # or the next start could not open it
+            trusted = self._trusted
+            if desired.trusted_keys != self.tell_trusted_keys():
+                trusted = tuple(PublicKey(x) for x in desired.trusted_keys)
+                open_desired_state(document, trusted, self.enrolment.node)  # or the next start could not
             await _finish_in_thread(self.files.keep_state, document, trusted)
             self._trusted = trusted
             self._put_in_force(desired)

@@ -5,7 +5,7 @@ Not for: files (channel/files.py keeps them).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from joserfc.errors import JoseError
@@ -22,6 +22,10 @@ class PublicKey:
     """The public half; `x` is the key itself, base64url without padding (RFC 8037 section 2)."""
 
     x: str
+    jwk: OKPKey = field(init=False, repr=False, compare=False)
+    """The key as joserfc wants it, and under its id."""
+    key_id: str = field(init=False, repr=False, compare=False)
+    """The thumbprint. Source: RFC 7638."""
 
     def __post_init__(self) -> None:
         """Refuse what is no key.
@@ -29,26 +33,22 @@ class PublicKey:
         Raises:
             MalformedError: `x` is not 32 octets in base64url.
         """
-        _import_key({"kty": "OKP", "crv": "Ed25519", "x": self.x})
-
-    @property
-    def key_id(self) -> str:
-        """The thumbprint. Source: RFC 7638."""
-        return self.jwk.thumbprint()
-
-    @property
-    def jwk(self) -> OKPKey:
-        """The key as joserfc wants it."""
-        return _import_key({"kty": "OKP", "crv": "Ed25519", "x": self.x})
+        # Once for each key, not at each signature: a fleet's states are signed by one, a thousand at a time.
+        jwk = _import_key({"kty": "OKP", "crv": "Ed25519", "x": self.x})
+        jwk.ensure_kid()
+        object.__setattr__(self, "jwk", jwk)
+        object.__setattr__(self, "key_id", jwk.thumbprint())
 
 
 class PrivateKey:
     """A key that signs. It shows nothing of itself but its public half."""
 
-    __slots__ = ("jwk",)
+    __slots__ = ("jwk", "public")
 
     def __init__(self, jwk: OKPKey) -> None:
         self.jwk = jwk
+        self.public = PublicKey(str(jwk.as_dict(private=False)["x"]))
+        """The public half."""
 
     @classmethod
     def generate(cls) -> "PrivateKey":
@@ -74,19 +74,10 @@ class PrivateKey:
         """Write the key as PKCS#8 PEM, unencrypted: for a file that only its owner can read."""
         return self.jwk.as_pem(private=True)
 
-    @property
-    def public(self) -> PublicKey:
-        """The public half."""
-        return PublicKey(str(self.jwk.as_dict(private=False)["x"]))
-
 
 def key_set(keys: Iterable[PublicKey]) -> KeySet:
     """Put keys together, each under its id."""
-    members: list[OctKey | RSAKey | ECKey | OKPKey] = []
-    for key in keys:
-        jwk = key.jwk
-        jwk.ensure_kid()
-        members.append(jwk)
+    members: list[OctKey | RSAKey | ECKey | OKPKey] = [key.jwk for key in keys]
     return KeySet(members)
 
 

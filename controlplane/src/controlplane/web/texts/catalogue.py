@@ -18,6 +18,7 @@ from controlplane.web.texts import (
     policy,
     registration,
     tokens,
+    turn,
 )
 from controlplane.web.texts.phrases import Language, Phrases
 
@@ -47,6 +48,9 @@ CATALOGUE: Mapping[str, Phrases] = {
     "scopes": tokens.SCOPES,
     "token_states": tokens.STATES,
     "tokens": tokens.PHRASES,
+    "turn": turn.PHRASES,
+    "turn_absences": turn.ABSENCES,
+    "turn_secret_states": turn.SECRET_STATES,
 }
 
 Texts = Mapping[str, Mapping[str, str]]

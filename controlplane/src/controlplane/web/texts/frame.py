@@ -20,6 +20,7 @@ PHRASES: Phrases = {
     "overview": Phrase("Overview", "نمای کلی"),
     "groups": Phrase("Groups", "گروه‌ها"),
     "registration": Phrase("Registration and quotas", "ثبت‌نام و سهمیه"),
+    "turn": Phrase("Calls (TURN)", "تماس‌ها (TURN)"),
     "accounts": Phrase("Accounts", "حساب‌ها"),
     "operations": Phrase("Operations", "عملیات"),
     "tokens": Phrase("Admin tokens", "توکن‌های مدیریت"),

@@ -25,6 +25,7 @@ class Notice(StrEnum):
     CROSS_SITE = "cross-site"
     TOO_MANY_ACCOUNTS = "too-many-accounts"
     NO_ROOM = "no-room"
+    SECRET_ANNOUNCED = "secret-announced"  # noqa: S105 - the name of a notice, no secret
 
 
 NOTICES: Phrases = {
@@ -77,6 +78,10 @@ NOTICES: Phrases = {
     Notice.NO_ROOM: Phrase(
         "No account could be made at this moment. Try again in a minute.",
         "در این لحظه حسابی ساخته نشد. یک دقیقهٔ دیگر دوباره بکوشید.",
+    ),
+    Notice.SECRET_ANNOUNCED: Phrase(
+        "The next secret is on its way. Mail nodes use it once every connected TURN node has it.",
+        "راز بعدی در راه است. گره‌های پیام آن را وقتی به کار می‌برند که همهٔ گره‌های TURN وصل آن را داشته باشند.",
     ),
 }
 
@@ -177,6 +182,10 @@ REFUSALS: Phrases = {
     "too_large": Phrase(
         "That is too much at once. Send it in several parts.",
         "این برای یک بار زیاد است. آن را در چند بخش بفرستید.",
+    ),
+    "turn_secrets_in_use": Phrase(
+        "The secret is being replaced already. This page says when the former one ends.",
+        "راز همین حالا در حال تعویض است. این صفحه می‌گوید راز پیشین کی پایان می‌یابد.",
     ),
     "unknown_account": Phrase(
         "There is no account of this address on this node. It may have been removed.",
