@@ -1,6 +1,7 @@
 """A TURN machine without sockets: fake ports and outlets, a clock that stands still, and clients of it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
@@ -47,6 +48,9 @@ class FakePort:
     def send(self, data: bytes, address: Address) -> None:
         raise AssertionError(f"the machine decides and does not send {data!r} to {address}")
 
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        raise AssertionError(f"the machine decides and does not send {datagrams!r} to {address}")
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -54,6 +58,9 @@ class FakePort:
 class FakeOutlet:
     def send(self, data: bytes, address: Address) -> None:
         raise AssertionError(f"the machine decides and does not send {data!r} to {address}")
+
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        raise AssertionError(f"the machine decides and does not send {datagrams!r} to {address}")
 
 
 @dataclass

@@ -4,6 +4,7 @@ The model knows only what was granted by a success response, and when. Nothing e
 """
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from hypothesis import settings
@@ -14,6 +15,7 @@ from support.turn_client import relay_of, send_indication
 from support.turn_machine import RELAY_HOSTS, SERVER, Client, FakePort, Node, policy_with
 from turnnode.relay.machine import Send
 from turnnode.relay.peer_policy import is_globally_routable
+from turnnode.relay.ways import Way
 from turnnode.stun.attributes import FAMILY_IPV4, Address, AttributeType, decode_xor_address, encode_lifetime
 from turnnode.stun.channel_data import encode_channel_data
 from turnnode.stun.message import Message, MessageClass, Method, encode
@@ -67,6 +69,7 @@ class Clients(RuleBasedStateMachine):
         ] = {}  # until when; a bound channel counts for its peer
         self.tokens: list[bytes] = []
         self.bound: dict[tuple[Address, int], tuple[Address, float]] = {}
+        self.ways: list[tuple[Way, Callable[[], Send | None]]] = []
 
     @rule(index=who, wish=st.sampled_from(sorted(WISHES)))
     def allocate(self, index: int, wish: str) -> None:
@@ -114,6 +117,10 @@ class Clients(RuleBasedStateMachine):
             peer, until = self.bound[address, number]
             assert until > self.node.now
             self.check_forwarded(send, address, peer)
+            datagram = encode_channel_data(number, b"data")
+            way = self.node.machine.ways.find_from_client(self.node.side, datagram, address)
+            if way is not None:
+                self.ways.append((way, lambda: self.node.from_client(datagram, address)))
 
     @rule(index=who, peer=peers)
     def send_by_indication(self, index: int, peer: Address) -> None:
@@ -133,6 +140,9 @@ class Clients(RuleBasedStateMachine):
         if send is not None:
             assert send.address == address
             self.check_admitted(address, peer)
+            way = self.node.machine.ways.find_from_peer(relay, peer)
+            if way is not None:
+                self.ways.append((way, lambda: self.node.from_peer(relay, b"data", peer)))
 
     @rule(datagram=st.binary(max_size=60), source=st.sampled_from([*CLIENTS, STRANGER]))
     def send_garbage(self, datagram: bytes, source: Address) -> None:
@@ -169,6 +179,15 @@ class Clients(RuleBasedStateMachine):
     def data_path_knows_no_more_than_was_bound(self) -> None:
         for client, _, channel in self.node.data_path.live:
             assert (client, channel) in self.bound
+
+    @invariant()
+    def data_goes_no_way_that_the_machine_would_not_choose(self) -> None:
+        self.ways = [(way, decide) for way, decide in self.ways if way.until > self.node.now]
+        for way, decide in self.ways:
+            send = decide()
+            assert send is not None
+            assert (send.outlet, send.address) == (way.outlet, way.address)
+            assert send.data == (way.header + b"\x00\x04data" if way.header else b"data")
 
     def forget(self, client: Address) -> None:
         self.relays.pop(client, None)

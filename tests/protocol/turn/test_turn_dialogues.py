@@ -10,10 +10,11 @@ import pytest
 
 from support.turn_client import IPV6, TurnClient, send_indication, status_of
 from support.turn_server import LOOPBACK, SECRET, LoopbackServer, bound, running, wait_until
+from turnnode.relay.datagram_batch import MAX_DATAGRAM_BYTES
 from turnnode.relay.policy import RelayPolicy
-from turnnode.relay.readers import MAX_DATAGRAM_BYTES
 from turnnode.relay.sockets import RelayAddress, bind_datagram
 from turnnode.stun.attributes import Address, AttributeType, encode_lifetime
+from turnnode.stun.channel_data import encode_channel_data
 from turnnode.stun.message import Method
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +56,38 @@ async def test_data_goes_to_a_peer_and_back_by_channel_and_by_indication() -> No
         assert await client.bind(CHANNEL, peer) == 200
         client.send_channel(CHANNEL, b"by channel")
         assert await client.receive_data() == (CHANNEL, b"by channel")
+
+
+async def test_bursts_of_many_sizes_keep_their_order_both_ways() -> None:
+    async with running(LoopbackServer()) as node, AsyncExitStack() as stack:
+        peer = await peer_on(stack, "127.0.0.1")
+        client = await stack.enter_async_context(TurnClient(node.address, SECRET))
+        await client.allocate()
+        assert await client.bind(CHANNEL, peer) == 200
+        sizes = [1200] * 20 + [700] + [160] * 10 + [2, 1, 160, 1200, 3, 3, 1200]
+        burst = [bytes([place]) * size for place, size in enumerate(sizes)]
+
+        for _ in range(2):
+            for data in burst:
+                client.send_channel(CHANNEL, data)
+            assert [await client.receive_data() for _ in burst] == [(CHANNEL, data) for data in burst]
+        counters = node.server.counters
+        assert counters.packets_to_peers == counters.packets_to_clients == 2 * len(burst)
+        assert counters.bytes_to_peers == counters.bytes_to_clients == 2 * sum(sizes)
+
+
+async def test_padded_data_keeps_its_place_among_other_data() -> None:
+    async with running(LoopbackServer()) as node, AsyncExitStack() as stack:
+        peer = await peer_on(stack, "127.0.0.1")
+        client = await stack.enter_async_context(TurnClient(node.address, SECRET))
+        await client.allocate()
+        assert await client.bind(CHANNEL, peer) == 200
+        for turn in range(2):
+            for number in range(6):
+                padding = bytes(3) if number % 2 else b""
+                client.send(encode_channel_data(CHANNEL, bytes([turn, number])) + padding)
+        received = [await client.receive_data() for _ in range(12)]
+        assert received == [(CHANNEL, bytes([turn, number])) for turn in range(2) for number in range(6)]
 
 
 async def test_data_goes_over_ipv6() -> None:

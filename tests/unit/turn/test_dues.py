@@ -10,11 +10,12 @@ from support.turn_machine import ALICE, BOB, PEER, SERVER, Node, RecordingDataPa
 from turnnode.relay.allocation import ClientTransport, Side
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import Flow
+from turnnode.relay.datagram_batch import DatagramBatch
 from turnnode.relay.dues import Dues
 from turnnode.relay.journal import Journal
 from turnnode.relay.journal_format import NONCE_KEY_BYTES
 from turnnode.relay.machine import Send
-from turnnode.relay.readers import build_reader
+from turnnode.relay.readers import Lane, Reader
 from turnnode.relay.sockets import DatagramOutlet
 from turnnode.stun.attributes import Address
 from turnnode.stun.message import Method
@@ -73,10 +74,12 @@ def test_answers_wait_for_what_is_due_and_other_datagrams_do_not() -> None:
                 dues.owe(lambda: order.append(b"settled"))
             return Send(outlet, datagram, target.getsockname())
 
-        read = build_reader(receiver, decide, time.monotonic, dues)
+        lane = Lane(Node().machine.ways, lambda _, __: None, is_from_clients=True)
+        batch = DatagramBatch(socket.AF_INET)
+        reader = Reader(receiver, decide, clock=time.monotonic, dues=dues, batch=batch, lane=lane)
         for datagram in (b"data", b"grant", b"grant"):
             sender.sendto(datagram, receiver.getsockname())
-        read()
+        reader.read()
         assert order == [b"data", b"settled", b"settled", b"grant", b"grant"]
         assert [target.recv(10) for _ in range(3)] == [b"data", b"grant", b"grant"]
 

@@ -164,3 +164,18 @@ def test_datagram_that_the_system_does_not_take_is_counted(address: tuple[str, i
         DatagramOutlet(sock, counters).send(b"x", address)
 
     assert counters.dropped_unsent == 1
+
+
+@pytest.mark.parametrize("sizes", [(160, 160, 160), (160, 160, 7), (1200,) * 40, (30_000, 30_000, 30_000)])
+def test_datagrams_that_are_sent_together_arrive_apart(sizes: tuple[int, ...]) -> None:
+    with (
+        bind_datagram("127.0.0.1", 0, socket.AF_INET) as sender,
+        bind_datagram("127.0.0.1", 0, socket.AF_INET) as receiver,
+    ):
+        counters = RelayCounters()
+        datagrams = [bytes([place]) * size for place, size in enumerate(sizes)]
+        # The last ones are more than the kernel takes at once: they go one by one.
+        DatagramOutlet(sender, counters).send_together(datagrams, receiver.getsockname())
+
+        assert [receiver.recv(65_536) for _ in sizes] == datagrams
+        assert counters.dropped_unsent == 0

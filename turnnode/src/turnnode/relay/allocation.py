@@ -11,6 +11,7 @@ Not for: whether it may be granted (requests.py, peer_policy.py).
 Source: RFC 8656 sections 3.2, 9 and 12.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -32,6 +33,20 @@ class Outlet(Protocol):
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it."""
+
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        """Send datagrams of one size, of which the last may be shorter, or lose some."""
+
+
+class Ending(Protocol):
+    """Whatever ends with an allocation or one of its channels."""
+
+    @property
+    def until(self) -> float:
+        """When it ends; 0 if it has ended."""
+
+    def end(self) -> None:
+        """End now."""
 
 
 class ClientTransport(StrEnum):
@@ -62,6 +77,9 @@ class RelayPort(Protocol):
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it."""
+
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        """Send datagrams of one size, of which the last may be shorter, or lose some."""
 
     def close(self) -> None:
         """Give the port back."""
@@ -118,6 +136,7 @@ class Allocation:
 
     `transaction_id` is the Allocate request's, and `answer` what it was answered: it may be sent again.
     `hears_errors`: its client understands Data indications without data, about ICMP errors.
+    `ways` are remembered decisions about its data (ways.py).
     `second` is the relay port of the other family, where the client has asked for both (RFC 8656 section
     7.2). Both end at the same time, unless one is given back before.
     """
@@ -136,6 +155,7 @@ class Allocation:
     second: RelayPort | None = None
     hears_errors: bool = False
     usage: Usage = field(default_factory=lambda: Usage(""))
+    ways: list[Ending] = field(default_factory=list)
 
     @property
     def five_tuple(self) -> FiveTuple:
@@ -152,6 +172,12 @@ class Allocation:
         if family_of(host) == self.family:
             return self.port
         return self.second
+
+    def end_ways(self) -> None:
+        """Have its data decided about again."""
+        ways, self.ways = self.ways, []
+        for way in ways:
+            way.end()
 
     def permit(self, host: str, now: float) -> None:
         """Install or refresh the permission for a host."""

@@ -20,7 +20,7 @@ from turnnode.relay.allocating import UNDERSTOOD, Request, allocate
 from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
 from turnnode.relay.authentication import authenticate, challenge_of
 from turnnode.relay.counters import RelayCounters
-from turnnode.relay.data_path import SAMPLE, DataPath
+from turnnode.relay.data_path import DataPath
 from turnnode.relay.limiter import ReplyLimiter
 from turnnode.relay.memory import AllocationMemory
 from turnnode.relay.network_errors import NetworkError
@@ -43,6 +43,7 @@ from turnnode.relay.responses import (
 )
 from turnnode.relay.table import AllocationTable
 from turnnode.relay.usage import UsageTable
+from turnnode.relay.ways import Ways
 from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
 from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
 from turnnode.stun.message import Attributes, Message, MessageClass, Method, decode
@@ -74,6 +75,8 @@ class TurnMachine:
         calendar: Tells Unix seconds. Credentials end by it, and nothing else: whatever the machine times
             itself goes by the `now` of its methods, so that no step of the calendar ends a call.
         stopwatch: Tells seconds from any zero; only how long requests take is measured with it.
+
+    `ways` are where data goes without asking again.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -94,12 +97,12 @@ class TurnMachine:
         self._own = own
         self._relay_hosts = own.relay_hosts
         self._data_path = data_path
-        self._until_sample = SAMPLE
         self._nonces = NonceMint(key=nonce_key)
         self._counters = counters
         self._calendar = calendar
         self._limiter = ReplyLimiter()
         self._table = AllocationTable(data_path, counters, memory)
+        self.ways = Ways(self._table, counters, data_path, own.relay_hosts)
         self._reservations = Reservations()
         self._stopwatch = stopwatch
         self._usages = self._table.usages
@@ -214,11 +217,8 @@ class TurnMachine:
         if allocation is None or channel is None or channel.expires_at <= now or allocation.expires_at <= now:
             counters.dropped_unpermitted += 1
             return None
-        self._until_sample -= 1
-        if self._until_sample == 0:
-            self._until_sample = SAMPLE
-            if side.is_datagram:
-                self._data_path.data_seen(client, side.address, number)
+        if side.is_datagram:
+            self.ways.sample(1, (client, side.address, number))
         peer = channel.peer
         if allocation.second is not None or peer[0] in self._relay_hosts:
             return self._forward(allocation, data, peer, now)

@@ -48,10 +48,7 @@ def refresh(request: Request, table: AllocationTable) -> Attributes:
             table.remove(allocation)
         return ((AttributeType.LIFETIME, encode_lifetime(0)),)
     lifetime_seconds = granted_lifetime(request)
-    allocation.expires_at = request.now + lifetime_seconds
-    for channel in allocation.channels.values():
-        table.announce(allocation, channel)
-    table.remember(allocation)
+    table.prolong(allocation, request.now + lifetime_seconds)
     return ((AttributeType.LIFETIME, encode_lifetime(lifetime_seconds)),)
 
 

@@ -25,6 +25,7 @@ from turnnode.relay.allocation import Side
 from turnnode.relay.connections import ConnectionCount
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath, UserspaceDataPath
+from turnnode.relay.datagram_batch import DatagramBatch
 from turnnode.relay.dues import Dues
 from turnnode.relay.journal_format import NONCE_KEY_BYTES
 from turnnode.relay.machine import TurnMachine
@@ -32,7 +33,7 @@ from turnnode.relay.memory import AllocationMemory, NoKeeper, NoMemory, SocketKe
 from turnnode.relay.peer_policy import OwnAddresses
 from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.ports import PortRange
-from turnnode.relay.readers import build_error_reader, build_reader
+from turnnode.relay.readers import Decide, Lane, Reader, build_error_reader
 from turnnode.relay.relay_poll import RelayPoll
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
@@ -111,6 +112,7 @@ class TurnServer:
             self._sides[listener] = Side(address_of(listener), DatagramOutlet(listener, self.counters))
         self._point(listeners)
         self._relay_poll = RelayPoll()
+        self._batches = {family: DatagramBatch(family) for family in (socket.AF_INET, socket.AF_INET6)}
         self._ports = RelaySockets(
             addresses=relay_addresses,
             ports=ports or PortRange(),
@@ -243,18 +245,26 @@ class TurnServer:
     def _watch_listener(self, listener: socket.socket, side: Side) -> None:
         listener.setblocking(False)  # noqa: FBT003 - its only parameter, which has no name
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LISTENER_BUFFER_BYTES)
-        reader = build_reader(listener, partial(self._machine.from_client, side), self._clock, self._dues)
-        asyncio.get_running_loop().add_reader(listener, reader)
+        ways = self._machine.ways
+        decide, find = partial(self._machine.from_client, side), partial(ways.find_from_client, side)
+        reader = self._build_reader(listener, decide, Lane(ways, find, is_from_clients=True))
+        asyncio.get_running_loop().add_reader(listener, reader.read)
 
     def _watch_relay(self, relay: RelaySocket) -> None:
-        if self._is_reading:
-            reader = build_reader(
-                relay.socket, partial(self._machine.from_peer, relay.published), self._clock, self._dues
-            )
-            errors = build_error_reader(
-                relay.socket, partial(self._machine.from_network, relay.published), self._clock
-            )
-            self._relay_poll.add(relay.socket, reader, errors)
+        if not self._is_reading:
+            return
+        ways = self._machine.ways
+        decide, find = partial(self._machine.from_peer, relay.published), ways.find_from_peer
+        lane = Lane(ways, lambda _, peer: find(relay.published, peer), is_from_clients=False)
+        reader = self._build_reader(relay.socket, decide, lane)
+        errors = build_error_reader(
+            relay.socket, partial(self._machine.from_network, relay.published), self._clock
+        )
+        self._relay_poll.add(relay.socket, reader.read, errors)
+
+    def _build_reader(self, sock: socket.socket, decide: Decide, lane: Lane) -> Reader:
+        batch = self._batches[socket.AddressFamily(sock.family)]
+        return Reader(sock, decide, clock=self._clock, dues=self._dues, batch=batch, lane=lane)
 
     def _unwatch(self, relay: RelaySocket) -> None:
         self._relay_poll.remove(relay.socket)

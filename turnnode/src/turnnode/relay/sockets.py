@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
 
 from turnnode.relay.counters import RelayCounters
@@ -21,6 +22,7 @@ from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_o
 RELAY_BUFFER_BYTES: Final = 1 << 20
 LISTENER_BUFFER_BYTES: Final = 4 << 20
 _MAX_BIND_ATTEMPTS = 64
+_UDP_SEGMENT, _SEGMENT = 103, Struct("=H")  # udp(7)
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
 _ERRORS_OF_EARLIER: Final = frozenset(
     {
@@ -66,12 +68,18 @@ class UnfragmentedOutlet:
         finally:
             self._socket.setsockopt(self._level, self._option, usual)
 
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        """Send datagrams one by one."""
+        for datagram in datagrams:
+            self.send(datagram, address)
+
 
 class DatagramOutlet:
     """Sends from one socket; what the system does not take at once is lost, as datagrams are."""
 
     def __init__(self, sock: socket.socket, counters: RelayCounters) -> None:
         self._sendto = sock.sendto
+        self._sendmsg = sock.sendmsg
         self._counters = counters
 
     def send(self, data: bytes, address: Address) -> None:
@@ -80,6 +88,18 @@ class DatagramOutlet:
             self._sendto(data, address)
         except OSError:
             self._counters.dropped_unsent += 1
+
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        """Send datagrams of one size by one system call; one by one where the kernel cannot divide them.
+
+        Not all interfaces can, and none if one of them would have to be fragmented.
+        """
+        size = _SEGMENT.pack(len(datagrams[0]))
+        try:
+            self._sendmsg(datagrams, ((socket.IPPROTO_UDP, _UDP_SEGMENT, size),), 0, address)
+        except OSError:
+            for datagram in datagrams:
+                self.send(datagram, address)
 
 
 class RelaySocket(DatagramOutlet):

@@ -14,7 +14,7 @@ A connection ends with the process: no other process can go on with its TLS. Wha
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
@@ -88,6 +88,11 @@ class StreamDoor:
         connection = self.connections.get(address)
         if connection is None or not connection.write(pad_frame(data)):
             self.counters.dropped_unsent += 1
+
+    def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
+        """Write some messages to a client."""
+        for datagram in datagrams:
+            self.send(datagram, address)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Accept until `stack` unwinds, or `leave`."""

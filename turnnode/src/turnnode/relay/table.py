@@ -66,6 +66,7 @@ class AllocationTable:
 
     def remove(self, allocation: Allocation) -> None:
         """End an allocation with all that hangs on it."""
+        allocation.end_ways()
         for channel in list(allocation.channels.values()):
             self.unbind(allocation, channel)
         del allocation.side.allocations[allocation.client]
@@ -86,6 +87,7 @@ class AllocationTable:
         """End one of two families of an allocation, with what hangs on it."""
         if allocation.second is None:
             return
+        allocation.end_ways()
         for channel in [one for one in allocation.channels.values() if family_of(one.peer[0]) == family]:
             self.unbind(allocation, channel)
         for host in [host for host in allocation.permissions if family_of(host) == family]:
@@ -113,6 +115,14 @@ class AllocationTable:
         self._hold(allocation, channels=len(allocation.channels) - before)
         self.announce(allocation, channel)
 
+    def prolong(self, allocation: Allocation, expires_at: float) -> None:
+        """Move the end of an allocation, which may come nearer."""
+        allocation.end_ways()
+        allocation.expires_at = expires_at
+        for channel in allocation.channels.values():
+            self.announce(allocation, channel)
+        self.remember(allocation)
+
     def announce(self, allocation: Allocation, channel: Channel) -> None:
         """Tell the data path of a channel, or of its new end; userspace drops what is beyond the volume."""
         if not allocation.side.is_datagram:
@@ -131,6 +141,7 @@ class AllocationTable:
 
     def unbind(self, allocation: Allocation, channel: Channel) -> None:
         """End a channel."""
+        allocation.end_ways()
         allocation.unbind(channel)
         self._hold(allocation, channels=-1)
         if allocation.side.is_datagram:
@@ -150,6 +161,7 @@ class AllocationTable:
     def end_forbidden(self, peers: PeerPolicy) -> None:
         """End the permissions and channels that a changed policy would not grant any more."""
         for allocation in self.list_all():
+            allocation.end_ways()
             forbidden = [
                 channel
                 for channel in allocation.channels.values()

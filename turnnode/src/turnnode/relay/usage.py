@@ -85,13 +85,13 @@ class PseudonymousUsage:
 
 
 class UsageTable:
-    """The usage of all credentials; `limit` is replaced with the policy."""
+    """The usage of all credentials; `is_limited` tells whether there is any limit, which the policy sets."""
 
     def __init__(self, max_remembered: int = MAX_REMEMBERED) -> None:
         self._by_username: dict[str, Usage] = {}
         self._max_remembered = max_remembered
         self._total = Rate()
-        self._is_limited = False
+        self.is_limited = False
         self._volume_bytes: float = float("inf")
         self._seconds_per_byte = self._seconds_per_byte_each = 0.0
 
@@ -100,7 +100,7 @@ class UsageTable:
 
     def set_limit(self, limit: TrafficLimit) -> None:
         """Put another limit in force; what was used counts on."""
-        self._is_limited = limit != TrafficLimit()
+        self.is_limited = limit != TrafficLimit()
         self._seconds_per_byte = _seconds_per_byte(limit.bits_per_second)
         self._seconds_per_byte_each = _seconds_per_byte(limit.bits_per_second_per_credential)
         volume_bytes = limit.bytes_per_credential
@@ -122,7 +122,7 @@ class UsageTable:
 
     def admit(self, usage: Usage, size_bytes: int, now: float) -> bool:
         """Tell whether a datagram may be relayed, and count it."""
-        if self._is_limited and (
+        if self.is_limited and (
             usage.bytes >= self._volume_bytes
             or not usage.rate.admit(size_bytes, now, self._seconds_per_byte_each)
             or not self._total.admit(size_bytes, now, self._seconds_per_byte)
