@@ -8,7 +8,7 @@ export CI=${CI:-}
 packages=(
     chromium fonts-noto-core iproute2 gnupg curl procps
     libfuse3-3 e2fsprogs mount # disks that lose their power
-    postgresql prometheus # each test run has servers of its own
+    postgresql prometheus bind9 # each test run has servers of its own
     clang-14 llvm-14 libbpf-dev # programs in the kernel, built again: the bytes must be the same
     systemd-container mmdebstrap nftables openssh-client debian-archive-keyring # the lab, and the bench of mail
 )

@@ -48,6 +48,7 @@ from controlplane.web.pages import build_templates
 from controlplane.web.routes import router as web_router
 from controlplane.webhooks.endpoints import router as webhooks_router
 from controlplane.webhooks.sender import WebhookSender
+from controlplane.zone.endpoints import router as zone_router
 from nodelink.daemon.complaints import Complaints
 
 VERSION = version("controlplane")
@@ -67,6 +68,7 @@ API_ROUTERS = (
     ports_router,
     groups_router,
     turn_router,
+    zone_router,
     policy_router,
     federation_router,
     settings_router,

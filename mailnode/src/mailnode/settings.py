@@ -32,6 +32,10 @@ class MailNodeSettings(NodeSettings):
         description="Name or address that clients connect to; otherwise that of the mail domain.",
     )
     listen_addresses: AddressList = Field(default=("0.0.0.0", "::"), description="Addresses to listen on.")  # noqa: S104 - a mail server listens to everybody
+    published_addresses: MaybeAddresses = Field(
+        default=(),
+        description="Addresses that others reach the host by, for the DNS; otherwise those it listens on.",
+    )
     smtp_tls_port: int = Field(default=465, ge=1, le=65535)
     smtp_starttls_port: int = Field(default=587, ge=1, le=65535)
     imap_tls_port: int = Field(default=993, ge=1, le=65535)
@@ -112,6 +116,12 @@ class MailNodeSettings(NodeSettings):
     def _outbound_address_is_one(self) -> Self:
         if self.outbound_address is not None:
             ip_address(self.outbound_address)
+        return self
+
+    @model_validator(mode="after")
+    def _published_addresses_are_some(self) -> Self:
+        for address in self.published_addresses:
+            ip_address(address)
         return self
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from mailnode.imap.server import ImapServer
 from mailnode.mail_ports import MailListeners
 from mailnode.peering.assembly import Peering
 from mailnode.peering.traffic import Traffic
+from mailnode.public_addresses import list_public_addresses
 from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
 from mailnode.smtp.server import SmtpServer
@@ -42,7 +43,7 @@ from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.federation import MAX_PEERS_SHOWN, PeersAnswer
 from nodelink.contract.figures import LOOP_LAG
 from nodelink.contract.ports import PortName
-from nodelink.contract.reports import MAX_PEERS_REPORTED, MailPlaces, Report
+from nodelink.contract.reports import MAX_ADDRESSES, MAX_PEERS_REPORTED, MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.tasks import open_task_group
@@ -190,6 +191,9 @@ class Steering:
             ),
             ports=self.listeners.tell(),
             alternate_ports=self.settings.alternate_ports,
+            addresses=list_public_addresses(
+                self.settings.published_addresses, self.settings.listen_addresses
+            )[:MAX_ADDRESSES],
         )
 
     def read_status(self) -> Mapping[str, JsonValue]:

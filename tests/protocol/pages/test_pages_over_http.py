@@ -322,8 +322,19 @@ def test_schema_of_the_application_is_not_published() -> None:
         "/new",
         "/.well-known/autoconfig/mail/config-v1.1.xml",
         "/mail/config-v1.1.xml",
+        "/.well-known/mta-sts.txt",
         "/docs",
         "/docs/{section}",
         "/static/{name}",
         "/healthz",
     }
+
+
+def test_mta_sts_policy_names_the_host_and_is_served_where_it_can_hold(accounts: CountingRegistrar) -> None:
+    path = "/.well-known/mta-sts.txt"
+    answer = client_of(accounts, SITE).get(path)
+
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "mode: enforce\r\nmx: mail.example.org\r\n" in answer.text
+    for site in (replace(SITE, is_self_signed=True), replace(SITE, mail_domain="[192.0.2.1]")):
+        assert client_of(accounts, site).get(path).status_code == 404

@@ -5,6 +5,7 @@ ClientError
  ├─ UnreachableError           nobody answers
  ├─ UntrustedError             somebody answers who cannot show that it is he
  ├─ StrangeAnswerError         what answers is no Admin API
+ ├─ NameServerError            a name server does not answer, or says no
  └─ RefusedError               the control plane says no
 """
 
@@ -31,6 +32,10 @@ class UntrustedError(ClientError):
 
 class StrangeAnswerError(ClientError):
     """Something answers, but not as the Admin API does."""
+
+
+class NameServerError(ClientError):
+    """A name server does not answer, or does not do what it is asked to."""
 
 
 class RefusedError(ClientError):

@@ -13,6 +13,7 @@ from controlplane.client.account_commands import accounts, add_account_commands
 from controlplane.client.account_file_commands import add_account_file_commands
 from controlplane.client.admin_commands import add_admin_commands
 from controlplane.client.audit_commands import add_audit_commands
+from controlplane.client.dns_commands import add_dns_commands
 from controlplane.client.errors import ClientError
 from controlplane.client.federation_commands import add_federation_commands
 from controlplane.client.fleet_commands import add_fleet_commands
@@ -61,6 +62,7 @@ def create_app() -> typer.Typer:
     add_port_commands(app)
     add_policy_commands(app)
     add_federation_commands(app)
+    add_dns_commands(app)
     add_webhook_commands(app)
     add_settings_commands(app)
     add_invitation_commands(app)

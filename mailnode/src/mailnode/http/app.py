@@ -24,6 +24,7 @@ from mailnode.http.pages import PRIVATE_HEADERS, PUBLIC_HEADERS, STATIC_TYPES, P
 from mailnode.http.refusals import STATUS, Refusal, RefusedError, find_refusal
 from mailnode.http.site import Site
 from mailnode.http.texts import EN
+from nodelink.contract.mta_sts import STS_PATH, choose_exchange, write_sts_policy
 
 MAX_BODY_BYTES: Final = 65_536
 RETRY_AFTER_SECONDS: Final = 60
@@ -146,6 +147,20 @@ async def show_autoconfig(request: Request) -> Response:
     """Tell mail clients the settings."""
     document = build_autoconfig(_pages(request).site)
     return Response(document, headers=PRIVATE_HEADERS, media_type="application/xml")
+
+
+@router.api_route(STS_PATH, methods=READING)
+async def show_mail_policy(request: Request) -> Response:
+    """Tell other servers by MTA-STS that mail for this domain needs TLS that holds.
+
+    Raises:
+        RefusedError: This node's certificate or domain is not such that it could hold.
+    """
+    site = _pages(request).site
+    if site.is_self_signed or site.mail_domain.startswith("["):
+        raise RefusedError(Refusal.NOT_FOUND)
+    policy = write_sts_policy(choose_exchange(site.mail_domain, site.https_host))
+    return PlainTextResponse(policy, headers=PRIVATE_HEADERS)
 
 
 @router.api_route("/docs", methods=READING)

@@ -14,6 +14,7 @@ from nodelink.contract.states import MAX_REVISION, NodeKind, NodeName, PortNumbe
 MAX_PROBES = 64
 MAX_PEERS_REPORTED = 20
 MAX_CREDENTIALS = 32
+MAX_ADDRESSES = 64
 PROBED_AT_ONCE = 5
 """Peers of a node and round."""
 
@@ -64,9 +65,9 @@ class Report(BaseModel):
     and neither TURN nodes nor mail nodes of an older version. `trusted_keys` are those of the control plane
     that the node accepts, the newest last; the channel adds them, and those of an older version did not.
     `probes` are those of the last rounds, one for each peer. `dkim_keys` are what a mail node signs with, and
-    `peers` the servers of others that it has exchanged mail with last. `addresses` are those by which a TURN
-    node is reached, and `credentials` are those that used it most. `ports` are those that can be moved, and
-    `alternate_ports` where they can be moved to; a node of an older version tells neither.
+    `peers` the servers of others that it has exchanged mail with last. `addresses` are those by which a node
+    is reached, and `credentials` are those that used a TURN node most. `ports` are those that can be moved,
+    and `alternate_ports` where they can be moved to; a node of an older version tells neither.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -91,5 +92,5 @@ class Report(BaseModel):
     alternate_ports: tuple[PortNumber, ...] = Field(default=(), max_length=MAX_ALTERNATES)
     dkim_keys: tuple[DkimKey, ...] = Field(default=(), max_length=MAX_DKIM_KEYS)
     peers: tuple[PeerTraffic, ...] = Field(default=(), max_length=MAX_PEERS_REPORTED)
-    addresses: tuple[Annotated[str, Field(max_length=45)], ...] = Field(default=(), max_length=64)
+    addresses: tuple[Annotated[str, Field(max_length=45)], ...] = Field(default=(), max_length=MAX_ADDRESSES)
     credentials: tuple[CredentialUse, ...] = Field(default=(), max_length=MAX_CREDENTIALS)
