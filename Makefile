@@ -49,7 +49,7 @@ test-unit: setup ## Run the tests that need neither root nor a browser
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
-	$(BIN)/pytest tests/browser --timeout 120
+	$(BIN)/pytest tests/browser -m "not slow" --timeout 120
 
 .PHONY: bench-mail
 bench-mail: setup ## Measure the mail node beside Postfix and Dovecot (root); ARGUMENTS=--smoke for the node alone

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
-#   check_full.sh fuzz python313 postgresql kernels kills power benches molecule lab
+#   check_full.sh fuzz python313 postgresql browser kernels kills power benches molecule lab
 # The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,9 @@ python313() {
 }
 postgresql() {
     MADFLEET_TEST_ENGINE=postgresql .venv/bin/pytest -q -n 2 --dist loadfile --timeout 120 tests/unit/controlplane tests/protocol/controlplane
+}
+browser() {
+    .venv/bin/pytest -q tests/browser -m slow --timeout 120
 }
 kernels() {
     .venv/bin/python scripts/kernel_matrix.py
@@ -66,7 +69,7 @@ measure() {
 
 mkdir -p "$records"
 parts=("$@")
-((${#parts[@]})) || parts=(fuzz python313 postgresql kernels kills power benches molecule lab)
+((${#parts[@]})) || parts=(fuzz python313 postgresql browser kernels kills power benches molecule lab)
 failed=()
 for part in "${parts[@]}"; do
     measure "$part" || failed+=("$part")

@@ -96,10 +96,11 @@ def write_programs() -> str:
             flow = pack_flow(vector.before, vector.after, slot=1, hop=0)
             fields = ",".join(map(_list, (vector.before.pack(), flow, frame, expected)))
             lines.append(f"{{{fields},{len(frame)},{len(expected)}}},")
+    settings = pack_control(lease_until_ns=1 << 62, ports=(443, PORT))
     lines += [
         "};",
         f"static const unsigned char hop[] = {_list(PROOF_HOP.pack())};",
-        f"static const unsigned char control[] = {_list(pack_control(lease_until_ns=1 << 62, port=PORT))};",
+        f"static const unsigned char control[] = {_list(settings)};",
     ]
     return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ struct relocation {
 };
 
 struct vector {
-	unsigned char key[40], flow[56], frame[1400], expected[1400];
+	unsigned char key[40], flow[60], frame[1400], expected[1400];
 	unsigned int frame_bytes, expected_bytes;
 };
 
@@ -97,11 +97,11 @@ static void try_program(const char *name, unsigned char *code, int bytes, int ki
 	int first = 0, slot = 1, passed = 0;
 	unsigned long long state[4] = { 1ULL << 62 };
 	int maps[] = {
-		create(BPF_MAP_TYPE_HASH, 40, 56, ENTRIES, 0),
+		create(BPF_MAP_TYPE_HASH, 40, 60, ENTRIES, 0),
 		create(BPF_MAP_TYPE_ARRAY, 4, 32, ENTRIES, MMAPABLE),
 		create(BPF_MAP_TYPE_ARRAY, 4, 32, ENTRIES, MMAPABLE),
 		create(BPF_MAP_TYPE_ARRAY, 4, 32, 1, MMAPABLE),
-		create(BPF_MAP_TYPE_ARRAY, 4, 16, 1, MMAPABLE),
+		create(BPF_MAP_TYPE_ARRAY, 4, 48, 1, MMAPABLE),
 		create(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 2560, 1, 0),
 	};
 	for (int place = 0; place < count; place++) {

@@ -5,7 +5,7 @@ For: lab tests, with Debian's Chromium and nothing but the TURN servers that cor
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ READ = """async () => {
   }
   return figures;
 }"""
+# The node's certificate is its own; this is not about who vouches for it.
+LAX = ["--ignore-certificate-errors", "--autoplay-policy=no-user-gesture-required"]
 CONNECT_SECONDS = 40
 PATIENCE_SECONDS = 0.5
 """So long after its first relay a browser describes itself. A server that is down is awaited for 40 s."""
@@ -75,6 +77,22 @@ def open_browsers(network: Network, folder: Path) -> Iterator[list[Page]]:
         finally:
             for browser in browsers:
                 browser.close()
+
+
+@contextmanager
+def open_pages(namespace: str, folder: Path) -> Iterator[list[Page]]:
+    """Open two browsers in one network namespace, with a page each."""
+    program = folder / "chromium"
+    program.write_text(f'#!/bin/sh\nexec ip netns exec {namespace} {CHROMIUM} "$@"\n')
+    program.chmod(0o755)
+    with ExitStack() as stack:
+        playwright = stack.enter_context(sync_playwright())
+        pages: list[Page] = []
+        for _ in range(2):
+            browser = playwright.chromium.launch(executable_path=program, args=[*OPTIONS, *LAX])
+            stack.callback(browser.close)
+            pages.append(browser.new_page())
+        yield pages
 
 
 def call(

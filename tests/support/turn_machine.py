@@ -100,6 +100,7 @@ class RecordingDataPath:
     removed: list[Flow] = field(default_factory=list)
     seen: list[tuple[Address, Address, int]] = field(default_factory=list)
     usage: dict[str, Relayed] = field(default_factory=dict)
+    bytes_per_second_each: int | None = None
     bytes_per_second: int | None = None
 
     def flow_added(self, flow: Flow) -> None:
@@ -112,8 +113,8 @@ class RecordingDataPath:
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         self.seen.append((client, server, channel))
 
-    def limit_rate(self, bytes_per_second: int) -> None:
-        self.bytes_per_second = bytes_per_second
+    def limit_rate(self, bytes_per_second_each: int, bytes_per_second: int) -> None:
+        self.bytes_per_second_each, self.bytes_per_second = bytes_per_second_each, bytes_per_second
 
     def take_usage(self) -> dict[str, Relayed]:
         usage, self.usage = self.usage, {}

@@ -42,6 +42,7 @@ def main() -> None:
             peer_allow=(ip_network("127.0.0.0/8"), *settings.peer_allow),
             unauthenticated_replies=ReplyLimit(per_second=replies, burst=5 * replies),
             traffic=TrafficLimit(
+                bits_per_second=settings.bits_per_second,
                 bits_per_second_per_credential=settings.bits_per_second_per_credential,
                 bytes_per_credential=settings.bytes_per_credential,
             ),

@@ -22,6 +22,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#define PORTS 4
+#define PACKET (1ULL << 40)
 #define INLINE static __attribute__((always_inline)) inline
 
 struct address {
@@ -43,12 +45,14 @@ struct flow {
 	__u32 checksum_delta; /* new addresses, ports and channel minus old ones */
 	__u32 slot, hop;
 	__u32 bucket; /* of the credential; 0 has no limit */
+	__u32 other_bucket; /* of the other client's, if this is a call between two; else 0 */
 };
 
 struct state {
 	__u64 expires_at_ns;
-	__u64 packets, bytes; /* relayed; bytes are those of the data */
-	__u64 dropped; /* over the rate of the credential */
+	__u64 relayed; /* packets times 2^40, plus bytes of data: one addition for both */
+	__u64 dropped; /* over a rate */
+	__u64 unused;
 };
 
 struct hop {
@@ -67,16 +71,16 @@ struct bucket {
 
 struct control {
 	__u64 lease_until_ns;
-	__be16 port; /* on which clients are served */
-	__u16 unused[3];
+	__be16 ports[PORTS]; /* on which clients are served; those that are not used are 0 */
+	struct bucket all; /* what all data of the node comes from, each datagram once for each client */
 };
 
 _Static_assert(sizeof(struct flow_key) == 40, "layout.py has another key");
-_Static_assert(sizeof(struct flow) == 56, "layout.py has another flow");
+_Static_assert(sizeof(struct flow) == 60, "layout.py has another flow");
 _Static_assert(sizeof(struct state) == 32, "layout.py has another state");
 _Static_assert(sizeof(struct hop) == 32, "layout.py has another hop");
 _Static_assert(sizeof(struct bucket) == 32, "layout.py has another bucket");
-_Static_assert(sizeof(struct control) == 16, "layout.py has another control");
+_Static_assert(sizeof(struct control) == 48, "layout.py has another control");
 
 /* The loader makes these maps and decides how large they are; here they only have names. */
 #define MAP(name, kind, key_type, value_type) \

@@ -54,7 +54,12 @@ INLINE void map_ipv4(struct address *address, __be32 ipv4)
 	address->words[3] = ipv4;
 }
 
-INLINE int parse_udp(const struct udphdr *udp, const void *end, __u32 l3_payload_bytes, __be16 port,
+INLINE int is_served(__be16 port, const __be16 *ports)
+{
+	return port == ports[0] || port == ports[1] || port == ports[2] || port == ports[3];
+}
+
+INLINE int parse_udp(const struct udphdr *udp, const void *end, __u32 l3_payload_bytes, const __be16 *ports,
 		     struct packet *packet)
 {
 	if ((const void *)(udp + 1) > end)
@@ -68,7 +73,7 @@ INLINE int parse_udp(const struct udphdr *udp, const void *end, __u32 l3_payload
 	packet->key.channel = 0;
 	packet->key.unused = 0;
 	packet->data_bytes = packet->udp_bytes - L4;
-	if (udp->dest != port)
+	if (!is_served(udp->dest, ports))
 		return 1;
 	const __be16 *channel = (const void *)(udp + 1);
 	if ((const void *)(channel + 2) > end)
@@ -83,7 +88,7 @@ INLINE int parse_udp(const struct udphdr *udp, const void *end, __u32 l3_payload
 	return 1;
 }
 
-INLINE int parse_ipv4(const struct iphdr *ip, const void *end, __be16 port, struct packet *packet)
+INLINE int parse_ipv4(const struct iphdr *ip, const void *end, const __be16 *ports, struct packet *packet)
 {
 	if ((const void *)(ip + 1) > end)
 		return 0;
@@ -101,10 +106,10 @@ INLINE int parse_ipv4(const struct iphdr *ip, const void *end, __be16 port, stru
 	packet->fragment = ip->frag_off;
 	packet->traffic_class = ip->tos;
 	packet->hop_limit = ip->ttl;
-	return parse_udp((const void *)(ip + 1), end, l3_bytes - sizeof(*ip), port, packet);
+	return parse_udp((const void *)(ip + 1), end, l3_bytes - sizeof(*ip), ports, packet);
 }
 
-INLINE int parse_ipv6(const struct ipv6hdr *ip, const void *end, __be16 port, struct packet *packet)
+INLINE int parse_ipv6(const struct ipv6hdr *ip, const void *end, const __be16 *ports, struct packet *packet)
 {
 	if ((const void *)(ip + 1) > end)
 		return 0;
@@ -117,20 +122,20 @@ INLINE int parse_ipv6(const struct ipv6hdr *ip, const void *end, __be16 port, st
 	packet->fragment = bpf_htons(DONT_FRAGMENT);
 	packet->traffic_class = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
 	packet->hop_limit = ip->hop_limit;
-	return parse_udp((const void *)(ip + 1), end, bpf_ntohs(ip->payload_len), port, packet);
+	return parse_udp((const void *)(ip + 1), end, bpf_ntohs(ip->payload_len), ports, packet);
 }
 
 /* Tell whether the frame from `data` to `end` may be data of a flow; `frame_bytes` may be more than lie there. */
-INLINE int parse(const void *data, const void *end, __u32 frame_bytes, __be16 port, struct packet *packet)
+INLINE int parse(const void *data, const void *end, __u32 frame_bytes, const __be16 *ports, struct packet *packet)
 {
 	const struct ethhdr *ethernet = data;
 	if ((const void *)(ethernet + 1) > end)
 		return 0;
 	int is_udp = 0;
 	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		is_udp = parse_ipv4((const void *)(ethernet + 1), end, port, packet);
+		is_udp = parse_ipv4((const void *)(ethernet + 1), end, ports, packet);
 	else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
-		is_udp = parse_ipv6((const void *)(ethernet + 1), end, port, packet);
+		is_udp = parse_ipv6((const void *)(ethernet + 1), end, ports, packet);
 	if (!is_udp || packet->hop_limit <= 1 || packet->udp_bytes > MAX_DATAGRAM)
 		return 0;
 	return frame_bytes >= ETH_HLEN + packet->l3_bytes + packet->udp_bytes;
@@ -161,8 +166,25 @@ INLINE int is_within_rate(struct bucket *bucket, __u32 bytes, __u64 now_ns)
 	return 1;
 }
 
-/* Decide, and count what is decided; `hop` is set if the verdict is RELAY. */
-INLINE enum verdict admit(const struct packet *packet, const struct flow *flow, const struct control *control,
+/* Both clients of a call between two pay, and the node's data is then counted twice, as in userspace. */
+INLINE int is_within_rates(const struct packet *packet, const struct flow *flow, struct bucket *bucket,
+			   struct bucket *all, __u64 now_ns)
+{
+	__u32 other = flow->other_bucket, bytes = packet->data_bytes;
+	if (!is_within_rate(bucket, bytes, now_ns))
+		return 0;
+	if (other) {
+		bucket = bpf_map_lookup_elem(&buckets, &other);
+		if (!bucket || !is_within_rate(bucket, bytes, now_ns))
+			return 0;
+	}
+	return is_within_rate(all, packet->key.channel && flow->channel ? 2 * bytes : bytes, now_ns);
+}
+
+/* Decide, and count what is decided; `hop` is set if the verdict is RELAY. The coarse clock steps by the tick, a few
+ * milliseconds: little beside a lease of seconds, and half a second's worth in each bucket.
+ */
+INLINE enum verdict admit(const struct packet *packet, const struct flow *flow, struct control *control,
 			  const struct hop **hop)
 {
 	__u32 slot = flow->slot, place = flow->hop, credential = flow->bucket;
@@ -171,19 +193,18 @@ INLINE enum verdict admit(const struct packet *packet, const struct flow *flow, 
 	struct bucket *bucket = bpf_map_lookup_elem(&buckets, &credential);
 	if (!state || !*hop || !bucket || !(*hop)->interface)
 		return LEAVE;
-	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	if (now_ns >= state->expires_at_ns || now_ns >= control->lease_until_ns)
 		return LEAVE;
 	if (l3_bytes_of(flow) + packet->udp_bytes + channel_growth(packet, flow) > (*hop)->mtu)
 		return LEAVE; /* userspace sends it, and the kernel fragments it or says why not */
 	if (!packet->checksum && flow->version == 6)
 		return LEAVE; /* IPv6 needs one, and here is nobody to sum up all data */
-	if (!is_within_rate(bucket, packet->data_bytes, now_ns)) {
+	if (!is_within_rates(packet, flow, bucket, &control->all, now_ns)) {
 		__sync_fetch_and_add(&state->dropped, 1);
 		return DROP;
 	}
-	__sync_fetch_and_add(&state->packets, 1);
-	__sync_fetch_and_add(&state->bytes, packet->data_bytes);
+	__sync_fetch_and_add(&state->relayed, PACKET + packet->data_bytes);
 	return RELAY;
 }
 

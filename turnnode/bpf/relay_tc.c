@@ -85,12 +85,12 @@ int relay_tc(struct __sk_buff *skb)
 {
 	__u32 first = 0;
 	struct packet packet;
-	const struct control *settings = bpf_map_lookup_elem(&control, &first);
+	struct control *settings = bpf_map_lookup_elem(&control, &first);
 	if (!settings || skb->vlan_present || skb->gso_segs > 1)
 		return TC_ACT_UNSPEC;
 	bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS);
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	if (!parse(data, end, skb->len, settings->port, &packet))
+	if (!parse(data, end, skb->len, settings->ports, &packet))
 		return TC_ACT_UNSPEC;
 	const struct flow *flow = bpf_map_lookup_elem(&flows, &packet.key);
 	if (!flow)

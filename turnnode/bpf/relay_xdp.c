@@ -8,8 +8,8 @@ int relay_xdp(struct xdp_md *context)
 	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
 	__u32 first = 0;
 	struct packet packet;
-	const struct control *settings = bpf_map_lookup_elem(&control, &first);
-	if (!settings || !parse(data, end, end - data, settings->port, &packet))
+	struct control *settings = bpf_map_lookup_elem(&control, &first);
+	if (!settings || !parse(data, end, end - data, settings->ports, &packet))
 		return XDP_PASS;
 	/* A sender on this machine may have left the sum to its network card, which there is none. About one in
 	 * 65,536 others looks the same, and takes the slow way, too.

@@ -1,21 +1,20 @@
-"""Calls of Chromium, relay only, to a TURN node by UDP, TCP and TLS, in a network namespace of their own."""
+"""Calls of Chromium, relay only, to a TURN node by UDP, TCP and TLS, and by every rung of its ladder."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
 
-from support.browser_calls import call
-from support.pages_browser import CHROMIUM, OPTIONS
+from support.browser_calls import call, open_pages
+from support.kernel_network import NODE, RELAY, KernelNode, mounted_bpf, open_kernel_network
 from support.pages_tls import certify_loopback
 from support.turn_client import TurnCredential
 from support.turn_program import REPLIES_VARIABLE, SECRET
+from turnnode.kernel.rungs import LADDER, Rung
 
 pytestmark = [
     pytest.mark.browser,
@@ -27,8 +26,6 @@ HOST = "198.51.100.31"
 PORT, TLS_PORT = 3478, 5349
 TESTS = Path(__file__).parents[2]
 SECONDS = 2
-# The node's certificate is its own; this is not about who vouches for it.
-LAX = ["--ignore-certificate-errors", "--autoplay-policy=no-user-gesture-required"]
 
 
 @pytest.fixture
@@ -75,22 +72,6 @@ def node(namespace: str, tmp_path: Path) -> Iterator[None]:
             process.terminate()
 
 
-@contextmanager
-def open_pages(namespace: str, folder: Path) -> Iterator[list[Page]]:
-    """Open two browsers there, with a page each."""
-    program = folder / "chromium"
-    program.write_text(f'#!/bin/sh\nexec ip netns exec {namespace} {CHROMIUM} "$@"\n')
-    program.chmod(0o755)
-    with ExitStack() as stack:
-        playwright = stack.enter_context(sync_playwright())
-        pages: list[Page] = []
-        for _ in range(2):
-            browser = playwright.chromium.launch(executable_path=program, args=[*OPTIONS, *LAX])
-            stack.callback(browser.close)
-            pages.append(browser.new_page())
-        yield pages
-
-
 @pytest.mark.usefixtures("node")
 def test_call_comes_about_by_every_transport_and_loses_nothing(namespace: str, tmp_path: Path) -> None:
     made = TurnCredential.made(SECRET, time.time() + 3600)
@@ -108,6 +89,35 @@ def test_call_comes_about_by_every_transport_and_loses_nothing(namespace: str, t
                 assert got["lost"] == 0, url
                 assert got["packets"] > SECONDS * 30, url
                 assert set(got["relays"]) == {HOST}, url
+
+
+@pytest.mark.parametrize(
+    "rung", [pytest.param(rung, marks=() if rung is Rung.TC else pytest.mark.slow) for rung in LADDER]
+)
+def test_call_goes_by_every_rung_and_loses_nothing(rung: Rung, tmp_path: Path) -> None:
+    made = TurnCredential.made(SECRET, time.time() + 3600)
+    servers = [{"urls": [f"turn:{NODE}:{PORT}"], "username": made.username, "credential": made.password}]
+    with (
+        open_kernel_network(f"tb-{os.getpid()}") as network,
+        mounted_bpf(tmp_path / "bpf") as directory,
+    ):
+        network.be_like_cards()
+        network.ip("client", "route", "add", "default", "via", NODE)  # browsers ask for one
+        with (
+            KernelNode(network, tmp_path, DATA_PATH=rung, BPF_DIRECTORY=str(directory)) as node,
+            open_pages(f"{network.name}-client", tmp_path) as pages,
+        ):
+            _, figures = call(pages, [servers, servers], SECONDS)
+            received = sum(got["packets"] for got in figures)
+            in_kernel = 0.0 if rung is Rung.USERSPACE else node.read_figure("kernel_packets")
+    for got in figures:
+        assert got["state"] == "connected"
+        assert got["lost"] == 0
+        assert set(got["relays"]) == {RELAY}
+    if rung is Rung.USERSPACE:
+        assert in_kernel == 0
+    else:
+        assert in_kernel > 0.8 * received
 
 
 def ip(*arguments: str) -> None:

@@ -97,6 +97,34 @@ def test_data_is_relayed_in_the_kernel_between_both_versions_of_ip(
         assert node.read_figure("kernel_flows") == len(WAYS)
 
 
+def test_clients_of_other_ports_are_relayed_in_the_kernel_too(network: KernelNetwork, tmp_path: Path) -> None:
+    with (
+        mounted_bpf(tmp_path / "bpf") as directory,
+        KernelNode(
+            network,
+            tmp_path,
+            DATA_PATH=Rung.TC,
+            BPF_DIRECTORY=str(directory),
+            OTHER_UDP_PORTS="443",
+            BITS_PER_SECOND="1000000",
+        ) as node,
+    ):
+        for place, port in enumerate((PORT, 443)):
+            client = KernelClient(network, (CLIENT, 4100 + place), (NODE, port))
+            peer = network.bind("peer", (PEER, 5100 + place))
+            relay = client.allocate()
+            client.bind(CHANNEL, (PEER, 5100 + place))
+            exchange(client, peer, relay)
+            before = node.read_figure("kernel_packets")
+            exchange(client, peer, relay)
+            assert node.read_figure("kernel_packets") - before == 2 * PACKETS
+        assert node.read_figure("kernel_dropped") == 0
+        stream = Stream(network)
+        for _ in range(400):  # half a second's worth are 62,500 bytes
+            stream.client.send(CHANNEL, bytes(1000))
+        assert 0 < node.read_figure("kernel_dropped") < 400
+
+
 @pytest.mark.parametrize("rung", KERNEL_RUNGS)
 def test_two_clients_of_the_node_are_joined(network: KernelNetwork, tmp_path: Path, rung: Rung) -> None:
     with opened(network, tmp_path, rung) as node:

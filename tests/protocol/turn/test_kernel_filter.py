@@ -51,7 +51,7 @@ class Site:
         hop = NextHop(link("peer", "p0"), link("turn", "t1"), exit_number, 1500)
         maps.hops.write(1, hop.pack())
         maps.states.words[STATE_WORDS + EXPIRES_WORD] = time.monotonic_ns() + 60 * 10**9
-        maps.control.write(0, pack_control(lease_until_ns=time.monotonic_ns() + 10 * 10**9, port=PORT))
+        maps.control.write(0, pack_control(lease_until_ns=time.monotonic_ns() + 10 * 10**9, ports=(PORT,)))
         maps.flows.put(BEFORE.pack(), pack_flow(BEFORE, AFTER, slot=1, hop=1))
         return maps
 
@@ -111,7 +111,7 @@ def test_filter_relays_beyond_its_process_until_the_lease_ends_and_another_takes
         maps = site.maps(second)
         site.attach(second, maps, site.directory)
         assert (site.filters(), site.is_relayed()) == (1, True)
-        maps.control.write(0, pack_control(lease_until_ns=time.monotonic_ns(), port=PORT))
+        maps.control.write(0, pack_control(lease_until_ns=0, ports=(PORT,)))
         assert not site.is_relayed()
 
 

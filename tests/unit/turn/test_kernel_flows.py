@@ -12,10 +12,11 @@ from turnnode.kernel.flows import FlowTable
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.layout import (
     BUCKET_BYTES,
-    BYTES_WORD,
     DROPPED_WORD,
     EXPIRES_WORD,
-    PACKETS_WORD,
+    FLOW_BYTES,
+    PACKET,
+    RELAYED_WORD,
     STATE_WORDS,
     Ends,
 )
@@ -51,7 +52,13 @@ class Table:
         """Read where an element says that its credential's bucket is."""
         value = self.maps.flows.get(Ends(flow.client, flow.server, flow.channel).pack())
         assert value is not None
-        return int.from_bytes(value[52:], sys.byteorder)
+        return int.from_bytes(value[52:56], sys.byteorder)
+
+    def other_bucket(self, flow: Flow) -> int:
+        """Read where it says that the receiver's is."""
+        value = self.maps.flows.get(Ends(flow.client, flow.server, flow.channel).pack())
+        assert value is not None
+        return int.from_bytes(value[56:], sys.byteorder)
 
     def is_limited(self, place: int) -> bool:
         return any(self.maps.buckets.read(place)[8:])
@@ -142,7 +149,7 @@ def test_flow_without_room_stays_in_userspace_until_there_is_room_for_another(ta
 
 def test_elements_that_the_map_refuses_are_taken_back(table: Table) -> None:
     for number in range(7):  # somebody else's, so that only one place is left
-        table.maps.flows.put(Ends((HERE, number), (HERE, 1)).pack(), bytes(56))
+        table.maps.flows.put(Ends((HERE, number), (HERE, 1)).pack(), bytes(FLOW_BYTES))
     flow = flow_of(1)
     table.flows.add(flow)
     assert not table.flows.flush()
@@ -207,8 +214,8 @@ def relays(table: Table, before: Ends, size_bytes: int, *, dropped: int = 0) -> 
     value = table.maps.flows.get(before.pack())
     assert value is not None
     first = STATE_WORDS * int.from_bytes(value[44:48], sys.byteorder)
-    table.maps.states.words[first + PACKETS_WORD] += 1
-    table.maps.states.words[first + BYTES_WORD] += size_bytes
+    relayed = table.maps.states.words[first + RELAYED_WORD] + PACKET + size_bytes
+    table.maps.states.words[first + RELAYED_WORD] = relayed % 2**64
     table.maps.states.words[first + DROPPED_WORD] += dropped
 
 
@@ -246,6 +253,35 @@ def test_both_clients_of_a_joined_flow_pay_and_the_sender_has_dropped(table: Tab
 
     assert table.flows.take_usage() == {"a": Relayed(1, 100, 1), "b": Relayed(1, 100)}
     assert table.flows.read_totals() == Relayed(1, 100, 1)
+    assert table.bucket(one) == table.other_bucket(other) != 0
+    assert table.bucket(other) == table.other_bucket(one) != table.bucket(one)
+
+    table.flows.remove(one)  # with it, the other one is in userspace, and nobody holds a bucket
+    assert {table.buckets.hold(str(number)) for number in range(6)} == set(range(1, 7))
+
+
+def test_what_a_flow_to_a_peer_costs_its_receiver_pays_not(table: Table) -> None:
+    flow = flow_of(1, username="a")
+    table.flows.add(flow)
+    table.flows.flush()
+    assert table.other_bucket(flow) == 0
+
+
+def test_counts_go_on_where_those_of_the_kernel_begin_again(table: Table) -> None:
+    flow = flow_of(1, username="a")
+    table.flows.add(flow)
+    table.flows.flush()
+    value = table.maps.flows.get(Ends(flow.client, flow.server, flow.channel).pack())
+    assert value is not None
+    word = STATE_WORDS * int.from_bytes(value[44:48], sys.byteorder) + RELAYED_WORD
+    table.maps.states.words[word] = PACKET * 2**23 + PACKET - 1
+    table.flows.take_usage()
+    table.maps.states.words[word] = PACKET * (2**24 - 1) + PACKET - 1
+    assert table.flows.take_usage() == {"a": Relayed(2**23 - 1, 0)}
+
+    relays(table, Ends(flow.client, flow.server, flow.channel), 100)
+    assert table.flows.take_usage() == {"a": Relayed(1, 100)}
+    assert table.flows.read_totals().packets == 2**24
 
 
 def test_rate_that_is_set_again_leaves_buckets_as_full_as_they_are(table: Table) -> None:

@@ -21,7 +21,7 @@ def test_programs_of_the_package_name_their_maps(section: str, maps: set[str]) -
 
     assert {name for _, name in program.maps} == maps
     assert program.licence == "Dual MIT/GPL"
-    assert len(program.instructions) // INSTRUCTION_BYTES < 1000  # the kernel takes 4,096 of anybody
+    assert len(program.instructions) // INSTRUCTION_BYTES < 1200  # the kernel takes 4,096 of anybody
 
 
 def test_descriptors_take_the_place_of_names() -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from turnnode.errors import ProgramProofError
 from turnnode.kernel.layout import (
+    DROPPED_WORD,
     EXPIRES_WORD,
-    PACKETS_WORD,
+    RELAYED_WORD,
     STATE_WORDS,
     Ends,
     fold,
@@ -23,6 +24,7 @@ from turnnode.kernel.layout import (
     pack_control,
     pack_flow,
     pack_host,
+    split_relayed,
     sum_words,
 )
 from turnnode.kernel.loader import RelayMaps
@@ -48,6 +50,8 @@ PORT = 3478
 CHANNEL = 0x4001
 HERE = (SERVER[0], PORT)
 UP = Vector(Ends(CLIENT, HERE, CHANNEL), Ends(RELAY, PEER))
+TICK_NS = 20_000_000  # the clock of programs is as much behind
+ACROSS = Vector(Ends(CLIENT, HERE, CHANNEL), Ends(HERE, ("192.0.2.3", 40_009), CHANNEL + 1))
 VERDICT_DROP = {Rung.XDP: 1, Rung.TC: 2}
 
 
@@ -61,7 +65,7 @@ class Loaded:
         return run_program(self.program, frame).verdict
 
     def set_lease(self, until_ns: int) -> None:
-        self.maps.control.write(0, pack_control(lease_until_ns=until_ns, port=PORT))
+        self.maps.control.write(0, pack_control(lease_until_ns=until_ns, ports=(PORT,)))
 
     @property
     def state(self) -> int:
@@ -175,7 +179,7 @@ def test_datagram_larger_than_the_next_link_takes_is_left(
 
 def test_flow_ends_when_its_time_is_over(loaded: Loaded) -> None:
     with trial_flow(loaded.maps, UP):
-        loaded.maps.states.words[loaded.state + EXPIRES_WORD] = time.monotonic_ns()
+        loaded.maps.states.words[loaded.state + EXPIRES_WORD] = time.monotonic_ns() - TICK_NS
         assert loaded.verdict_of(FRAME) == VERDICT_LEAVE[loaded.rung]
         loaded.maps.states.words[loaded.state + EXPIRES_WORD] = time.monotonic_ns() + 10**10
         assert loaded.verdict_of(FRAME) == VERDICT_REDIRECT[loaded.rung]
@@ -183,7 +187,7 @@ def test_flow_ends_when_its_time_is_over(loaded: Loaded) -> None:
 
 def test_no_flow_outlives_the_lease(loaded: Loaded) -> None:
     with trial_flow(loaded.maps, UP):
-        loaded.set_lease(time.monotonic_ns())
+        loaded.set_lease(time.monotonic_ns() - TICK_NS)
         assert loaded.verdict_of(FRAME) == VERDICT_LEAVE[loaded.rung]
         loaded.set_lease(1 << 62)
         assert loaded.verdict_of(FRAME) == VERDICT_REDIRECT[loaded.rung]
@@ -193,22 +197,63 @@ def test_packets_and_bytes_are_counted(loaded: Loaded) -> None:
     with trial_flow(loaded.maps, UP):
         loaded.verdict_of(build_frame(UP.before, bytes(100)))
         loaded.verdict_of(build_frame(UP.before, bytes(23)))
-        counted = tuple(loaded.maps.states.words[loaded.state + PACKETS_WORD :][:2])
+        counted = split_relayed(loaded.maps.states.words[loaded.state + RELAYED_WORD])
     assert counted == (2, 123)
 
 
-def test_credential_over_its_rate_loses_packets(loaded: Loaded) -> None:
+SECOND = pack_bucket(bytes_per_second=1024, tolerance_ns=10**9)  # room for 1,024 bytes at once
+NO_LIMIT = pack_bucket(bytes_per_second=0, tolerance_ns=10**9)
+
+
+@pytest.mark.parametrize(
+    ("vector", "limits", "room_bytes"),
+    [
+        (UP, (SECOND, NO_LIMIT, NO_LIMIT), 1024),
+        (UP, (NO_LIMIT, NO_LIMIT, SECOND), 1024),
+        (ACROSS, (SECOND, NO_LIMIT, NO_LIMIT), 1024),
+        (ACROSS, (NO_LIMIT, SECOND, NO_LIMIT), 1024),  # the receiver pays, too
+        (ACROSS, (NO_LIMIT, NO_LIMIT, SECOND), 512),  # and the node twice
+        (ACROSS, (NO_LIMIT, NO_LIMIT, NO_LIMIT), None),
+    ],
+    ids=["sender", "node", "sender to a client", "receiver", "node, for two clients", "no limit"],
+)
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_data_beyond_a_rate_is_dropped(
+    loaded: Loaded, vector: Vector, limits: tuple[bytes, bytes, bytes], room_bytes: int | None, excess: int
+) -> None:
+    size = (room_bytes or 1024) + excess
     with ExitStack() as stack:
         maps = RelayMaps.create(stack, entries=4)
         program = maps.load(loaded.rung)
         stack.callback(os.close, program)
-        maps.control.write(0, pack_control(lease_until_ns=1 << 62, port=PORT))
-        maps.buckets.write(0, pack_bucket(bytes_per_second=1024, tolerance_ns=2 * 10**9))
-        with trial_flow(maps, UP):
-            frame = build_frame(UP.before, bytes(1024))  # one second's worth
-            verdicts = [run_program(program, frame).verdict for _ in range(3)]
-    relayed = VERDICT_REDIRECT[loaded.rung]
-    assert verdicts == [relayed, relayed, VERDICT_DROP[loaded.rung]]
+        control = pack_control(lease_until_ns=1 << 62, ports=(PORT,), every=limits[2])
+        maps.control.write(0, control)
+        maps.buckets.write(1, limits[0])
+        maps.buckets.write(2, limits[1])
+        with trial_flow(maps, vector):
+            element = pack_flow(vector.before, vector.after, slot=3, hop=0, buckets=(1, 2))
+            maps.flows.put(vector.before.pack(), element)
+            verdict = run_program(program, build_frame(vector.before, bytes(size))).verdict
+            dropped = maps.states.words[3 * STATE_WORDS + DROPPED_WORD]
+            relayed = split_relayed(maps.states.words[3 * STATE_WORDS + RELAYED_WORD])
+    if room_bytes is not None and excess > 0:
+        assert (verdict, dropped, relayed) == (VERDICT_DROP[loaded.rung], 1, (0, 0))
+    else:
+        assert (verdict, dropped, relayed) == (VERDICT_REDIRECT[loaded.rung], 0, (1, size))
+
+
+@pytest.mark.parametrize(
+    ("ports", "is_relayed"),
+    [((PORT,), True), ((443, PORT), True), ((1, 2, 3, PORT), True), ((1, 2, 3, 4, PORT), False), ((), False)],
+)
+def test_clients_are_served_on_up_to_four_ports(
+    loaded: Loaded, ports: tuple[int, ...], is_relayed: bool
+) -> None:
+    with trial_flow(loaded.maps, UP):
+        loaded.maps.control.write(0, pack_control(lease_until_ns=1 << 62, ports=ports))
+        verdict = loaded.verdict_of(FRAME)
+        loaded.set_lease(1 << 62)
+    assert verdict == (VERDICT_REDIRECT if is_relayed else VERDICT_LEAVE)[loaded.rung]
 
 
 def test_flow_of_the_maps_is_what_the_program_reads(loaded: Loaded) -> None:

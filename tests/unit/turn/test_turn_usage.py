@@ -128,14 +128,16 @@ def test_kernel_gets_no_flow_of_a_used_up_volume_and_all_when_there_is_more() ->
     assert sorted(flow.channel for flow in live.values()) == [0x4000, 0x4001]
 
 
-def test_kernel_is_told_the_rate_of_a_credential_and_that_it_has_ended() -> None:
+def test_kernel_is_told_the_rates_and_that_they_have_ended() -> None:
     node = calling(TrafficLimit(bits_per_second_per_credential=800_000)).node
-    assert node.data_path.bytes_per_second == 100_000
-    node.policy.replace(policy_with(traffic=TrafficLimit(bits_per_second_per_credential=400_000)))
-    assert node.data_path.bytes_per_second == 50_000
+    path = node.data_path
+    assert (path.bytes_per_second_each, path.bytes_per_second) == (100_000, 0)
+    both = TrafficLimit(bits_per_second=8_000_000, bits_per_second_per_credential=400_000)
+    node.policy.replace(policy_with(traffic=both))
+    assert (path.bytes_per_second_each, path.bytes_per_second) == (50_000, 1_000_000)
     node.policy.replace(policy_with())
 
-    assert node.data_path.bytes_per_second == 0
+    assert (path.bytes_per_second_each, path.bytes_per_second) == (0, 0)
 
 
 def test_usage_is_shown_by_pseudonym_the_largest_first_and_bounded() -> None:

@@ -138,6 +138,7 @@ class TurnNode:
             KernelPathSettings(
                 choice=settings.data_path,
                 port=port.number,
+                other_ports=settings.other_udp_ports,
                 hosts=frozenset((*settings.listen_addresses, *(each.bound for each in relay_addresses))),
                 relay_hosts=relay_hosts,
                 directory=settings.bpf_directory,

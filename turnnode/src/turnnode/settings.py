@@ -33,7 +33,7 @@ class TurnNodeSettings(NodeSettings):
     listen_addresses: AddressList = Field(
         description="Addresses of this host to listen on, each by itself; `0.0.0.0` would not say which."
     )
-    port: int = Field(default=3478, ge=1, le=65535, description="UDP port whose calls the kernel may relay.")
+    port: int = Field(default=3478, ge=1, le=65535, description="UDP port of clients.")
     other_udp_ports: PortList = Field(
         default=(), description="UDP ports to listen on beside it, for networks that let only some out."
     )

@@ -4,7 +4,7 @@
     its last flow is gone ─▶ the place is free
 
 For: flows.py, whose elements name the place.
-Not for: the rate itself, which the policy says, nor for data in userspace.
+Not for: the rate itself, which the policy says, that of the whole node (path.py), nor for data in userspace.
 
 Place 0 has no limit. Where there are more credentials than places, the rest share the last one: they get less
 together, but nobody gets around the limit.
@@ -12,12 +12,12 @@ together, but nobody gets around the limit.
 
 from typing import Final
 
-from turnnode.kernel.layout import BUCKET_BYTES, pack_bucket
+from turnnode.kernel.layout import pack_bucket
 from turnnode.kernel.maps import SharedArray
 
 BURST_SECONDS: Final = 0.5
 UNLIMITED: Final = 0
-_NO_BUCKET: Final = bytes(BUCKET_BYTES)
+TOLERANCE_NS: Final = int(BURST_SECONDS * 1e9)
 
 
 class BucketTable:
@@ -67,10 +67,5 @@ class BucketTable:
                 self._free.append(place)
 
     def _write(self, place: int) -> None:
-        if self._bytes_per_second == 0:
-            self._array.write(place, _NO_BUCKET)
-            return
-        tolerance_ns = int(BURST_SECONDS * 1e9)
-        self._array.write(
-            place, pack_bucket(bytes_per_second=self._bytes_per_second, tolerance_ns=tolerance_ns)
-        )
+        bucket = pack_bucket(bytes_per_second=self._bytes_per_second, tolerance_ns=TOLERANCE_NS)
+        self._array.write(place, bucket)

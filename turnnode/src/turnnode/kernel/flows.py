@@ -10,19 +10,19 @@ Not for: deciding (relay/), or for who pays (a channel whose maps are full is re
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from turnnode.kernel.buckets import BucketTable
 from turnnode.kernel.hops import HopTable, Pair
 from turnnode.kernel.layout import (
-    BYTES_WORD,
     DROPPED_WORD,
     EXPIRES_WORD,
-    PACKETS_WORD,
+    RELAYED_WORD,
     STATE_BYTES,
     STATE_WORDS,
     Ends,
     pack_element,
+    split_relayed,
 )
 from turnnode.kernel.maps import HashMap, SharedArray
 from turnnode.relay.data_path import Flow, Relayed
@@ -47,7 +47,7 @@ class _Entry:
     hop: Pair
     username: str
     receiver: str | None
-    told: tuple[int, int, int] = (0, 0, 0)
+    told: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class FlowTable:
         self._going: dict[bytes, int] = {}  # by key: the slot, which nobody gets before the element is gone
         self._known: dict[FlowId, _Known] = {}
         self._by_ends: dict[tuple[Address, Address], _Known] = {}
-        self._ended = Relayed()
+        self._totals = Relayed()
         self._usage: dict[str, Relayed] = {}  # by username: what was counted and not yet taken
 
     @property
@@ -145,19 +145,19 @@ class FlowTable:
 
     def take_usage(self) -> dict[str, Relayed]:
         """Tell what each credential has used since the last call, also of flows that have ended meanwhile."""
-        for known in self._known.values():
-            for entry in known.entries:
-                self._charge(entry)
+        self._charge_all()
         usage, self._usage = self._usage, {}
         return usage
 
     def read_totals(self) -> Relayed:
         """Sum up what was relayed until now."""
-        totals = Relayed(self._ended.packets, self._ended.bytes, self._ended.dropped)
+        self._charge_all()
+        return replace(self._totals)
+
+    def _charge_all(self) -> None:
         for known in self._known.values():
             for entry in known.entries:
-                self._count(entry.slot, totals)
-        return totals
+                self._charge(entry)
 
     def _flush_going(self) -> None:
         if self._going:
@@ -195,8 +195,9 @@ class FlowTable:
             if key in self._going:  # it would be taken out after it is put in
                 self._flows.remove(key)
                 self._free.append(self._going.pop(key))
-            bucket = self._buckets.hold(username)
-            self._coming[key] = pack_element(key, after, slot=entry.slot, hop=place, bucket=bucket), known
+            other = 0 if receiver is None else self._buckets.hold(receiver)
+            buckets = self._buckets.hold(username), other
+            self._coming[key] = pack_element(key, after, slot=entry.slot, hop=place, buckets=buckets), known
         self._set_end(known)
 
     def _set_end(self, known: _Known) -> None:
@@ -214,7 +215,8 @@ class FlowTable:
         for entry in known.entries:
             self._hops.release(entry.hop)
             self._buckets.release(entry.username)
-            self._count(entry.slot, self._ended)
+            if entry.receiver is not None:
+                self._buckets.release(entry.receiver)
             self._charge(entry)
             self._states.write(entry.slot, _NO_STATE)  # its end has come: nothing is relayed from here on
             if self._coming.pop(entry.key, None) is None:
@@ -228,22 +230,20 @@ class FlowTable:
         """Count for credentials what an element has relayed since it was asked last."""
         first = entry.slot * STATE_WORDS
         words = self._states.words
-        now = words[first + PACKETS_WORD], words[first + BYTES_WORD], words[first + DROPPED_WORD]
+        now = words[first + RELAYED_WORD], words[first + DROPPED_WORD]
         if now == entry.told:
             return
-        packets, size_bytes, dropped = (new - old for new, old in zip(now, entry.told, strict=True))
+        packets, size_bytes = split_relayed(now[0] - entry.told[0])
+        dropped = now[1] - entry.told[1]
         entry.told = now
+        self._totals.packets += packets
+        self._totals.bytes += size_bytes
+        self._totals.dropped += dropped
         for payer in (entry.username,) if entry.receiver is None else (entry.username, entry.receiver):
             usage = self._usage.setdefault(payer, Relayed())
             usage.packets += packets
             usage.bytes += size_bytes
         self._usage[entry.username].dropped += dropped
-
-    def _count(self, slot: int, totals: Relayed) -> None:
-        first = slot * STATE_WORDS
-        totals.packets += self._states.words[first + PACKETS_WORD]
-        totals.bytes += self._states.words[first + BYTES_WORD]
-        totals.dropped += self._states.words[first + DROPPED_WORD]
 
 
 def _id_of(flow: Flow) -> FlowId:

@@ -7,6 +7,7 @@ Not for: which flows there are (flows.py).
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -14,16 +15,19 @@ from typing import Final, NamedTuple
 from turnnode.stun.attributes import Address
 
 KEY_BYTES: Final = 40
-FLOW_BYTES: Final = 56
+FLOW_BYTES: Final = 60
 STATE_BYTES: Final = 32
 HOP_BYTES: Final = 32
 BUCKET_BYTES: Final = 32
-CONTROL_BYTES: Final = 16
+CONTROL_BYTES: Final = 48
 SCRATCH_BYTES: Final = 2560
 STATE_WORDS: Final = STATE_BYTES // 8
-EXPIRES_WORD, PACKETS_WORD, BYTES_WORD, DROPPED_WORD = range(STATE_WORDS)
+EXPIRES_WORD, RELAYED_WORD, DROPPED_WORD = range(3)
+PACKET: Final = 1 << 40
+PORTS: Final = 4
+LEASE_WORD, PORTS_WORD, ALL_WORD = range(3)
 _ENDS: Final = struct.Struct("!16s16sHHHH")
-_FLOW_TAIL: Final = struct.Struct("=HIIII")
+_FLOW_TAIL: Final = struct.Struct("=HIIIII")
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
@@ -61,6 +65,7 @@ class NextHop:
 
 
 NO_HOP: Final = bytes(HOP_BYTES)
+NO_BUCKET: Final = bytes(BUCKET_BYTES)
 
 
 @lru_cache(maxsize=4096)
@@ -71,27 +76,39 @@ def pack_host(host: str) -> bytes:
     return _MAPPED + socket.inet_aton(host)
 
 
-def pack_flow(before: Ends, after: Ends, *, slot: int, hop: int, bucket: int = 0) -> bytes:
-    """Return an element of `flows`: what becomes of a datagram."""
-    return pack_element(before.pack(), after, slot=slot, hop=hop, bucket=bucket)
+def pack_flow(before: Ends, after: Ends, *, slot: int, hop: int, buckets: tuple[int, int] = (0, 0)) -> bytes:
+    """Return an element of `flows`: what becomes of a datagram, and from whose buckets it comes."""
+    return pack_element(before.pack(), after, slot=slot, hop=hop, buckets=buckets)
 
 
-def pack_element(key: bytes, after: Ends, *, slot: int, hop: int, bucket: int = 0) -> bytes:
+def pack_element(key: bytes, after: Ends, *, slot: int, hop: int, buckets: tuple[int, int] = (0, 0)) -> bytes:
     """Return an element of `flows` whose key is packed already."""
     ends = after.pack()
     version = 6 if ":" in after.destination[0] else 4
     # Modulo 65,535, a number is the sum of its 16-bit words in one's complement.
     delta = (int.from_bytes(ends, sys.byteorder) - int.from_bytes(key, sys.byteorder)) % 0xFFFF
-    return ends[:38] + _FLOW_TAIL.pack(version, delta, slot, hop, bucket)
+    return ends[:38] + _FLOW_TAIL.pack(version, delta, slot, hop, *buckets)
 
 
-def pack_control(*, lease_until_ns: int, port: int) -> bytes:
-    """Return the element of `control`."""
-    return struct.pack("=Q", lease_until_ns) + struct.pack("!H6x", port)
+def pack_control(*, lease_until_ns: int, ports: Sequence[int], every: bytes = NO_BUCKET) -> bytes:
+    """Return the element of `control`; `every` is the bucket of all data."""
+    return struct.pack("=Q", lease_until_ns) + pack_ports(ports) + every
+
+
+def pack_ports(ports: Sequence[int]) -> bytes:
+    """Return where clients are served, as one word; those beyond `PORTS` are left out."""
+    return struct.pack("!4H", *ports[:PORTS], *bytes(max(0, PORTS - len(ports))))
+
+
+def split_relayed(relayed: int) -> tuple[int, int]:
+    """Return packets and bytes of what `RELAYED_WORD` has grown by: below 16 million, and 1 TiB."""
+    return relayed % 2**64 // PACKET, relayed % PACKET
 
 
 def pack_bucket(*, bytes_per_second: int, tolerance_ns: int) -> bytes:
-    """Return an element of `buckets`: a rate of data, and how far ahead of it a burst may be."""
+    """Return a bucket: a rate of data, 0 for no limit, and how far ahead of it a burst may be."""
+    if bytes_per_second == 0:
+        return NO_BUCKET
     return struct.pack("=QQQQ", 0, tolerance_ns, max(1, 1024 * 10**9 // bytes_per_second), 0)
 
 

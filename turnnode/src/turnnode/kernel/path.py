@@ -23,12 +23,12 @@ import structlog
 from nodelink.daemon.errors import HostError
 from turnnode.errors import RungUnavailableError
 from turnnode.kernel.attachment import detach_others
-from turnnode.kernel.buckets import BucketTable
+from turnnode.kernel.buckets import TOLERANCE_NS, BucketTable
 from turnnode.kernel.canary import Canary
 from turnnode.kernel.flows import FlowTable
 from turnnode.kernel.hops import HopTable
 from turnnode.kernel.ladder import Ground, climb
-from turnnode.kernel.layout import pack_control
+from turnnode.kernel.layout import ALL_WORD, LEASE_WORD, PORTS, PORTS_WORD, pack_bucket, pack_ports
 from turnnode.kernel.loader import RelayMaps
 from turnnode.kernel.route_messages import Interface
 from turnnode.kernel.routes import RouteSocket
@@ -51,6 +51,7 @@ class KernelPathSettings:
     Attributes:
         choice: The rung that is wanted.
         port: Where clients are served, until `move`.
+        other_ports: Where else; beyond the first three, userspace serves them alone.
         hosts: The addresses that it listens on and relays from.
         relay_hosts: Those that it relays from, and as which they are published.
         directory: In a BPF file system, where links outlive the process; `None` if there is none.
@@ -61,6 +62,7 @@ class KernelPathSettings:
     hosts: frozenset[str]
     relay_hosts: frozenset[str]
     directory: Path | None
+    other_ports: tuple[int, ...] = ()
 
 
 class KernelPath:
@@ -71,7 +73,8 @@ class KernelPath:
     ) -> None:
         self.rung = Rung.USERSPACE
         self._settings = settings
-        self._port = settings.port
+        self._ports = (settings.port, *settings.other_ports)[:PORTS]
+        self._bytes_per_second = 0
         self._maps = maps
         self._routes = routes
         self._hops = HopTable(routes, maps.hops)
@@ -104,14 +107,19 @@ class KernelPath:
 
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Look at a flow whose data had to go by userspace: it may show that the rung does nothing."""
-        if self._canary.is_proved or self.rung is Rung.USERSPACE or server[1] != self._port:
+        if self._canary.is_proved or self.rung is Rung.USERSPACE or server[1] not in self._ports:
             return  # what comes to another port of this node is for userspace
         if self._canary.is_dead(is_ready=self._flows.is_ready((client, server, channel))):
             self._leave_dead_rung()
 
-    def limit_rate(self, bytes_per_second: int) -> None:
-        """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
-        self._buckets.set_rate(bytes_per_second)
+    def limit_rate(self, bytes_per_second_each: int, bytes_per_second: int) -> None:
+        """Limit the data of each credential, and of all, both ways together, from now on; 0 is no limit."""
+        self._buckets.set_rate(bytes_per_second_each)
+        if bytes_per_second != self._bytes_per_second:  # else it would be empty again, and give another burst
+            self._bytes_per_second = bytes_per_second
+            bucket = pack_bucket(bytes_per_second=bytes_per_second, tolerance_ns=TOLERANCE_NS)
+            for place, word in enumerate(memoryview(bucket).cast("Q"), ALL_WORD):
+                self._maps.control.words[place] = word
 
     def take_usage(self) -> dict[str, Relayed]:
         """Tell what each credential has used here since the last call."""
@@ -119,7 +127,7 @@ class KernelPath:
 
     def move(self, port: int) -> None:
         """Relay for clients of another port from now on; what comes to the former one goes to userspace."""
-        self._port = port
+        self._ports = (port, *self._settings.other_ports)[:PORTS]
         if self._ground is not None:
             self._ground = replace(self._ground, port=port)
         if self.rung is not Rung.USERSPACE:
@@ -148,7 +156,7 @@ class KernelPath:
         self._ground = Ground(
             maps=self._maps,
             interfaces=self._list_interfaces(),
-            port=self._port,
+            port=self._ports[0],
             directory=self._settings.directory,
         )
         try:
@@ -206,7 +214,9 @@ class KernelPath:
 
     def _renew(self) -> None:
         until_ns = time.monotonic_ns() + LEASE_SECONDS * 10**9
-        self._maps.control.write(0, pack_control(lease_until_ns=until_ns, port=self._port))
+        words = self._maps.control.words
+        words[LEASE_WORD] = until_ns
+        words[PORTS_WORD] = memoryview(pack_ports(self._ports)).cast("Q")[0]
 
     def _list_interfaces(self) -> list[Interface]:
         """List the interfaces that hold an address of this node."""

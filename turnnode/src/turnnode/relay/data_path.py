@@ -57,8 +57,8 @@ class DataPath(Protocol):
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Learn of a datagram of a flow that userspace has relayed; one in `SAMPLE` is told."""
 
-    def limit_rate(self, bytes_per_second: int) -> None:
-        """Limit the data of each credential, both ways together, from now on; 0 is no limit."""
+    def limit_rate(self, bytes_per_second_each: int, bytes_per_second: int) -> None:
+        """Limit the data of each credential, and of all, both ways together, from now on; 0 is no limit."""
 
     def take_usage(self) -> Mapping[str, Relayed]:
         """Tell what each credential has used since the last call; those that used nothing are left out."""
@@ -76,7 +76,7 @@ class UserspaceDataPath:
     def data_seen(self, client: Address, server: Address, channel: int) -> None:
         """Do nothing."""
 
-    def limit_rate(self, bytes_per_second: int) -> None:
+    def limit_rate(self, bytes_per_second_each: int, bytes_per_second: int) -> None:
         """Do nothing: userspace counts for itself."""
 
     def take_usage(self) -> Mapping[str, Relayed]:

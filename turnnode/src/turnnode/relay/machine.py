@@ -171,7 +171,8 @@ class TurnMachine:
         self._table.end_forbidden(self._peers)
         traffic, self._traffic = self._traffic, self._policy.current.traffic
         self._usages.set_limit(self._traffic)
-        self._data_path.limit_rate((self._traffic.bits_per_second_per_credential or 0) // 8)
+        each, every = self._traffic.bits_per_second_per_credential, self._traffic.bits_per_second
+        self._data_path.limit_rate((each or 0) // 8, (every or 0) // 8)
         if traffic.bytes_per_credential != self._traffic.bytes_per_credential:
             self._table.announce_again()
 
