@@ -21,6 +21,7 @@ PHRASES: Phrases = {
     "groups": Phrase("Groups", "گروه‌ها"),
     "registration": Phrase("Registration and quotas", "ثبت‌نام و سهمیه"),
     "accounts": Phrase("Accounts", "حساب‌ها"),
+    "federation": Phrase("Other servers", "سرورهای دیگر"),
     "operations": Phrase("Operations", "عملیات"),
     "tokens": Phrase("Admin tokens", "توکن‌های مدیریت"),
     "audit": Phrase("Audit log", "دفتر رویدادها"),
