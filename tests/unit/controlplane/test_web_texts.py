@@ -19,11 +19,12 @@ from controlplane.registration.token_models import InvitationState
 from controlplane.web.policy_form import FIELDS, FLEET_FIELDS
 from controlplane.web.texts.catalogue import CATALOGUE
 from controlplane.web.texts.notices import Notice
+from nodelink.contract.federation import FederationMode
 from nodelink.contract.states import NodeKind
 
 BY_VALUE = {"actions", "charts", "fields", "healths", "hints", "kinds", "notices", "operation_names"}
 BY_VALUE |= {"operation_states", "refusals", "registration_states", "roles", "scopes", "token_states"}
-BY_VALUE |= {"turn_absences", "turn_secret_states"}
+BY_VALUE |= {"federation_modes", "turn_absences", "turn_secret_states"}
 NOT_ON_PAGES = {"registration_closed", "token_needed", "token_refused", "cross_site", "too_many_accounts"}
 NOT_ON_PAGES |= {"no_room", "join_refused", "not_signed_in", "session_over", "key_in_use", "fleet_full"}
 NOT_ON_PAGES |= {"too_many_attempts"}
@@ -39,6 +40,7 @@ def read_templates() -> str:
     ("page", "names"),
     [
         ("actions", Action),
+        ("federation_modes", FederationMode),
         ("healths", Health),
         ("kinds", NodeKind),
         ("notices", Notice),
@@ -77,7 +79,7 @@ def test_each_text_is_used_by_a_template() -> None:
     templates = read_templates()
     computed = {"accounts": ("by_", "confirm_"), "node": ("purge_",), "audit": ("export_",)}
     looked_up = {"frame": {"overview", "groups", "registration", "accounts", "operations", "tokens", "audit"}}
-    looked_up["frame"] |= {"turn"}
+    looked_up["frame"] |= {"federation", "turn"}
     looked_up |= {"overview": {"accounts", "messages", "sessions", "calls", "storage"}}
     looked_up["accounts"] = {"block", "unblock"}
     said_by_code = {"never", "just_now", "seconds_ago", "minutes_ago", "hours_ago", "days_ago"}

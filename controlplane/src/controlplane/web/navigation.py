@@ -43,6 +43,7 @@ class Offer:
         if self.sees_fleet:
             pages += [("registration", "/admin/registration"), ("turn", "/admin/turn")]
         pages += [("accounts", "/admin/accounts"), ("operations", "/admin/operations")]
+        pages.append(("federation", "/admin/federation" if self.sees_fleet else "/admin/federation/servers"))
         if self.owns:
             pages.append(("tokens", "/admin/admin-tokens"))
         if self.sees_fleet:

@@ -11,6 +11,7 @@ from controlplane.web import (
     admin_token_pages,
     assets,
     audit_pages,
+    federation_pages,
     group_pages,
     import_pages,
     node_changes,
@@ -38,6 +39,7 @@ for each in (
     account_pages,
     account_changes,
     operation_pages,
+    federation_pages,
     admin_token_pages,
     audit_pages,
 ):

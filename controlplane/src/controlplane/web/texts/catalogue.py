@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from controlplane.web.texts import (
     accounts,
     audit,
+    federation,
     frame,
     groups,
     join,
@@ -27,7 +28,9 @@ CATALOGUE: Mapping[str, Phrases] = {
     "actions": audit.ACTIONS,
     "audit": audit.PHRASES,
     "charts": overview.CHARTS,
-    "fields": policy.FIELDS,
+    "federation": federation.PHRASES,
+    "federation_modes": federation.MODES,
+    "fields": {**policy.FIELDS, **federation.FIELDS},
     "frame": frame.PHRASES,
     "groups": groups.PHRASES,
     "healths": overview.HEALTHS,

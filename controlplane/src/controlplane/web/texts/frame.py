@@ -22,6 +22,7 @@ PHRASES: Phrases = {
     "registration": Phrase("Registration and quotas", "ثبت‌نام و سهمیه"),
     "turn": Phrase("Calls (TURN)", "تماس‌ها (TURN)"),
     "accounts": Phrase("Accounts", "حساب‌ها"),
+    "federation": Phrase("Other servers", "سرورهای دیگر"),
     "operations": Phrase("Operations", "عملیات"),
     "tokens": Phrase("Admin tokens", "توکن‌های مدیریت"),
     "audit": Phrase("Audit log", "دفتر رویدادها"),
