@@ -1,19 +1,26 @@
 """Two replicas of one control plane as processes: one PostgreSQL database, one master key, one certificate.
 
-They listen on two addresses of loopback and one port, as a name that has two addresses.
+They listen on two addresses of loopback and one port, as a name that has two addresses. Clients and nodes of
+theirs are also those of a control plane that stands alone.
 """
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from subprocess import Popen
 
 import httpx2
+from sqlmodel import select
 
+from controlplane.admins.audit_models import Action, AuditEntry
+from controlplane.operations.models import NodeOperation
 from controlplane.plane import Plane, open_plane
+from controlplane.registration.token_models import RegistrationToken
 from controlplane.settings import ControlPlaneSettings
 from nodelink.channel.agent import NodeAgent
 from nodelink.channel.client_tls import build_client_context
@@ -29,6 +36,7 @@ from support.postgresql import database_of
 
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 PAUSE_SECONDS = 0.2
+SOON_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,6 @@ class Replicas:
             self.second.start(self.second.directory / "second.log") as second,
         ):
             yield first, second
-
-    def open_client(self, plane: Plane, address: str, token: str) -> httpx2.AsyncClient:
-        """Open a client of one of them."""
-        context = build_client_context(plane.read_tls_pin())
-        headers = {"authorization": f"Bearer {token}"}
-        url = f"https://{address}:{self.first.port}/api/v1"
-        return httpx2.AsyncClient(base_url=url, headers=headers, verify=context, timeout=10)
 
 
 @dataclass
@@ -87,12 +88,62 @@ def install_replicas(directory: Path) -> Replicas:
     return Replicas(first, second)
 
 
+def open_client(installation: Installation, plane: Plane, address: str, token: str) -> httpx2.AsyncClient:
+    """Open a client of the replica at an address."""
+    context = build_client_context(plane.read_tls_pin())
+    headers = {"authorization": f"Bearer {token}"}
+    url = f"https://{address}:{installation.port}/api/v1"
+    return httpx2.AsyncClient(base_url=url, headers=headers, verify=context, timeout=10)
+
+
+async def make_changes(clients: list[httpx2.AsyncClient], number: int) -> None:
+    """Make a registration token and give an account a quota; where none answers, ask the next client."""
+    headers = {"idempotency-key": f"change-{number}"}
+    async with asyncio.timeout(SOON_SECONDS):
+        for client in cycle(clients[number % len(clients) :] + clients[: number % len(clients)]):
+            try:
+                made = await client.post(
+                    "/registration-tokens", json={"comment": str(number)}, headers=headers
+                )
+                assert made.status_code == 201, made.text
+                quota = {"quota_bytes": (1 << 30) + number}
+                path = f"/nodes/mail1/accounts/user{number}@mail1.example.org/quota"
+                wanted = await client.put(path, json=quota)
+            except httpx2.TransportError:
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            assert wanted.status_code == 202, wanted.text
+            return
+
+
+def count_waiting(plane: Plane) -> int:
+    """Count the operations that no node has acknowledged."""
+    with plane.sessions() as session:
+        return sum(row.acknowledged_at_seconds is None for row in session.exec(select(NodeOperation)))
+
+
+def check_changes(plane: Plane, count: int, done: Mapping[str, int]) -> None:
+    """Check that each of so many changes was made, and none twice.
+
+    A PUT whose answer was lost is sent again and makes another operation; each of them is done once.
+    """
+    with plane.sessions() as session:
+        made = Counter(row.comment for row in session.exec(select(RegistrationToken)))
+        audited = Counter(row.action for row in session.exec(select(AuditEntry)))
+        operations = len(session.exec(select(NodeOperation)).all())
+    assert sum(done.values()) == operations >= count
+    assert made == {str(number): 1 for number in range(count)}
+    assert audited[Action.REGISTRATION_TOKEN_CREATE] == count
+
+
 @asynccontextmanager
-async def follow(replicas: Replicas, plane: Plane, name: str) -> AsyncIterator[FollowingNode]:
-    """Run a node that keeps a channel to each replica."""
-    node = _build(replicas, plane, name, add_node(plane, name))
+async def follow(
+    installation: Installation, plane: Plane, name: str, addresses: tuple[str, ...] = (FIRST, SECOND)
+) -> AsyncIterator[FollowingNode]:
+    """Run a node that keeps a channel to each address."""
+    node = _build(installation, plane, name, add_node(plane, name))
     node.agent.restore()
-    tasks = [asyncio.create_task(_keep(node.agent, address)) for address in (FIRST, SECOND)]
+    tasks = [asyncio.create_task(_keep(node.agent, address)) for address in addresses]
     try:
         yield node
     finally:
@@ -101,7 +152,7 @@ async def follow(replicas: Replicas, plane: Plane, name: str) -> AsyncIterator[F
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _build(replicas: Replicas, plane: Plane, name: str, key: PrivateKey) -> FollowingNode:
+def _build(installation: Installation, plane: Plane, name: str, key: PrivateKey) -> FollowingNode:
     pin = plane.read_tls_pin()
     states: list[MailNodeState] = []
     done: dict[str, int] = {}
@@ -118,12 +169,12 @@ def _build(replicas: Replicas, plane: Plane, name: str, key: PrivateKey) -> Foll
     enrolment = Enrolment(
         node=name,
         kind=NodeKind.MAIL,
-        url=replicas.first.url,
+        url=installation.url,
         trusted_keys=plane.keys.trusted,
         tls_pin=pin,
     )
     agent = NodeAgent(
-        files=NodeFiles(replicas.first.directory / name),
+        files=NodeFiles(installation.directory / name),
         identity=key,
         enrolment=enrolment,
         software_version="test",

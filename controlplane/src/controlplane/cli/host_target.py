@@ -4,11 +4,14 @@
     database ─▶ a token of its own, kept in the state directory, which only the service's user reads
 
 Whoever can read that directory has the fleet anyway. The token is made once and stands in the list of tokens
-as `host`; revoked, it is made anew by the next command.
+as `host`, with PostgreSQL as `host NAME`, because each replica has one; revoked, it is made anew by the next
+command.
 For: hosts that have settings. Not for: others, where `madfleet login` was run.
 """
 
 import os
+import re
+import socket
 import time
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,6 +32,7 @@ HOST_ADMIN = "host"
 TOKEN_FILE = "command-token"  # noqa: S105 - the name of a file
 NEEDED = "CONTROLPLANE_PUBLIC_URL"
 PATIENCE_SECONDS = 15.0
+NAME_CHARACTERS = 64
 
 
 def find_host_target(settings_file: Path | None) -> Target | None:
@@ -63,15 +67,22 @@ def _find_token(plane: Plane) -> str:
         caller = book.identify(session, kept, now_seconds)
     if caller is not None and caller.role is Role.OWNER:
         return kept
-    author = write_author()
+    author, name = write_author(), _choose_name(settings)
     with plane.sessions.begin() as session:
-        revoke_tokens(session, author, HOST_ADMIN)
-        _, token = create_token(session, plane.vault, author, TokenRequest(name=HOST_ADMIN, role=Role.OWNER))
+        revoke_tokens(session, author, name)
+        _, token = create_token(session, plane.vault, author, TokenRequest(name=name, role=Role.OWNER))
         try:
             write_durably(path, token.encode())
         except OSError as error:
             raise BadInstallationError(f"{path} cannot be written: {error.strerror}.") from error
     return token
+
+
+def _choose_name(settings: ControlPlaneSettings) -> str:
+    """Choose what this host's token is called. Replicas with one name would revoke each other's token."""
+    if settings.database_url is None:
+        return HOST_ADMIN
+    return f"{HOST_ADMIN} {re.sub('[^A-Za-z0-9._-]', '-', socket.gethostname())}"[:NAME_CHARACTERS].rstrip()
 
 
 def _choose_address(settings: ControlPlaneSettings) -> str:
