@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mailnode.cli.adopt_command import add_adopt_command
 from mailnode.cli.store_commands import add_store_commands
 from mailnode.local_admin.commands import build_commands
 from mailnode.settings import MailNodeSettings
@@ -34,6 +35,7 @@ def serve(
 
 
 add_store_commands(app, _read_settings)
+add_adopt_command(app, _read_settings)
 add_membership_commands(app, NodeKind.MAIL, _read_settings)
 
 
