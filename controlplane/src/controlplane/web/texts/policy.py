@@ -43,7 +43,7 @@ FIELDS: Phrases = {
         "Unused accounts go after days", "حساب‌های بی‌استفاده پس از چند روز پاک شوند"
     ),
     "turn_enabled": Phrase("Calls by the TURN nodes", "تماس از راه گره‌های TURN"),
-    "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار گواهی TURN به روز"),
+    "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار اعتبارنامهٔ TURN به روز"),
     "turn_allocations_per_credential": Phrase(
         "Calls of one account at a time, on a TURN node", "تماس هم‌زمان هر حساب روی هر گرهٔ TURN"
     ),
