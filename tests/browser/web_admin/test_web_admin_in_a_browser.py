@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
@@ -30,7 +31,11 @@ PAGES = [
     "/admin/admin-tokens",
     "/admin/audit",
 ]
+BUSIEST = ["/admin", "/admin/nodes/mail1", "/admin/registration", "/admin/turn", "/admin/accounts"]
 expect.set_options(timeout=15_000)
+CHECKER = files("axe_playwright_python") / "axe.min.js"
+"""What checks accessibility; the rest of the package has no types, and does little."""
+CHECK = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 ACCOUNTS = [f"{name}@[127.0.0.1]" for name in ("anna", "bert", "carl")]
 
 
@@ -60,6 +65,13 @@ class Visit:
     def is_too_wide(self) -> bool:
         wide: bool = self.page.locator("html").evaluate("html => html.scrollWidth > html.clientWidth")
         return wide
+
+    def list_hurdles(self) -> list[str]:
+        """List what keeps people out who listen to a page, or need contrast; all that opens is open."""
+        self.page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        self.page.evaluate(CHECKER.read_text())
+        found = self.page.evaluate(CHECK)
+        return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:  # and not what Chromium says of password fields
@@ -111,6 +123,27 @@ def test_each_page_is_whole_and_fits(
         expect(page.locator("[aria-current=page]")).to_have_count(1)
         assert not guest.is_too_wide(), path
     assert guest.faults == []
+
+
+@pytest.mark.parametrize(
+    ("looks", "paths"),
+    [(("en", "dark", DESKTOP), PAGES), (("fa", "light", PHONE), BUSIEST)],
+    ids=["en", "fa"],
+)
+def test_no_page_has_hurdles(
+    browser: Browser, fleet: WebFleet, owner: str, looks: tuple[str, str, ViewportSize], paths: list[str]
+) -> None:
+    language, light, size = looks
+    guest = visit(browser, fleet, locale=language, color_scheme=light, viewport=size)
+    guest.open("/")
+    hurdles = {"/": guest.list_hurdles()}
+    guest.sign_in(owner)
+
+    for path in [*paths, f"/admin/nodes/mail1/accounts/{ACCOUNTS[0]}", "/admin/nothing"]:
+        guest.open(path)
+        hurdles[path] = guest.list_hurdles()
+
+    assert {path: found for path, found in hurdles.items() if found} == {}
 
 
 def test_nodes_and_their_charts_are_shown(browser: Browser, fleet: WebFleet, owner: str) -> None:
@@ -229,6 +262,17 @@ def test_viewer_is_offered_no_change_and_wrong_token_is_told(browser: Browser, f
         "Accounts",
         "Operations",
     ]
+    assert guest.faults == []
+
+
+def test_link_that_signs_in_works_where_the_page_is_open_already(
+    browser: Browser, fleet: WebFleet, owner: str
+) -> None:
+    guest = visit(browser, fleet)
+    guest.open("/")
+    guest.sign_in(owner)
+
+    assert "#" not in guest.page.url
     assert guest.faults == []
 
 

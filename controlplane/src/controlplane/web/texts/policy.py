@@ -47,7 +47,7 @@ FIELDS: Phrases = {
     ),
     "auto_trim": Phrase("Make room in full mailboxes", "جا باز کردن در صندوق‌های پر"),
     "turn_enabled": Phrase("Calls by the TURN nodes", "تماس از راه گره‌های TURN"),
-    "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار گواهی TURN به روز"),
+    "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار اعتبارنامهٔ TURN به روز"),
     "turn_allocations_per_credential": Phrase(
         "Calls of one account at a time, on a TURN node", "تماس هم‌زمان هر حساب روی هر گرهٔ TURN"
     ),
