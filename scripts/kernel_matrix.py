@@ -2,7 +2,7 @@
 
     python scripts/kernel_matrix.py [linux-image-6.1.0-56-cloud-amd64 …]
 
-    objects, vectors ─▶ programs.h ─▶ init (static) ─▶ initrd ─▶ qemu -kernel … ─▶ "xdp: 48 of 48 vectors"
+    objects, vectors ─▶ programs.h ─▶ init (static) ─▶ initrd ─▶ qemu -kernel … ─▶ "xdp: 192 of 192 vectors"
 
 Without names it takes Debian's cloud kernels 6.1 and 6.12, the newest that apt knows. Verifiers differ: what
 one kernel takes, an older one may refuse. Needs apt, gcc, cpio and qemu-system-x86.
@@ -19,7 +19,7 @@ from typing import Final
 
 from turnnode.kernel.layout import pack_control, pack_flow
 from turnnode.kernel.object_file import read_program
-from turnnode.kernel.proof import PROOF_HOP, build_frame, expected_frame, list_vectors
+from turnnode.kernel.proof import build_frame, expected_frame, hop_of, list_tagged_vectors, list_vectors
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "turnnode" / "src" / "turnnode" / "kernel"
@@ -89,17 +89,17 @@ def write_programs() -> str:
             f"static const struct relocation {section}_maps[] = {{{relocations}}};",
         ]
     lines.append("static const struct vector vectors[] = {")
-    for vector in list_vectors(PORT):
+    for vector in (*list_vectors(PORT), *list_tagged_vectors(PORT)):
         for size in SIZES:
-            frame = build_frame(vector.before, bytes(size))
+            frame = build_frame(vector.before, bytes(size), tag=vector.tags[0])
             expected = expected_frame(vector, bytes(size))
             flow = pack_flow(vector.before, vector.after, slot=1, hop=0)
-            fields = ",".join(map(_list, (vector.before.pack(), flow, frame, expected)))
-            lines.append(f"{{{fields},{len(frame)},{len(expected)}}},")
+            fields = map(_list, (vector.before.pack(), flow, hop_of(vector).pack(), frame, expected))
+            lengths = f"{len(frame)},{len(expected)},{int(any(vector.tags))}"
+            lines.append(f"{{{','.join(fields)},{lengths}}},")
     settings = pack_control(lease_until_ns=1 << 62, ports=(443, PORT))
     lines += [
         "};",
-        f"static const unsigned char hop[] = {_list(PROOF_HOP.pack())};",
         f"static const unsigned char control[] = {_list(settings)};",
     ]
     return "\n".join(lines) + "\n"

@@ -15,8 +15,8 @@ struct relocation {
 };
 
 struct vector {
-	unsigned char key[40], flow[60], frame[1400], expected[1400];
-	unsigned int frame_bytes, expected_bytes;
+	unsigned char key[40], flow[60], hop[32], frame[1400], expected[1400];
+	unsigned int frame_bytes, expected_bytes, has_tags;
 };
 
 #include "programs.h"
@@ -94,7 +94,7 @@ static int run(int program, const struct vector *vector, unsigned int redirect)
 static void try_program(const char *name, unsigned char *code, int bytes, int kind, unsigned int redirect,
 			const struct relocation *relocations, int count)
 {
-	int first = 0, slot = 1, passed = 0;
+	int first = 0, slot = 1, passed = 0, tried = 0;
 	unsigned long long state[4] = { 1ULL << 62 };
 	int maps[] = {
 		create(BPF_MAP_TYPE_HASH, 40, 60, ENTRIES, 0),
@@ -113,14 +113,17 @@ static void try_program(const char *name, unsigned char *code, int bytes, int ki
 	if (program < 0)
 		return;
 	change(BPF_MAP_UPDATE_ELEM, maps[1], &slot, state);
-	change(BPF_MAP_UPDATE_ELEM, maps[2], &first, hop);
 	change(BPF_MAP_UPDATE_ELEM, maps[4], &first, control);
 	for (int place = 0; place < COUNT(vectors); place++) {
+		if (vectors[place].has_tags && kind != BPF_PROG_TYPE_XDP)
+			continue; /* before TC, the kernel has taken them off */
+		tried++;
+		change(BPF_MAP_UPDATE_ELEM, maps[2], &first, vectors[place].hop);
 		change(BPF_MAP_UPDATE_ELEM, maps[0], vectors[place].key, vectors[place].flow);
 		passed += run(program, &vectors[place], redirect);
 		change(BPF_MAP_DELETE_ELEM, maps[0], vectors[place].key, 0);
 	}
-	printf("%s: %d of %d vectors\n", name, passed, COUNT(vectors));
+	printf("%s: %d of %d vectors\n", name, passed, tried);
 }
 
 int main(void)

@@ -59,7 +59,8 @@ struct hop {
 	__u8 destination[ETH_ALEN], source[ETH_ALEN];
 	__u32 interface; /* 0: unknown, userspace has to find out */
 	__u32 mtu;
-	__u32 unused[3];
+	__be16 tag; /* of the VLAN, where the program sees tags; 0: none */
+	__u16 unused[5];
 };
 
 /* GCRA: a packet moves `full_at_ns` by its cost, and may not move it further than `tolerance_ns` into the future. */

@@ -10,12 +10,14 @@
 
 #define L4 sizeof(struct udphdr)
 #define CHANNEL_HEADER 4
+#define TAG 4
 #define MAX_DATAGRAM 4096 /* a bound for the verifier, above any MTU that calls use */
 #define DONT_FRAGMENT 0x4000
 #define FRAGMENTED 0x3fff
 
 struct packet {
 	struct flow_key key;
+	__u16 link_bytes; /* 14, or 18 with a tag */
 	__u16 l3_bytes; /* 20 or 40 */
 	__u16 udp_bytes; /* header and payload */
 	__u16 data_bytes; /* without a channel header */
@@ -131,14 +133,25 @@ INLINE int parse(const void *data, const void *end, __u32 frame_bytes, const __b
 	const struct ethhdr *ethernet = data;
 	if ((const void *)(ethernet + 1) > end)
 		return 0;
+	const void *network = ethernet + 1;
+	__be16 protocol = ethernet->h_proto;
+	packet->link_bytes = ETH_HLEN;
+	if (protocol == bpf_htons(ETH_P_8021Q)) { /* of XDP alone: before TC, the kernel has taken it off */
+		const __be16 *tag = network;
+		if ((const void *)(tag + 2) > end)
+			return 0;
+		protocol = tag[1];
+		network = tag + 2;
+		packet->link_bytes += TAG;
+	}
 	int is_udp = 0;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		is_udp = parse_ipv4((const void *)(ethernet + 1), end, ports, packet);
-	else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
-		is_udp = parse_ipv6((const void *)(ethernet + 1), end, ports, packet);
+	if (protocol == bpf_htons(ETH_P_IP))
+		is_udp = parse_ipv4(network, end, ports, packet);
+	else if (protocol == bpf_htons(ETH_P_IPV6))
+		is_udp = parse_ipv6(network, end, ports, packet);
 	if (!is_udp || packet->hop_limit <= 1 || packet->udp_bytes > MAX_DATAGRAM)
 		return 0;
-	return frame_bytes >= ETH_HLEN + packet->l3_bytes + packet->udp_bytes;
+	return frame_bytes >= packet->link_bytes + packet->l3_bytes + packet->udp_bytes;
 }
 
 INLINE __u32 l3_bytes_of(const struct flow *flow)
@@ -276,12 +289,23 @@ INLINE void write_ipv6(struct ipv6hdr *ip, const struct packet *packet, const st
 
 /* Write all headers into a frame that has room for them; 0 if it has not. */
 INLINE int write_headers(void *data, const void *end, const struct packet *packet, const struct flow *flow,
-			 const struct hop *hop, __u16 checksum)
+			 const struct hop *hop, __be16 tag, __u16 checksum)
 {
 	struct ethhdr *ethernet = data;
+	void *network = ethernet + 1;
+	__be16 protocol = flow->version == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	struct udphdr *udp;
+	if (tag) {
+		__be16 *tags = network;
+		if ((void *)(tags + 2) > end)
+			return 0;
+		tags[0] = tag;
+		tags[1] = protocol;
+		protocol = bpf_htons(ETH_P_8021Q);
+		network = tags + 2;
+	}
 	if (flow->version == 4) {
-		struct iphdr *ip = (void *)(ethernet + 1);
+		struct iphdr *ip = network;
 		udp = (void *)(ip + 1);
 		if ((void *)(udp + 1) > end)
 			return 0;
@@ -290,7 +314,7 @@ INLINE int write_headers(void *data, const void *end, const struct packet *packe
 		if (!write_channel(udp, end, packet, flow))
 			return 0;
 	} else {
-		struct ipv6hdr *ip = (void *)(ethernet + 1);
+		struct ipv6hdr *ip = network;
 		udp = (void *)(ip + 1);
 		if ((void *)(udp + 1) > end)
 			return 0;
@@ -301,6 +325,6 @@ INLINE int write_headers(void *data, const void *end, const struct packet *packe
 	}
 	__builtin_memcpy(ethernet->h_dest, hop->destination, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, hop->source, ETH_ALEN);
-	ethernet->h_proto = flow->version == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	ethernet->h_proto = protocol;
 	return 1;
 }

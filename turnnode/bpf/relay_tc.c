@@ -90,7 +90,7 @@ int relay_tc(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS);
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	if (!parse(data, end, skb->len, settings->ports, &packet))
+	if (!parse(data, end, skb->len, settings->ports, &packet) || packet.link_bytes != ETH_HLEN)
 		return TC_ACT_UNSPEC;
 	const struct flow *flow = bpf_map_lookup_elem(&flows, &packet.key);
 	if (!flow)
@@ -128,7 +128,7 @@ int relay_tc(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
-	if (!write_headers(data, end, &packet, flow, hop, checksum))
+	if (!write_headers(data, end, &packet, flow, hop, 0, checksum))
 		return TC_ACT_SHOT;
 	return bpf_redirect(hop->interface, 0);
 }

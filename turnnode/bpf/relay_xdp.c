@@ -28,12 +28,14 @@ int relay_xdp(struct xdp_md *context)
 	case RELAY:
 		break;
 	}
-	int growth = (int)l3_bytes_of(flow) - packet.l3_bytes + channel_growth(&packet, flow);
+	__be16 tag = hop->tag;
+	int growth = (tag ? ETH_HLEN + TAG : ETH_HLEN) - packet.link_bytes;
+	growth += (int)l3_bytes_of(flow) - packet.l3_bytes + channel_growth(&packet, flow);
 	if (growth && bpf_xdp_adjust_head(context, -growth))
 		return XDP_PASS; /* the driver leaves no room before the frame */
 	data = (void *)(long)context->data;
 	end = (void *)(long)context->data_end;
-	if (!write_headers(data, end, &packet, flow, hop, update_checksum(&packet, flow)))
+	if (!write_headers(data, end, &packet, flow, hop, tag, update_checksum(&packet, flow)))
 		return XDP_DROP;
 	return bpf_redirect(hop->interface, 0);
 }

@@ -31,6 +31,8 @@ from support.kernel_network import (
 )
 from support.turn_client import IPV6, Attribute
 from turnnode.kernel.canary import MAX_STRAY_SAMPLES
+from turnnode.kernel.layout import Ends
+from turnnode.kernel.proof import build_frame
 from turnnode.kernel.rungs import LADDER, Rung, number_of
 from turnnode.kernel.system_call import AttachKind, ProgramKind, create_link, load_program
 from turnnode.relay.data_path import SAMPLE
@@ -288,6 +290,25 @@ class Stream:
             thread.join()
         assert sent > 100
         return sent - len(received)
+
+
+@pytest.mark.parametrize("rung", [Rung.XDP, Rung.GENERIC_XDP])
+def test_frames_with_the_tag_of_a_vlan_are_relayed_by_programs_that_see_it(
+    network: KernelNetwork, tmp_path: Path, rung: Rung
+) -> None:
+    def open_raw() -> socket.socket:
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        raw.bind(("c0", 0))
+        return raw
+
+    with opened(network, tmp_path, rung):
+        stream = Stream(network)
+        link = network.link_address("turn", "t0") + network.link_address("client", "c0")
+        ends = Ends((CLIENT, 4001), (NODE, PORT), CHANNEL)
+        with network.inside("client", open_raw) as raw:
+            for number in range(10):
+                raw.send(build_frame(ends, b"tagged %d" % number, link=link, tag=7))
+                assert stream.peer.recv(100) == b"tagged %d" % number
 
 
 @pytest.mark.parametrize("rung", KERNEL_RUNGS)

@@ -38,6 +38,7 @@ from turnnode.kernel.proof import (
     Vector,
     build_frame,
     expected_frame,
+    list_tagged_vectors,
     list_vectors,
     prove,
     trial_flow,
@@ -141,7 +142,9 @@ LEFT = {
     "options": changed(FRAME, 14, b"\x46"),
     "the first fragment": changed(FRAME, 20, b"\x20\0"),
     "a later fragment": changed(FRAME, 20, b"\0\x01"),
-    "a tag of a VLAN": FRAME[:12] + b"\x81\x00\x00\x07" + FRAME[12:],
+    "a tag of a provider": FRAME[:12] + b"\x88\xa8\x00\x07" + FRAME[12:],
+    "two tags": FRAME[:12] + 2 * b"\x81\x00\x00\x07" + FRAME[12:],
+    "nothing but a tag": FRAME[:12] + b"\x81\x00\x00\x07",
     "TCP": changed(FRAME, 23, b"\x06"),
     "a frame that is cut": FRAME[:-1],
 }
@@ -152,6 +155,22 @@ def test_what_is_not_clearly_data_is_left_to_userspace(loaded: Loaded, frame: by
     with trial_flow(loaded.maps, UP):
         assert loaded.verdict_of(FRAME) == VERDICT_REDIRECT[loaded.rung]
         assert loaded.verdict_of(frame) == VERDICT_LEAVE[loaded.rung]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(vector=st.sampled_from(list_tagged_vectors(PORT)), data=st.binary(max_size=1300))
+def test_tags_of_vlans_are_read_and_written_before_the_kernel_does_it(
+    loaded: Loaded, vector: Vector, data: bytes
+) -> None:
+    frame = build_frame(vector.before, data, tag=vector.tags[0])
+    with trial_flow(loaded.maps, vector):
+        run = run_program(loaded.program, frame)
+    if loaded.rung is Rung.TC and vector.tags[0]:
+        assert run.verdict == VERDICT_LEAVE[loaded.rung]  # its interface's own program sees it without
+    elif loaded.rung is Rung.XDP and run.verdict == VERDICT_LEAVE[loaded.rung]:
+        assert is_sum_of_pseudo_header(vector.before, build_frame(vector.before, data))
+    elif loaded.rung is Rung.XDP:
+        assert (run.verdict, run.frame) == (VERDICT_REDIRECT[loaded.rung], expected_frame(vector, data))
 
 
 def test_datagram_without_a_sum_has_none_afterwards(loaded: Loaded) -> None:

@@ -67,6 +67,23 @@ def test_neighbour_is_known_only_with_an_address_of_ethernet() -> None:
     assert read_neighbour(neighbour(0x04, link)) is None
 
 
+def vlan(protocol: bytes) -> Message:
+    details = attribute(1, (7).to_bytes(2, "little")) + attribute(5, protocol)
+    info = attribute(1, b"vlan\0") + attribute(2, details)
+    attributes = attribute(3, b"eth0.7\0"), attribute(5, (2).to_bytes(4, "little")), attribute(18, info)
+    return Message(Kind.NEW_LINK, 0, struct.pack("=HHi8x", 0, 1, 9) + b"".join(attributes))
+
+
+def test_vlan_is_read_with_its_tag_and_what_carries_it() -> None:
+    found = read_interface(vlan(b"\x81\x00"))
+    assert found is not None
+    assert (found.number, found.name, found.kind, found.parent, found.tag) == (9, "eth0.7", "vlan", 2, 7)
+
+    provider = read_interface(vlan(b"\x88\xa8"))  # programs write no such tags
+    assert provider is not None
+    assert (provider.parent, provider.tag) == (0, 0)
+
+
 def test_question_keeps_everything_but_its_number() -> None:
     request = number_request(ask_for_route("192.0.2.1", "198.51.100.1"), 77)
     (message,) = split_messages(request)

@@ -40,7 +40,15 @@ class HopTable:
         self._found: dict[Pair, Route | None] = {}
         self._links: dict[int, Interface] = {}
         self._neighbours: dict[tuple[int, str], bytes] = {}
+        self._has_tags = False
         self._read_links()
+
+    def use_tags(self, has_tags: bool) -> None:  # noqa: FBT001 - its only parameter
+        """Have programs tag frames for VLANs themselves, or leave that to the VLANs' own interfaces."""
+        if has_tags != self._has_tags:
+            self._has_tags = has_tags
+            for pair in self._places:
+                self._write(pair)
 
     def hold(self, pair: Pair) -> int | None:
         """Return the place of a pair's next hop, known or not yet; `None` if there is no more room."""
@@ -146,7 +154,8 @@ class HopTable:
         element = NO_HOP
         if route is not None and link is not None and address is not None and len(link.address) == 6:
             mtu = min(link.mtu, route.mtu or link.mtu)
-            element = NextHop(address, link.address, link.number, mtu).pack()
+            number, tag = (link.parent, link.tag) if self._has_tags and link.parent else (link.number, 0)
+            element = NextHop(address, link.address, number, mtu, tag).pack()
         place = self._places[pair]
         if self._array.read(place) != element:
             self._array.write(place, element)

@@ -8,6 +8,7 @@ Not for: what the rungs do (bpf/), nor for leaving one while the node runs.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Ground:
     Attributes:
         maps: Of the programs.
         interfaces: Where packets of calls arrive.
+        carriers: Those beneath them: of a VLAN, the interface that carries it; of all others, themselves.
+        prepare: Called before a rung relays.
         port: Where clients are served.
         directory: In a BPF file system; `None` if there is none.
     """
@@ -42,6 +45,12 @@ class Ground:
     interfaces: list[Interface]
     port: int
     directory: Path | None
+    carriers: list[Interface]
+    prepare: Callable[[Rung], None]
+
+    def list_entrances(self, rung: Rung) -> list[Interface]:
+        """List where a rung's program sees packets: native XDP is before the tags of VLANs are taken off."""
+        return self.carriers if rung is Rung.XDP else self.interfaces
 
 
 def climb(stack: ExitStack, ground: Ground, choice: RungChoice, *, beneath: Rung | None = None) -> Rung:
@@ -58,7 +67,7 @@ def climb(stack: ExitStack, ground: Ground, choice: RungChoice, *, beneath: Rung
         came = reason or _try(stack, ground, rung)
         if not isinstance(came, str):
             _detach_others(ground, came)
-            log.info("relaying in the kernel", rung=rung, interfaces=[one.name for one in ground.interfaces])
+            log.info("relaying in the kernel", rung=rung, interfaces=_names(ground, rung))
             return rung
         if choice is not RungChoice.AUTO:
             raise RungUnavailableError(f"{rung} is not available: {came}")
@@ -69,17 +78,21 @@ def climb(stack: ExitStack, ground: Ground, choice: RungChoice, *, beneath: Rung
 
 def _doubt(ground: Ground, rung: Rung) -> str | None:
     """Tell why a rung may lose packets although it can be attached."""
-    for interface in ground.interfaces:
+    for interface in ground.list_entrances(rung):
         if rung is Rung.XDP and interface.kind == "veth":
             return f"{interface.name} is half of a pair, whose other half may not take frames from XDP"
+    for interface in ground.interfaces:
+        if rung is Rung.XDP and interface.parent:
+            return f"{interface.name} is a VLAN: set data_path to xdp to relay on what carries it"
     return None
 
 
 def _try(stack: ExitStack, ground: Ground, rung: Rung) -> frozenset[str] | str:
     """Prove a rung and attach it; return the names of its pins, or why that does not work."""
-    if not ground.interfaces:
+    entrances = ground.list_entrances(rung)
+    if not entrances:
         return "no interface has an address that this node uses"
-    for interface in ground.interfaces:
+    for interface in entrances:
         if interface.hardware != _ETHERNET:
             return f"{interface.name} is no Ethernet interface"
     try:
@@ -87,11 +100,16 @@ def _try(stack: ExitStack, ground: Ground, rung: Rung) -> frozenset[str] | str:
             program = ground.maps.load(rung)
             attempt.callback(os.close, program)
             prove(ground.maps, program, rung, ground.port)
-            names = attach(attempt, program, rung, ground.interfaces, ground.directory)
+            ground.prepare(rung)
+            names = attach(attempt, program, rung, entrances, ground.directory)
             stack.enter_context(attempt.pop_all())
     except (OSError, KernelPathError) as error:
         return str(error)
     return names
+
+
+def _names(ground: Ground, rung: Rung) -> list[str]:
+    return [one.name for one in ground.list_entrances(rung)]
 
 
 def _detach_others(ground: Ground, kept: frozenset[str]) -> None:

@@ -28,6 +28,7 @@ PORTS: Final = 4
 LEASE_WORD, PORTS_WORD, ALL_WORD = range(3)
 _ENDS: Final = struct.Struct("!16s16sHHHH")
 _FLOW_TAIL: Final = struct.Struct("=HIIIII")
+_HOP: Final = struct.Struct("=6s6sII2s10x")
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
@@ -52,16 +53,17 @@ class Ends(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """Where a frame goes: the addresses of the link, the interface, and how much fits."""
+    """Where a frame goes: the addresses of the link, the interface, how much fits, and a tag; 0 is none."""
 
     destination: bytes
     source: bytes
     interface: int
     mtu: int
+    tag: int = 0
 
     def pack(self) -> bytes:
         """Return an element of `hops`."""
-        return struct.pack("=6s6sII12x", self.destination, self.source, self.interface, self.mtu)
+        return _HOP.pack(self.destination, self.source, self.interface, self.mtu, self.tag.to_bytes(2))
 
 
 NO_HOP: Final = bytes(HOP_BYTES)

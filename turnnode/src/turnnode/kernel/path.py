@@ -155,9 +155,11 @@ class KernelPath:
         stack.callback(self._detach)
         self._ground = Ground(
             maps=self._maps,
-            interfaces=self._list_interfaces(),
+            interfaces=(interfaces := self._list_interfaces()),
+            carriers=self._list_carriers(interfaces),
             port=self._ports[0],
             directory=self._settings.directory,
+            prepare=lambda rung: self._hops.use_tags(rung is Rung.XDP),
         )
         try:
             self.rung = climb(self._attached, self._ground, self._settings.choice)
@@ -221,6 +223,11 @@ class KernelPath:
     def _list_interfaces(self) -> list[Interface]:
         """List the interfaces that hold an address of this node."""
         numbers = {number for number, host in self._routes.list_addresses() if host in self._settings.hosts}
+        return [interface for interface in self._routes.list_interfaces() if interface.number in numbers]
+
+    def _list_carriers(self, interfaces: list[Interface]) -> list[Interface]:
+        """List what carries these, each once."""
+        numbers = {interface.parent or interface.number for interface in interfaces}
         return [interface for interface in self._routes.list_interfaces() if interface.number in numbers]
 
     def _complain(self, error: OSError) -> None:

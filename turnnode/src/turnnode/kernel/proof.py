@@ -10,7 +10,7 @@ The frames come from addresses that are for documentation only, and the flows ar
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from turnnode.errors import ProgramProofError
@@ -47,10 +47,11 @@ RELAY_IPV6, PEER_IPV6 = ("2001:db8:1::1", 50_003), ("2001:db8:2::1", 50_004)
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A flow to try."""
+    """A flow to try, and the tags of the VLANs that its frames come and go by; 0 is none."""
 
     before: Ends
     after: Ends
+    tags: tuple[int, int] = (0, 0)
 
 
 def list_vectors(port: int) -> list[Vector]:
@@ -72,6 +73,12 @@ def list_vectors(port: int) -> list[Vector]:
     return vectors
 
 
+def list_tagged_vectors(port: int) -> list[Vector]:
+    """List flows by VLANs, for programs that see tags."""
+    vectors = list_vectors(port)
+    return [Vector(one.before, one.after, tags) for one in vectors for tags in ((7, 0), (0, 4094), (7, 8))]
+
+
 def prove(maps: RelayMaps, program: int, rung: Rung, port: int) -> None:
     """Run every vector in every size.
 
@@ -79,11 +86,14 @@ def prove(maps: RelayMaps, program: int, rung: Rung, port: int) -> None:
         ProgramProofError: The program does something else than it should.
         OSError: The kernel does not run it.
     """
-    for vector in list_vectors(port):
+    vectors = list_vectors(port)
+    if rung is not Rung.TC:
+        vectors += list_tagged_vectors(port)
+    for vector in vectors:
         with trial_flow(maps, vector):
             for size in _SIZES:
                 _check(program, rung, vector, bytes(range(251)) * 5 if size == 1200 else bytes(size))
-        frame = build_frame(vector.before, bytes(160))
+        frame = build_frame(vector.before, bytes(160), tag=vector.tags[0])
         if run_program(program, frame).verdict != VERDICT_LEAVE[rung]:
             raise ProgramProofError("the program relays what is no flow")
 
@@ -94,7 +104,7 @@ def trial_flow(maps: RelayMaps, vector: Vector) -> Iterator[None]:
     slot = maps.states.entries - 1
     held = maps.states.read(slot)
     maps.states.words[slot * STATE_WORDS + EXPIRES_WORD] = _FOREVER
-    maps.hops.write(0, PROOF_HOP.pack())
+    maps.hops.write(0, hop_of(vector).pack())
     key = vector.before.pack()
     maps.flows.put(key, pack_flow(vector.before, vector.after, slot=slot, hop=0))
     try:
@@ -105,10 +115,23 @@ def trial_flow(maps: RelayMaps, vector: Vector) -> Iterator[None]:
         maps.states.write(slot, held or bytes(STATE_BYTES))
 
 
-def build_frame(
-    ends: Ends, data: bytes, *, hop_limit: int = HOP_LIMIT, link: bytes = LINK_HEADER, is_summed: bool = True
+def hop_of(vector: Vector) -> NextHop:
+    """Return where the frames of a trial go."""
+    return replace(PROOF_HOP, tag=vector.tags[1])
+
+
+def build_frame(  # noqa: PLR0913 - what a frame is made of
+    ends: Ends,
+    data: bytes,
+    *,
+    hop_limit: int = HOP_LIMIT,
+    link: bytes = LINK_HEADER,
+    is_summed: bool = True,
+    tag: int = 0,
 ) -> bytes:
-    """Write a frame of Ethernet, IP, UDP, perhaps a channel header, and data."""
+    """Write a frame of Ethernet, perhaps a tag, IP, UDP, perhaps a channel header, and data."""
+    if tag:
+        link += struct.pack("!HH", 0x8100, tag)
     payload = struct.pack("!HH", ends.channel, len(data)) + data if ends.channel else data
     udp = struct.pack("!HHHH", ends.source[1], ends.destination[1], 8 + len(payload), 0)
     checksum = udp_checksum(ends, udp + payload) if is_summed else 0
@@ -136,15 +159,16 @@ def expected_frame(vector: Vector, data: bytes) -> bytes:
     """Write the frame that a program must make of a flow's; from IPv6, there is no identification."""
     link = PROOF_HOP.destination + PROOF_HOP.source
     frame = build_frame(vector.after, data, hop_limit=HOP_LIMIT - 1, link=link)
+    tag = struct.pack("!HH", 0x8100, vector.tags[1]) if vector.tags[1] else b""
     if ":" in vector.before.source[0] and ":" not in vector.after.source[0]:
         head = frame[14:18] + bytes(2) + frame[20:24] + bytes(2) + frame[26:34]
         checksum = struct.pack("=H", 0xFFFF ^ fold(sum_words(head)))
         frame = frame[:14] + head[:10] + checksum + head[12:] + frame[34:]
-    return frame
+    return frame[:12] + tag + frame[12:]
 
 
 def _check(program: int, rung: Rung, vector: Vector, data: bytes) -> None:
-    run = run_program(program, build_frame(vector.before, data))
+    run = run_program(program, build_frame(vector.before, data, tag=vector.tags[0]))
     if run.verdict != VERDICT_REDIRECT[rung]:
         raise ProgramProofError(f"the program does not relay {len(data)} bytes of {vector.before}")
     if run.frame != expected_frame(vector, data):

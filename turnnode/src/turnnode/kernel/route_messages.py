@@ -19,6 +19,7 @@ _USE = 0x01  # NTF_USE: treat the neighbour as if a packet had gone there
 _DEAD_NEIGHBOUR = 0x01 | 0x20  # incomplete, failed
 _UNICAST = 1
 _NESTED_MTU = 2
+_8021Q: Final = b"\x81\x00"
 
 
 class Kind(IntEnum):
@@ -62,7 +63,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface; `hardware` is the ARPHRD_ number, 1 for Ethernet, and `kind` a virtual one's."""
+    """A network interface; `hardware` is the ARPHRD_ number, 1 for Ethernet, and `kind` a virtual one's.
+
+    Of a VLAN (IEEE 802.1Q), `parent` is the number of the interface that carries it, and `tag` its own.
+    """
 
     number: int
     name: str
@@ -70,6 +74,8 @@ class Interface:
     address: bytes
     mtu: int
     kind: str
+    parent: int = 0
+    tag: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +144,13 @@ def read_interface(message: Message) -> Interface | None:
     _, hardware, number = struct.unpack_from("=HHi", message.body)
     values = _attributes(message.body[16:])
     mtu = int.from_bytes(values.get(4, b"")[:4], "little")
-    kind = _attributes(values.get(18, b"")).get(1, b"")
-    return Interface(number, _text(values.get(3, b"")), hardware, values.get(1, b""), mtu, _text(kind))
+    virtual = _attributes(values.get(18, b""))
+    kind, details = _text(virtual.get(1, b"")), _attributes(virtual.get(2, b""))
+    parent = tag = 0
+    if kind == "vlan" and details.get(5) == _8021Q:
+        parent = int.from_bytes(values.get(5, b"")[:4], "little")
+        tag = int.from_bytes(details.get(1, b"")[:2], "little")
+    return Interface(number, _text(values.get(3, b"")), hardware, values.get(1, b""), mtu, kind, parent, tag)
 
 
 def read_address(message: Message) -> tuple[int, str] | None:

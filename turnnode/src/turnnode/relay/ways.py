@@ -101,14 +101,18 @@ class Way:
         if not waiting:
             return
         self._waiting = []
-        if len(waiting) == 1 or not self._size:
+        packets = len(waiting)
+        if packets == 1:
+            self.outlet.send(waiting[0], self.address)
+            self._count(self, 1, self._size)
+            return
+        if self._size:
+            self.outlet.send_together(waiting, self.address)
+        else:
             for datagram in waiting:
                 self.outlet.send(datagram, self.address)
-        else:
-            self.outlet.send_together(waiting, self.address)
-        packets = len(waiting)
-        headers_bytes = packets * HEADER_BYTES if self.header else 0
-        self._count(self, packets, sum(map(len, waiting)) - headers_bytes)
+        last_bytes = len(waiting[-1]) - len(self._prefix)
+        self._count(self, packets, self._size * (packets - 1) + last_bytes)
 
     def end(self) -> None:
         """Send what waits, and lead nowhere any more."""
@@ -150,6 +154,7 @@ class Ways:
         relay_hosts: frozenset[str],
     ) -> None:
         self._table = table
+        self._usages = table.usages
         self._counters = counters
         self._data_path = data_path
         self._relay_hosts = relay_hosts
@@ -158,12 +163,12 @@ class Ways:
     @property
     def are_limited(self) -> bool:
         """Tell whether data needs to be admitted before it takes a way."""
-        return self._table.usages.is_limited
+        return self._usages.is_limited
 
     def admit(self, way: Way, size_bytes: int, now: float) -> bool:
         """Tell whether a datagram may be relayed, and count it to those who pay: only under a limit."""
         for usage in way.usages:
-            if not self._table.usages.admit(usage, size_bytes, now):
+            if not self._usages.admit(usage, size_bytes, now):
                 self._counters.dropped_over_limit += 1
                 return False
         return True
@@ -249,12 +254,13 @@ class Ways:
         self._count(way, packets, size_bytes)
 
     def _count(self, way: Way, packets: int, size_bytes: int) -> None:
-        if not self._table.usages.is_limited:  # otherwise `admit` has counted
+        if not self._usages.is_limited:  # otherwise `admit` has counted
             for usage in way.usages:
                 usage.packets += packets
                 usage.bytes += size_bytes
-        if way.source is not None:
-            self.sample(packets, way.source)
+        source = way.source
+        if source is not None:
+            self.sample(packets, source)
 
 
 def _hang(way: Way, allocation: Allocation) -> Way:
