@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
+from controlplane.exchangers.access import read_access
 from controlplane.federation.layers import lay, write_state
 from controlplane.federation.models import FederationWords
 from controlplane.federation.words import list_layers, read_all_words
@@ -48,6 +49,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
+from nodelink.contract.federation import ExchangerAccess
 from nodelink.contract.ports import PortName
 from nodelink.contract.states import NodeKind, NodeState, SiblingListName, TurnPeer
 
@@ -73,6 +75,7 @@ class Ingredients:
     group_policies: dict[str, GroupPolicy]
     node_policies: dict[str, NodePolicy]
     federation: dict[str, FederationWords]
+    exchangers: tuple[ExchangerAccess, ...]
     ports: dict[str, dict[PortName, int]]
 
     def decide(self, node: Node) -> Wanted:
@@ -98,7 +101,7 @@ class Ingredients:
             sibling_list=self.sibling_list,
             is_draining=node.is_draining,
             turn_peers=tuple(peer for peer in self.turn_peers if peer.name != node.name),
-            federation=write_state(lay(list_layers(self.federation, group, node.name))),
+            federation=write_state(lay(list_layers(self.federation, group, node.name)), self.exchangers),
             ports=self.ports.get(node.name, {}),
         )
 
@@ -134,6 +137,7 @@ def read_ingredients(
         group_policies={policy.group_name: policy for policy in session.exec(select(GroupPolicy))},
         node_policies={policy.node_name: policy for policy in session.exec(policies)},
         federation=read_all_words(session),
+        exchangers=read_access(session, facts.vault),
         ports=ports,
     )
 
