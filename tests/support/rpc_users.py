@@ -86,6 +86,14 @@ class User:
             client.login(self.address, self.password)
             client.sendmail(self.address, recipient.address, bytes(mail))
 
+    def find_refusal(self, recipient: "User") -> str:
+        """Find why mail to somebody is refused; "" where it would be taken."""
+        with self._open_smtp() as client:
+            client.login(self.address, self.password)
+            client.mail(self.address)
+            code, text = client.rcpt(recipient.address)
+            return "" if code == 250 else text.decode()
+
     def _open_smtp(self) -> smtplib.SMTP_SSL:
         host, port = self.plan.mail_host, self.plan.ports.smtp_tls
         return smtplib.SMTP_SSL(host, port, context=trust_all(), timeout=WAIT_SECONDS)

@@ -17,6 +17,7 @@ from controlplane.admins.audit_endpoints import router as audit_router
 from controlplane.admins.endpoints import router as admins_router
 from controlplane.admins.static_token import read_static_token
 from controlplane.admins.tokens import TokenBook
+from controlplane.exchangers.endpoints import router as exchangers_router
 from controlplane.federation.endpoints import router as federation_router
 from controlplane.fleet_settings.endpoints import router as settings_router
 from controlplane.health.endpoints import router as health_router
@@ -71,6 +72,7 @@ API_ROUTERS = (
     zone_router,
     policy_router,
     federation_router,
+    exchangers_router,
     settings_router,
     operations_router,
     accounts_router,

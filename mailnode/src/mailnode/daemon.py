@@ -196,7 +196,7 @@ class MailNode:
         await self._listen(chassis, stack, "https", settings.https_port, shared.build_protocol, shared_tls)
         await listeners.start(stack, _list_services(imap, smtp, tls))
         if reception is not None:
-            await self._serve_peers(chassis, stack, reception, tls)
+            await self._serve_peers(chassis, stack, reception, tls, steering)
         await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
 
@@ -249,8 +249,14 @@ class MailNode:
         await plain.start(stack, listeners)
 
     async def _serve_peers(
-        self, chassis: Chassis, stack: AsyncExitStack, reception: Reception, tls: ssl.SSLContext
+        self,
+        chassis: Chassis,
+        stack: AsyncExitStack,
+        reception: Reception,
+        tls: ssl.SSLContext,
+        steering: Steering,
     ) -> None:
+        await steering.start_exchangers(stack, reception)
         port = self.settings.inbound_smtp_port
         if port is None:
             return

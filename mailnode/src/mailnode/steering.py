@@ -26,6 +26,8 @@ from mailnode.federation.siblings import Siblings
 from mailnode.imap.server import ImapServer
 from mailnode.mail_ports import MailListeners
 from mailnode.peering.assembly import Peering
+from mailnode.peering.exchangers import Exchangers
+from mailnode.peering.reception import Reception
 from mailnode.peering.traffic import Traffic
 from mailnode.public_addresses import list_public_addresses
 from mailnode.push.pusher import Pusher
@@ -75,6 +77,7 @@ class Steering:
     _outbound: Outbound | None = field(init=False, default=None)
     _inbound: Inbound | None = field(init=False, default=None)
     _pusher: Pusher | None = field(init=False, default=None)
+    _exchangers: Exchangers | None = field(init=False, default=None)
     _probes: ProbeRounds | None = field(init=False, default=None)
     _disk: DiskUsage | None = field(init=False, default=None)
     _lag: LoopLag = field(init=False, default_factory=LoopLag)
@@ -103,6 +106,12 @@ class Steering:
     def watch_pusher(self, pusher: Pusher) -> None:
         """Name what wakes sleeping apps."""
         self._pusher = pusher
+
+    async def start_exchangers(self, stack: AsyncExitStack, reception: Reception) -> None:
+        """Pull mail that waits elsewhere, as far as a desired state says where."""
+        if self.peering is not None:
+            self._exchangers = self.peering.build_exchangers(reception)
+            await self._exchangers.start(stack)
 
     def watch_probes(self, probes: ProbeRounds) -> None:
         """Name what probes other nodes."""
@@ -178,7 +187,7 @@ class Steering:
             public_name=self.settings.mail_domain,
             public_port=self.settings.https_port,
             overrides=list_overridden(self.overrides.current),
-            problems=(*self._problems, *self.listeners.list_problems()),
+            problems=tuple(self._list_problems()),
             figures=self.read_figures(),
             probes=self._probes.read_results() if self._probes else (),
             dkim_keys=self.peering.keys.read_report() if self.peering else (),
@@ -205,9 +214,13 @@ class Steering:
             "enrolled": agent is not None,
             "control_plane": [*sorted(agent.connected)] if agent else [],
             "applied_revision": agent.applied_revision if agent else 0,
-            "problems": [*self._problems, *self.listeners.list_problems()],
+            "problems": [*self._list_problems()],
         }
         return status | {name: _shorten(value) for name, value in self.read_figures().items()}
+
+    def _list_problems(self) -> list[str]:
+        exchangers = [] if self._exchangers is None else self._exchangers.list_problems()
+        return [*self._problems, *self.listeners.list_problems(), *exchangers]
 
     async def answer_peers(self, _: Mapping[str, JsonValue]) -> JsonValue:
         """Answer the control plane's question with whom mail was exchanged."""

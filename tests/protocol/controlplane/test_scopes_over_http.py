@@ -47,6 +47,8 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("put", "/nodes/{name}/settings/{setting}"): {"value": "40M"},
     ("put", "/services/{service_name}"): {"is_enabled": False},
     ("put", "/nodes/{name}/services/{service_name}"): {"is_enabled": False},
+    ("post", "/exchangers"): {"name": "relay", "url": "https://example.org"},
+    ("patch", "/exchangers/{exchanger}"): {"is_enabled": False},
     ("post", "/webhooks"): {"url": "https://example.org/hook", "events": ["node.down"]},
     ("patch", "/webhooks/{webhook_id}"): {"is_enabled": False},
 }
@@ -84,6 +86,7 @@ def ask(client: TestClient, token: str, operation: Operation, node: str, group: 
         setting="max_message_size",
         service_name="turn",
         webhook_id="x",
+        exchanger="x",
     )
     answer = client.request(
         operation.method,

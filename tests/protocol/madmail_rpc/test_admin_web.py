@@ -226,11 +226,26 @@ def test_accounts_screens(web: Rpc) -> None:
 
 
 def test_federation_and_notice_screens(web: Rpc) -> None:
-    web.refuse(400, "POST", "/admin/settings/federation", {"enabled": True, "policy": "REJECT"})
+    policy = "/admin/settings/federation"
+    assert web.post(policy, {"enabled": True, "policy": "REJECT"})["policy"] == "REJECT"
+    assert web.post(policy, {"enabled": True, "policy": "ACCEPT"})["policy"] == "ACCEPT"
     web.refuse(400, "PUT", "/admin/federation-size", {"size": "50M"})
-    web.refuse(400, "POST", "/admin/federation/rules", {"domain": "example.com"})
-    web.refuse(400, "POST", "/admin/dns", {"lookup_key": "example.com", "target_host": "192.0.2.7"})
-    web.refuse(400, "PUT", "/admin/exchangers", {"name": "one", "enabled": True})
+    domain, relay = (
+        {"domain": "example.com"},
+        {"name": "one", "url": "https://192.0.2.7", "poll_interval": 60},
+    )
+    endpoint = {"lookup_key": "example.com", "target_host": "192.0.2.7"}
+    web.post("/admin/federation/rules", domain)
+    web.post("/admin/dns", endpoint, status=201)
+    found = refresh(web)
+    assert [rule["domain"] for rule in found["/admin/federation/rules"]["rules"]] == ["example.com"]
+    assert found["/admin/dns"]["overrides"] == [{**endpoint, "comment": ""}]
+    web.expect(200, "DELETE", "/admin/federation/rules", domain)
+    web.expect(200, "DELETE", "/admin/dns", {"lookup_key": "example.com"})
+    if web.node is None:
+        web.post("/admin/exchangers", relay, status=201)
+        web.expect(200, "PUT", "/admin/exchangers", {"name": "one", "enabled": False})
+        web.expect(200, "DELETE", "/admin/exchangers", {"name": "one"})
     notice = web.get("/admin/notice")
     assert isinstance(notice["domain"], str)
     assert "encrypted" in web.refuse(400, "POST", "/admin/notice", {"subject": "Hello", "body": "All"})

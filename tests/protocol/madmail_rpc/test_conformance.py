@@ -151,22 +151,6 @@ def test_what_is_absent_says_so_and_cannot_be_had(fleet: WholeFleet, node: str |
 
 
 def test_absent_lists_are_empty_in_their_shapes(rpc: Rpc) -> None:
-    for resource, name in (
-        ("/admin/federation/rules", "rules"),
-        ("/admin/federation/silent-dismiss", "domains"),
-        ("/admin/federation/servers", "servers"),
-        ("/admin/dns", "overrides"),
-        ("/admin/exchangers", "exchangers"),
-    ):
-        assert rpc.get(resource) == {name: [], "total": 0}
-    federation = rpc.get("/admin/settings/federation")
-    assert set(federation) == {
-        "enabled",
-        "policy",
-        "max_federation_size",
-        "federation_size_effective",
-        "federation_size_effective_bytes",
-    }
     push = rpc.get("/admin/services/push")
     assert push["mode"] == "off"
     assert push["auto_disable_after"] == 5
@@ -583,6 +567,159 @@ def check_queue(rpc: Rpc) -> None:
     rpc.refuse(405, "GET", "/admin/queue")
 
 
+def read_federation(rpc: Rpc, which: str = "own") -> dict[str, Any]:
+    """Read by the Admin API what the fleet, or the node, says."""
+    path = "/federation" if rpc.node is None else f"/nodes/{rpc.node}/federation"
+    found = read_policy(rpc.fleet, path)[which]
+    assert isinstance(found, dict)
+    return found
+
+
+def check_federation(rpc: Rpc) -> None:
+    resource = "/admin/settings/federation"
+    assert rpc.get(resource) == {
+        "enabled": True,
+        "policy": "ACCEPT",
+        "max_federation_size": None,
+        "federation_size_effective": "30M",
+        "federation_size_effective_bytes": 30 << 20,
+    }
+    changed = rpc.post(resource, {"enabled": False, "policy": "reject"})
+    assert (changed["enabled"], changed["policy"]) == (False, "REJECT")
+    assert (read_federation(rpc)["is_enabled"], read_federation(rpc)["mode"]) == (False, "reject")
+    settings = rpc.get("/admin/settings")
+    assert (settings["federation_enabled"], settings["federation_policy"]) == (False, "REJECT")
+    rpc.post(resource, {"enabled": True})
+    assert rpc.get(resource)["policy"] == "REJECT"
+    rpc.post(resource, {"policy": "ACCEPT"})
+    for body in ({"enabled": "yes"}, {"policy": "PERHAPS"}, {"policy": 1}):
+        rpc.refuse(400, "POST", resource, body)
+
+
+def check_rules(rpc: Rpc) -> None:
+    resource, domain = "/admin/federation/rules", f"{secrets.token_hex(4)}.example"
+    made = rpc.post(resource, {"domain": domain.upper()})
+    assert made == {"domain": domain, "total": rpc.get(resource)["total"]}
+    rpc.post(resource, {"domain": domain})
+    (entry,) = [each for each in rpc.get(resource)["rules"] if each["domain"] == domain]
+    assert 0 < entry["created_at"] <= datetime.now(UTC).timestamp()
+    (rule,) = [each for each in read_federation(rpc)["rules"] if each["domain"] == domain]
+    assert rule["transport"] is None
+    user = make_user(Rpc(rpc.fleet, rpc.token, "mail1"))
+    stranger_there = User(rpc.fleet, f"bob@{domain}", "x" * 12)
+    soon(lambda: "not allowed by the policy" in user.find_refusal(stranger_there))
+    assert rpc.expect(200, "DELETE", resource, {"domain": domain})["remaining"] == made["total"] - 1
+    assert domain not in json.dumps(rpc.get(resource))
+    soon(lambda: user.find_refusal(stranger_there) == "")
+    rpc.refuse(404, "DELETE", resource, {"domain": domain})
+    assert rpc.post(resource, {"domain": "192.0.2.9"})["domain"] == "[192.0.2.9]"
+    rpc.expect(200, "DELETE", resource, {"domain": "[192.0.2.9]"})
+    for body in ({}, {"domain": "no domain"}, {"domain": 5}, {"domain": f"{'a' * 256}.example"}):
+        rpc.refuse(400, "POST", resource, body)
+
+
+def check_dismissed(rpc: Rpc) -> None:
+    resource, domain = "/admin/federation/silent-dismiss", f"{secrets.token_hex(4)}.example"
+    assert rpc.post(resource, {"domain": domain}) == {"domain": domain, "total": 1}
+    assert rpc.get(resource) == {"domains": [{"domain": domain, "created_at": 0}], "total": 1}
+    assert read_federation(rpc)["dismissed"] == [domain]
+    assert rpc.expect(200, "DELETE", resource, {"domain": domain}) == {"domain": domain, "remaining": 0}
+    rpc.refuse(404, "DELETE", resource, {"domain": domain})
+    rpc.refuse(400, "POST", resource, {"domain": "no domain"})
+
+
+def check_dns(rpc: Rpc) -> None:
+    resource, domain = "/admin/dns", f"{secrets.token_hex(4)}.example"
+    entry = {"lookup_key": domain, "target_host": "https://192.0.2.7:8443/mxdeliv", "comment": "by hand"}
+    assert rpc.post(resource, entry, status=201) == entry
+    assert rpc.get(resource) == {"overrides": [entry], "total": 1}
+    other = {"lookup_key": domain, "target_host": "192.0.2.8:443"}
+    assert rpc.post(resource, other, status=201) == {**other, "comment": ""}
+    (endpoint,) = read_federation(rpc)["endpoints"]
+    assert (endpoint["domain"], endpoint["target"]) == (domain, "192.0.2.8:443")
+    for _ in range(2):
+        assert rpc.expect(200, "DELETE", resource, {"lookup_key": domain}) == {"deleted": domain}
+    assert rpc.get(resource) == {"overrides": [], "total": 0}
+    for body in ({"lookup_key": domain}, {**other, "target_host": "ftp://x"}, {**other, "lookup_key": "-"}):
+        rpc.refuse(400, "POST", resource, body)
+
+
+def check_servers(rpc: Rpc) -> None:
+    domain = f"{secrets.token_hex(4)}.example"
+    user = make_user(Rpc(rpc.fleet, rpc.token, "mail1"))
+    endpoint = {"lookup_key": domain, "target_host": "https://127.0.0.1:1/mxdeliv"}
+    rpc.post("/admin/dns", endpoint, status=201)
+
+    def find() -> list[dict[str, Any]]:
+        found = rpc.get("/admin/federation/servers")
+        assert found["total"] == len(found["servers"])
+        return [each for each in found["servers"] if each["domain"] == domain]
+
+    soon(lambda: bool(rpc.get("/admin/dns")["total"]))
+    user.send(User(rpc.fleet, f"bob@{domain}", "x" * 12), f"{secrets.token_hex(8)}@localhost")
+    soon(lambda: bool(find()) and find()[0]["failed_https"] > 0)
+    (server,) = find()
+    assert set(server) == {
+        "domain",
+        *(f"{what}_{how}" for what in ("failed", "success") for how in ("http", "https", "smtp")),
+        "queued_messages",
+        "inbound_deliveries",
+        "successful_deliveries",
+        "mean_latency_ms",
+        "last_active",
+    }
+    assert (server["queued_messages"], server["successful_deliveries"]) == (1, 0)
+    rpc.post("/admin/queue", {"action": "purge_queue"})
+    rpc.expect(200, "DELETE", "/admin/dns", {"lookup_key": domain})
+
+
+def check_exchangers(rpc: Rpc) -> None:
+    resource = "/admin/exchangers"
+    entry = {"name": "relay", "url": "https://127.0.0.1:1", "poll_interval": 1}
+    if rpc.node is not None:
+        assert rpc.get(resource) == {"exchangers": [], "total": 0}
+        assert "/api/admin" in rpc.refuse(400, "POST", resource, entry)
+        return
+    assert rpc.post(resource, entry, status=201) == {"name": "relay"}
+    assert rpc.get(resource) == {"exchangers": [{**entry, "enabled": True}], "total": 1}
+    assert Rpc(rpc.fleet, rpc.token, "mail1").get(resource)["total"] == 1
+
+    def is_told() -> bool:
+        report = read_policy(rpc.fleet, "/nodes/mail1")["report"]
+        assert isinstance(report, dict)
+        return any("Exchanger relay" in problem for problem in report["problems"])
+
+    wait_until(is_told, 30)  # nobody is there, which its nodes tell
+    changed = {"name": "relay", "enabled": False, "poll_interval": 7}
+    assert rpc.expect(200, "PUT", resource, changed) == {"updated": "relay"}
+    (shown,) = rpc.get(resource)["exchangers"]
+    assert (shown["enabled"], shown["poll_interval"]) == (False, 7)
+    wait_until(lambda: not is_told(), 30)
+    rpc.refuse(409, "POST", resource, entry)
+    for body in ({}, {"name": "x"}, {**entry, "name": "X Y"}, {**entry, "name": "y", "url": "ftp://a"}):
+        rpc.refuse(400, "POST", resource, body)
+    rpc.refuse(400, "PUT", resource, {"name": "relay", "enabled": "perhaps"})
+    assert rpc.expect(200, "DELETE", resource, {"name": "relay"}) == {"deleted": "relay"}
+    rpc.refuse(404, "DELETE", resource, {"name": "relay"})
+
+
+def test_what_the_fleet_says_of_other_servers_is_not_a_nodes_to_remove(fleet: WholeFleet) -> None:
+    everywhere, here = Rpc(fleet, fleet.token), Rpc(fleet, fleet.token, "mail1")
+    everywhere.post("/admin/federation/rules", {"domain": "fleet.example"})
+
+    assert "fleet.example" in json.dumps(here.get("/admin/federation/rules"))
+    refusal = here.refuse(404, "DELETE", "/admin/federation/rules", {"domain": "fleet.example"})
+    assert "/api/admin" in refusal
+    everywhere.expect(200, "DELETE", "/admin/federation/rules", {"domain": "fleet.example"})
+
+
+def test_turn_node_exchanges_no_mail(fleet: WholeFleet) -> None:
+    rpc = Rpc(fleet, fleet.token, "turn1")
+
+    assert rpc.get("/admin/federation/servers") == {"servers": [], "total": 0}
+    rpc.refuse(409, "POST", "/admin/federation/rules", {"domain": "example.org"})
+
+
 CHECKS: dict[str, Callable[[Rpc], None]] = {
     "/admin/status": check_status,
     "/admin/overview": check_overview,
@@ -609,6 +746,12 @@ CHECKS: dict[str, Callable[[Rpc], None]] = {
     "/admin/quota": check_quota,
     "/admin/registration-token": check_registration_token,
     "/admin/queue": check_queue,
+    "/admin/settings/federation": check_federation,
+    "/admin/federation/rules": check_rules,
+    "/admin/federation/silent-dismiss": check_dismissed,
+    "/admin/federation/servers": check_servers,
+    "/admin/dns": check_dns,
+    "/admin/exchangers": check_exchangers,
 }
 
 

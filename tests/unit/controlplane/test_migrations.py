@@ -95,6 +95,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0016": lambda _: None,
     "0017": lambda _: None,
     "0018": lambda _: None,
+    "0019": lambda _: None,
     "0021": lambda _: None,
 }
 

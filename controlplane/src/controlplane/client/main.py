@@ -15,6 +15,7 @@ from controlplane.client.admin_commands import add_admin_commands
 from controlplane.client.audit_commands import add_audit_commands
 from controlplane.client.dns_commands import add_dns_commands
 from controlplane.client.errors import ClientError
+from controlplane.client.exchanger_commands import add_exchanger_commands
 from controlplane.client.federation_commands import add_federation_commands
 from controlplane.client.fleet_commands import add_fleet_commands
 from controlplane.client.group_commands import add_group_commands
@@ -62,6 +63,7 @@ def create_app() -> typer.Typer:
     add_port_commands(app)
     add_policy_commands(app)
     add_federation_commands(app)
+    add_exchanger_commands(app)
     add_dns_commands(app)
     add_webhook_commands(app)
     add_settings_commands(app)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from controlplane.federation.models import Endpoint, FederationInForce, FederationWords
 from nodelink.contract.federation import (
     EndpointOverride,
+    ExchangerAccess,
     FederationMode,
     FederationRule,
     FederationState,
@@ -42,7 +43,7 @@ def lay(layers: Sequence[FederationWords]) -> FederationInForce:
     )
 
 
-def write_state(in_force: FederationInForce) -> FederationState:
+def write_state(in_force: FederationInForce, exchangers: tuple[ExchangerAccess, ...] = ()) -> FederationState:
     """Write what holds as a node reads it."""
     return FederationState(
         is_enabled=in_force.is_enabled,
@@ -54,4 +55,5 @@ def write_state(in_force: FederationInForce) -> FederationState:
             EndpointOverride(domain=each.domain, target=each.target) for each in in_force.endpoints
         ),
         drops_unknown_recipients=in_force.drops_unknown_recipients,
+        exchangers=exchangers,
     )

@@ -2,12 +2,13 @@
 
     figures of the last reports ──┐
     accounts, asked live ─────────┼──▶ status ──▶ overview (with disk, tokens, settings)
-    probes between nodes ─────────┘
+    peers of the last reports ────┘
 
 Not for: metrics; health/ has those.
 """
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 from fastapi.concurrency import run_in_threadpool
@@ -17,16 +18,17 @@ from sqlmodel import Session, func, select
 
 from controlplane.errors import WrongKindError
 from controlplane.fleet_settings.service import Facts, read_facts
-from controlplane.health.probes import ProbePublic, read_probes
 from controlplane.madmail_rpc.arguments import read_text
 from controlplane.madmail_rpc.call import Call
 from controlplane.madmail_rpc.envelope import RpcAnswer, RpcError
 from controlplane.madmail_rpc.moments import write_duration, write_moment
+from controlplane.madmail_rpc.peer_figures import HEALTHS, add_up_peer, judge_peer
 from controlplane.madmail_rpc.setting_values import write_all_settings, write_push, write_retention
 from controlplane.nodes.models import NodePublic
 from controlplane.nodes.reports import list_nodes
 from controlplane.plane import DATABASE, Plane
 from controlplane.registration.token_models import RegistrationToken
+from nodelink.contract.federation import PeerTraffic
 from nodelink.contract.states import NodeKind
 
 RELOAD_SCOPES = frozenset({"full", "http", "http_routes", "routes"})
@@ -143,18 +145,21 @@ async def _wait_for_nodes(call: Call) -> None:
 
 
 def _write_traffic(nodes: list[NodePublic]) -> Json:
-    """Write what goes to and comes from other servers; how well, by the probes between nodes of the fleet."""
-    probes: list[ProbePublic] = [
-        probe for node in nodes if node.kind is NodeKind.MAIL for probe in read_probes(node)
-    ]
-    seconds = [probe.seconds for probe in probes if probe.seconds is not None]
+    """Write what goes to and comes from other servers; how well, by those of the last reports."""
+    peers: dict[str, list[PeerTraffic]] = {}
+    for node in nodes:
+        for peer in node.report.peers if node.report is not None else ():
+            peers.setdefault(peer.domain, []).append(peer)
+    servers = [add_up_peer(domain, told) for domain, told in peers.items()]
+    healths = Counter(judge_peer(server) for server in servers)
+    latencies = [server["mean_latency_ms"] for server in servers if server["successful_deliveries"]]
     return {
-        "inbound": _add_up(nodes, "messages_received"),
+        "inbound": _add_up(nodes, "messages_received") + _add_up(nodes, "peer_received"),
         "outbound": _add_up(nodes, "messages_delivered"),
         "queued": _add_up(nodes, "queued_messages"),
         "expired": 0,  # those are in `outbound`: nodes count what has left their queue, either way
-        "mean_latency_ms": round(1000 * sum(seconds) / len(seconds) / 2) if seconds else 0,
-        "health": {"perfect": len(seconds), "federated": 0, "bad": len(probes) - len(seconds)},
+        "mean_latency_ms": round(sum(latencies) / len(latencies)) if latencies else 0,
+        "health": {name: healths[name] for name in HEALTHS},
     }
 
 

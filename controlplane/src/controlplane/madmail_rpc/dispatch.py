@@ -11,10 +11,11 @@ from typing import Final
 from controlplane.admins.access import Role
 from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS
 from controlplane.madmail_rpc import (
-    absent_resources,
     account_resources,
     blocklist_resources,
     dashboard,
+    exchanger_resources,
+    federation_resources,
     mail_resources,
     switch_resources,
     token_resources,
@@ -70,7 +71,7 @@ def _list_resources() -> dict[str, Resource]:
         "/admin/registration": _offer_both(switch_resources.change_registration),
         "/admin/registration/jit": _offer_both(switch_resources.change_service),
         "/admin/settings": _offer(GET=switch_resources.show_settings),
-        "/admin/settings/federation": _offer_both(switch_resources.change_federation),
+        "/admin/settings/federation": _offer_both(federation_resources.change_policy),
         "/admin/message-size": _offer(
             GET=switch_resources.change_message_size,
             PUT=switch_resources.change_message_size,
@@ -104,19 +105,22 @@ def _list_resources() -> dict[str, Resource]:
             "POST": Verb(token_resources.put_token, Role.OPERATOR),
             "DELETE": Verb(token_resources.delete_token, Role.OPERATOR),
         },
-        "/admin/federation/servers": _offer(GET=absent_resources.show_empty),
+        "/admin/federation/servers": _offer(GET=federation_resources.list_servers),
         "/admin/notice": _offer(GET=mail_resources.count_recipients, POST=mail_resources.refuse_notice),
         "/admin/queue": _offer(POST=mail_resources.purge),
     }
-    for path in absent_resources.LISTS:
-        if path not in resources:
-            resources[path] = _offer(
-                GET=absent_resources.show_empty, POST=absent_resources.refuse, DELETE=absent_resources.refuse
-            )
-    resources["/admin/exchangers"] = {
-        **resources["/admin/exchangers"],
-        "PUT": Verb(absent_resources.refuse, Role.OPERATOR),
-    }
+    for path, change in (
+        ("/admin/federation/rules", federation_resources.change_rules),
+        ("/admin/federation/silent-dismiss", federation_resources.change_dismissed),
+        ("/admin/dns", federation_resources.change_endpoints),
+    ):
+        resources[path] = _offer(GET=change, POST=change, DELETE=change)
+    resources["/admin/exchangers"] = _offer(
+        GET=exchanger_resources.list_exchangers,
+        POST=exchanger_resources.add_exchanger,
+        DELETE=exchanger_resources.remove_exchanger,
+        PUT=exchanger_resources.change_exchanger,
+    )
     own = {*switch_resources.REGISTRATION.values(), *switch_resources.TOGGLE_SETTINGS}
     for name in SERVICES:
         if name not in own:

@@ -16,10 +16,13 @@ from typing import Final
 from pydantic import JsonValue
 from sqlmodel import Session
 
+from controlplane.federation.models import FederationInForce
+from controlplane.federation.service import describe_federation
 from controlplane.fleet_settings import service
 from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS
 from controlplane.madmail_rpc.call import Call
 from controlplane.policy.quantities import format_exact_size
+from nodelink.contract.states import NodeKind
 
 TOGGLES: Final[Mapping[str, str]] = {
     "jit_registration": "jit",
@@ -53,9 +56,6 @@ ACCESS_OF: Final = (
     "https",
 )
 
-FEDERATION_POLICY = "ACCEPT"
-"""Mail of all other servers is taken, as long as nothing else can be said."""
-
 
 def write_word(*, is_on: bool) -> str:
     """Write the state of a service."""
@@ -80,10 +80,10 @@ def write_all_settings(session: Session, call: Call, facts: service.Facts) -> di
     settings: dict[str, JsonValue] = {
         "registration": "open" if facts.in_force.registration_open else "closed",
         "push_mode": "off",
-        "federation_enabled": True,
-        "federation_policy": FEDERATION_POLICY,
         "shadowsocks_url": "",
     }
+    policy = write_federation_policy(read_federation(session, call))
+    settings |= {f"federation_{name}": value for name, value in policy.items()}
     for name, of in TOGGLES.items():
         settings[name] = write_word(is_on=service.is_enabled(facts, SERVICES[of]))
     settings |= {f"{name}_access": "public" for name in ACCESS_OF}
@@ -97,6 +97,17 @@ def write_all_settings(session: Session, call: Call, facts: service.Facts) -> di
     if not facts.in_force.message_retention_days and isinstance(settings["message_retention"], dict):
         settings["message_retention"]["value"] = f"{facts.retention_days}d"
     return settings | write_effective_sizes(facts)
+
+
+def read_federation(session: Session, call: Call) -> FederationInForce:
+    """Read with whom mail is exchanged; at a TURN node, what holds for the fleet."""
+    node = None if call.kind is NodeKind.TURN else call.node
+    return describe_federation(session, node=node).in_force
+
+
+def write_federation_policy(in_force: FederationInForce) -> dict[str, JsonValue]:
+    """Write whether mail is exchanged, and what holds for a domain without a rule."""
+    return {"enabled": in_force.is_enabled, "policy": in_force.mode.upper()}
 
 
 def write_effective_sizes(facts: service.Facts) -> dict[str, JsonValue]:

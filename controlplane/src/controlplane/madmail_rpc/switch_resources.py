@@ -20,10 +20,8 @@ from controlplane.madmail_rpc.arguments import read_needed_text, read_text, read
 from controlplane.madmail_rpc.call import Call
 from controlplane.madmail_rpc.envelope import RpcAnswer, RpcError
 from controlplane.madmail_rpc.setting_values import (
-    FEDERATION_POLICY,
     show_setting,
     write_all_settings,
-    write_effective_sizes,
     write_push,
     write_setting,
     write_word,
@@ -131,19 +129,6 @@ async def change_toggle_setting(call: Call) -> RpcAnswer:
     else:
         is_on = await _switch(call, name, words, "enable or disable")
     return RpcAnswer({"status": write_word(is_on=is_on)})
-
-
-async def change_federation(call: Call) -> RpcAnswer:
-    """Show what is taken from other servers: all. It cannot be changed here yet."""
-    if call.method != "GET":
-        raise NotOfferedError("federation policy")
-
-    def look(session: Session) -> Json:
-        sizes = write_effective_sizes(service.read_facts(session, call.site.plane.facts, call.node))
-        found: Json = {"enabled": True, "policy": FEDERATION_POLICY, "max_federation_size": None}
-        return found | {key: size for key, size in sizes.items() if key.startswith("federation")}
-
-    return RpcAnswer(await call.read(look))
 
 
 async def change_message_size(call: Call) -> RpcAnswer:

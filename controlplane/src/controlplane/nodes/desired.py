@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
+from controlplane.exchangers.access import read_access
 from controlplane.federation.layers import lay, write_state
 from controlplane.federation.models import FederationWords
 from controlplane.federation.words import list_layers, read_all_words, scope_of
@@ -48,7 +49,7 @@ from controlplane.policy.models import (
     PolicyValues,
 )
 from controlplane.signing.keyring import read_key_rows
-from nodelink.contract.federation import FederationState
+from nodelink.contract.federation import ExchangerAccess, FederationState
 from nodelink.contract.ports import PortName
 from nodelink.contract.states import NodeKind, NodeState, SiblingListName, TurnPeer
 
@@ -86,6 +87,7 @@ class Ingredients:
     group_policies: dict[str, GroupPolicy]
     node_policies: dict[str, NodePolicy]
     federation: dict[str, FederationWords]
+    exchangers: tuple[ExchangerAccess, ...]
     ports: dict[str, dict[PortName, int]]
 
     _in_force: dict[tuple[str | None, str | None], InForce] = field(init=False, default_factory=dict)
@@ -120,7 +122,7 @@ class Ingredients:
             layers: list[Overrides | None] = [self.group_policies.get(group or ""), own if speaks else None]
             self._in_force[place] = InForce(
                 inherit(self.policy, [layer for layer in layers if layer is not None]),
-                write_state(lay(list_layers(self.federation, *place))),
+                write_state(lay(list_layers(self.federation, *place)), self.exchangers),
             )
         return self._in_force[place]
 
@@ -158,6 +160,7 @@ def read_ingredients(
         group_policies={policy.group_name: policy for policy in session.exec(select(GroupPolicy))},
         node_policies={policy.node_name: policy for policy in session.exec(policies)},
         federation=read_all_words(session),
+        exchangers=read_access(session, facts.vault),
         ports=ports,
     )
 

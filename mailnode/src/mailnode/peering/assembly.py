@@ -13,6 +13,7 @@ from mailnode.accounts.rate_limit import RateLimit, RateLimiter
 from mailnode.dkim.upkeep import DkimKeys
 from mailnode.federation.outbound import Outbound
 from mailnode.peering.courier import Courier
+from mailnode.peering.exchangers import Exchangers
 from mailnode.peering.policy import PeerPolicyHolder, find_peer
 from mailnode.peering.reception import Reception
 from mailnode.peering.resolver import Resolver
@@ -78,4 +79,14 @@ class Peering:
             limiter=RateLimiter(limit),
             outbound=outbound,
             is_own_domain=lambda domain: find_peer(domain) == self.domain,
+        )
+
+    def build_exchangers(self, reception: Reception) -> Exchangers:
+        """Build what pulls mail that waits elsewhere."""
+        return Exchangers(
+            domain=self.domain,
+            reception=reception,
+            policy=self.policy,
+            tls=self.courier.tls.verified,
+            source_address=self.settings.outbound_address,
         )

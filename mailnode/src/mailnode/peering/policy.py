@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from mailnode.accounts.address import MailDomain
 from mailnode.accounts.errors import BadAddressError
-from nodelink.contract.federation import FederationMode, FederationState, PeerTransport
+from nodelink.contract.federation import ExchangerAccess, FederationMode, FederationState, PeerTransport
 
 ALL_TRANSPORTS = frozenset(PeerTransport)
 NOT_OFFERED = "This server delivers within its own fleet only"
@@ -36,6 +36,7 @@ class PeerPolicy:
     dismissed: frozenset[str] = frozenset()
     overrides: Mapping[str, str] = field(default_factory=dict)
     drops_unknown_recipients: bool = False
+    exchangers: tuple[ExchangerAccess, ...] = ()
 
     def find_transports(self, domain: str) -> frozenset[PeerTransport]:
         """Tell by what mail may be exchanged with a domain."""
@@ -82,6 +83,7 @@ def read_policy(state: FederationState) -> PeerPolicy:
             name: override.target for override in state.overrides for name in normalise([override.domain])
         },
         drops_unknown_recipients=state.drops_unknown_recipients,
+        exchangers=state.exchangers,
     )
 
 

@@ -132,6 +132,25 @@ class Reception:
             await self._report(author, refused, message)
         return refused
 
+    async def take_left(self, arrival: Arrival, message: bytes) -> None:
+        """Take a message that was left with somebody: nobody hears an answer, so its author gets a report.
+
+        Raises:
+            LaterError: Not now.
+            ReceptionError: Its author is not proved, or it may not come in; nobody is told.
+        """
+        author, proof = await self._check(arrival, message)
+        if not self.replays.admit(proof, find_prefix(arrival.source), arrival.recipients):
+            raise NotProvenError(SENT_ON)
+        try:
+            refused = await self._store(arrival, clean_trace(message))
+        except (NobodyKnownError, NoRoomError) as refusal:
+            refused = dict.fromkeys(arrival.recipients, refusal.public_text)
+        else:
+            self.traffic.note_received(author.rpartition("@")[2].lower())
+        if refused and is_same_address(arrival.mail_from, author):
+            await self._report(author, refused, message)
+
     async def _check(self, arrival: Arrival, message: bytes) -> tuple[str, bytes]:
         """Judge a message; return its author, and what proves him. Raises: ReceptionError."""
         try:

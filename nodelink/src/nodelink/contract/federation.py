@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_RULES = 10_000
 MAX_PEERS_SHOWN = 500
 MAX_DKIM_KEYS = 16
+MAX_EXCHANGERS = 16
 DomainText = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -48,6 +49,15 @@ class EndpointOverride(_Part):
     target: str = Field(min_length=1, max_length=500)
 
 
+class ExchangerAccess(_Part):
+    """A relay where mail for a node may wait, and how it is asked. `token` is `None` where it wants none."""
+
+    name: str = Field(min_length=1, max_length=63)
+    url: str = Field(min_length=1, max_length=500)
+    interval_seconds: int = Field(ge=1, le=86_400)
+    token: str | None = Field(default=None, max_length=500, repr=False)
+
+
 class FederationState(_Part):
     """The policy of a node. `dismissed` are domains whose mail is taken from users and thrown away."""
 
@@ -58,6 +68,7 @@ class FederationState(_Part):
     dismissed: tuple[DomainText, ...] = Field(default=(), max_length=MAX_RULES)
     overrides: tuple[EndpointOverride, ...] = Field(default=(), max_length=MAX_RULES)
     drops_unknown_recipients: bool = False
+    exchangers: tuple[ExchangerAccess, ...] = Field(default=(), max_length=MAX_EXCHANGERS)
 
 
 class DkimStage(StrEnum):

@@ -59,5 +59,8 @@ ACTIONS: Phrases = {
     Action.WEBHOOK_REMOVE: Phrase("Webhook removed", "وب‌هوک حذف شد"),
     Action.WEBHOOK_TEST: Phrase("Webhook tried", "وب‌هوک آزمایش شد"),
     Action.FEDERATION_CHANGE: Phrase("Federation changed", "فدراسیون تغییر کرد"),
+    Action.EXCHANGER_CREATE: Phrase("Exchanger added", "مبادله‌گر افزوده شد"),
+    Action.EXCHANGER_CHANGE: Phrase("Exchanger changed", "مبادله‌گر تغییر کرد"),
+    Action.EXCHANGER_REMOVE: Phrase("Exchanger removed", "مبادله‌گر حذف شد"),
     Action.DKIM_KEYS_ROTATE: Phrase("DKIM keys replaced", "کلیدهای DKIM عوض شدند"),
 }
