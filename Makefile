@@ -80,12 +80,16 @@ wheels: setup ## Build the bundles that hosts install offline, into dist/bundles
 	$(BIN)/python scripts/wheels.py
 
 .PHONY: apt-bundle
-apt-bundle: setup ## Fetch the Debian packages of hosts without a network, into dist/apt; MIRROR=…
+apt-bundle: setup ## Fetch the Debian packages of hosts without a network, into dist/apt; MIRROR=… DATABASES=1
 	$(BIN)/python scripts/apt_bundle.py --mirror "$(MIRROR)" --security-mirror "$(SECURITY_MIRROR)" \
-		$(addprefix --package ,$(PACKAGES))
+		$(addprefix --package ,$(PACKAGES)) $(if $(DATABASES),--databases)
 
 dist/apt/debian13-amd64.tar: scripts/apt_bundle.py ansible/roles/host_setup/defaults/main.yml
 	$(MAKE) --no-print-directory apt-bundle
+
+dist/apt/debian13-databases-amd64.tar: scripts/apt_bundle.py ansible/roles/host_setup/defaults/main.yml \
+		ansible/roles/postgresql/defaults/main.yml
+	$(MAKE) --no-print-directory apt-bundle DATABASES=1
 
 .PHONY: test-bundles
 test-bundles: wheels dist/apt/debian13-amd64.tar ## Check that what hosts install is whole, for every processor
@@ -105,7 +109,7 @@ lint-ansible: .venv-ansible/.ready ## Check playbooks, roles and scenarios
 	.venv-ansible/bin/yamllint --strict ansible inventories molecule .config
 
 .PHONY: molecule
-molecule: .venv-ansible/.ready wheels dist/apt/debian13-amd64.tar ## Deploy a fleet on real systemd machines (root)
+molecule: .venv-ansible/.ready wheels dist/apt/debian13-amd64.tar dist/apt/debian13-databases-amd64.tar ## Deploy a fleet on real systemd machines (root)
 	scripts/molecule.sh test --all
 
 .PHONY: lab

@@ -1,10 +1,12 @@
 """Build what hosts without a network install from: Debian packages of the roles, with all that these need.
 
     packages of host_setup ─▶ apt, with settings and trust of its own ─▶ dist/apt/debian13-ARCHITECTURE.tar
+    and of postgresql      ─▶                                         ─▶ dist/apt/debian13-databases-…
 
 A bundle is a flat repository of apt: `Packages`, with a hash for each package, and the packages. apt itself
 chooses and fetches them as if nothing were installed, and takes only what Debian has signed. It needs no
-root, and neither reads nor writes which packages this computer has.
+root, and neither reads nor writes which packages this computer has. The packages of databases are three
+times as much as all others; they are a bundle of their own, which is copied to databases only.
 
 For: `make apt-bundle`, on a computer with apt (Debian or Ubuntu) that reaches a mirror of Debian.
 Not for: installing (ansible/roles/host_setup).
@@ -25,7 +27,7 @@ from urllib.parse import unquote
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-DEFAULTS = ROOT / "ansible/roles/host_setup/defaults/main.yml"
+ROLES = ROOT / "ansible/roles"
 MODULE_PACKAGES = ("python3-apt",)  # Ansible's module apt installs it where it is missing
 SUITE = "trixie"
 SUITES_OF_DEBIAN = ("bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable")
@@ -65,9 +67,13 @@ class Source:
     suite: str
 
 
-def read_packages() -> list[str]:
-    """Read what the roles install on a host."""
-    return [*yaml.safe_load(DEFAULTS.read_text())["host_setup_packages"], *MODULE_PACKAGES]
+def read_packages(*, databases: bool = False) -> list[str]:
+    """Read what the roles install on a host, or on one of the databases."""
+    return [
+        *_read_default("host_setup", "host_setup_packages"),
+        *MODULE_PACKAGES,
+        *(_read_default("postgresql", "postgresql_packages") if databases else []),
+    ]
 
 
 def find_mirrors(index_targets: str) -> tuple[str, str]:
@@ -189,6 +195,11 @@ def write_bundle(path: Path, packages: dict[str, Path]) -> None:
     path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
 
 
+def _read_default(role: str, variable: str) -> list[str]:
+    packages: list[str] = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())[variable]
+    return packages
+
+
 def _name_version(file: Path) -> str:
     """Read `name:architecture=version` out of a file's name as apt writes it."""
     name, version, architecture = file.stem.split("_")
@@ -215,6 +226,7 @@ def main() -> None:
     parser.add_argument("--mirror", default="", help="a mirror of Debian; this computer's own, if not given")
     parser.add_argument("--security-mirror", default="", help="a mirror of Debian's security updates")
     parser.add_argument("--package", action="append", default=[], help="one package more, may be repeated")
+    parser.add_argument("--databases", action="store_true", help="a bundle for databases, too")
     options = parser.parse_args()
     if shutil.which("apt-get") is None:
         raise SystemExit(
@@ -225,15 +237,18 @@ def main() -> None:
         if len(sources) == 1:
             print("No mirror of security updates is known: the bundle has Debian 13 as it was released last.")
         for architecture in options.architecture or ARCHITECTURES:
-            bundle = ROOT / "dist/apt" / f"debian13-{architecture}.tar"
-            with tempfile.TemporaryDirectory(prefix="madfleet-apt-") as directory:
-                stanzas = download(
-                    Path(directory), sources, keyring, architecture, read_packages() + options.package
-                )
-                write_bundle(bundle, stanzas)
-            print(
-                f"{bundle.relative_to(ROOT)}  {len(stanzas)} packages, {bundle.stat().st_size / 1e6:.1f} MB"
-            )
+            wanted = {"": read_packages()}
+            if options.databases:
+                wanted["databases-"] = read_packages(databases=True)
+            for label, packages in wanted.items():
+                bundle = ROOT / "dist/apt" / f"debian13-{label}{architecture}.tar"
+                with tempfile.TemporaryDirectory(prefix="madfleet-apt-") as directory:
+                    stanzas = download(
+                        Path(directory), sources, keyring, architecture, packages + options.package
+                    )
+                    write_bundle(bundle, stanzas)
+                size = bundle.stat().st_size / 1e6
+                print(f"{bundle.relative_to(ROOT)}  {len(stanzas)} packages, {size:.1f} MB")
     except AptBundleError as error:
         raise SystemExit(str(error)) from error
 

@@ -24,11 +24,21 @@ from lab_machines import (
     make_base_tree,
     make_ssh_key,
 )
-from lab_names import Host, write_server_settings, write_zone
+from lab_names import PLANE_NAME, Host, write_server_settings, write_zone
 from lab_network import NAMESPACE, NetworkError, enter_network, make_network, remove_network
 
 ROOT = Path(__file__).resolve().parent.parent
-NUMBERS = {"control": 10, "mail1": 21, "mail2": 22, "turn1": 31, "turn2": 32, "dns": 53}
+NUMBERS = {
+    "control": 10,
+    "control2": 11,
+    "mail1": 21,
+    "mail2": 22,
+    "turn1": 31,
+    "turn2": 32,
+    "db1": 41,
+    "db2": 42,
+    "dns": 53,
+}
 HOST_PROGRAMS = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
@@ -64,7 +74,7 @@ def prepare() -> None:
     make_base_tree(find_cache())
     make_base_tree(find_cache(), NAME_SERVER_PACKAGES)
     make_ssh_key(find_home())
-    make_certificates(find_home() / "certificates", [f"_{name}.test" for name in NUMBERS])
+    make_certificates(find_home() / "certificates", [PLANE_NAME, *(f"_{name}.test" for name in NUMBERS)])
     make_network()
 
 
@@ -74,10 +84,8 @@ def boot(names: list[str]) -> None:
     base, public_key = make_base_tree(find_cache()), make_ssh_key(find_home())
     name_server_base = make_base_tree(find_cache(), NAME_SERVER_PACKAGES)
     hosts = [Host(machine.name, machine.ipv4, machine.ipv6) for machine in list_machines(list(NUMBERS))]
-    files = {
-        "etc/nsd/nsd.conf": write_server_settings(hosts[-1]),
-        "etc/nsd/lab.zone": write_zone(hosts, ["mail1", "mail2"], ["turn1", "turn2"]),
-    }
+    zone = write_zone(hosts, ["mail1", "mail2"], ["turn1", "turn2"], ["control", "control2"])
+    files = {"etc/nsd/nsd.conf": write_server_settings(hosts[-1]), "etc/nsd/lab.zone": zone}
     for machine in list_machines(["dns", *names]):
         if machine.name == "dns":
             machine.boot(name_server_base, public_key, files)

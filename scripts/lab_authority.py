@@ -29,7 +29,7 @@ AUTHORITY_USAGE = x509.KeyUsage(
 
 def make_certificates(directory: Path, names: list[str]) -> None:
     """Make `ca.pem`, and for each name `NAME.chain.pem` and `NAME.key.pem`; leave them if they are there."""
-    if (directory / "ca.pem").exists():
+    if all((directory / f"{name}.key.pem").exists() for name in names) and (directory / "ca.pem").exists():
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority_key = ec.generate_private_key(ec.SECP256R1())

@@ -3,6 +3,7 @@
     control.test, _control.test …  each machine, by two names: Delta Chat takes certificates of an authority
                                    that it does not know only for names that begin with `_`
     turn.test                      all TURN nodes
+    _plane.test                    both hosts of a control plane that has two
 
 For: the machine `dns` (lab_machines.py). Because the zone is the root, no look-up waits for an outside.
 """
@@ -10,6 +11,7 @@ For: the machine `dns` (lab_machines.py). Because the zone is the root, no look-
 from dataclasses import dataclass
 
 TURN_NAME = "turn.test"
+PLANE_NAME = "_plane.test"
 ZONE_START = """$TTL 60
 . IN SOA ns.test. admin.test. 1 3600 600 86400 60
 . IN NS ns.test.
@@ -42,13 +44,17 @@ def write_server_settings(host: Host) -> str:
     return NSD_SETTINGS.format(ipv4=host.ipv4, ipv6=host.ipv6)
 
 
-def write_zone(hosts: list[Host], mail_hosts: list[str], turn_hosts: list[str]) -> str:
+def write_zone(
+    hosts: list[Host], mail_hosts: list[str], turn_hosts: list[str], plane_hosts: list[str]
+) -> str:
     """Write the zone file."""
     lines = []
     for host in hosts:
         names = [f"{host.name}.test.", f"_{host.name}.test."]
         if host.name in turn_hosts:
             names.append(f"{TURN_NAME}.")
+        if host.name in plane_hosts:
+            names.append(f"{PLANE_NAME}.")
         if host.name == "dns":
             names.append("ns.test.")
         for name in names:

@@ -1,7 +1,8 @@
 """Filters that find what is wrong with an inventory, as sentences that say what to write instead.
 
 For: the role inventory_check, before anything is changed.
-Not for: what the daemons judge themselves when their settings are written (`--check`).
+Not for: databases, and several hosts of one control plane (database_problems.py); nor for
+what the daemons judge themselves when their settings are written (`--check`).
 """
 
 import difflib
@@ -46,7 +47,7 @@ def find_inventory_problems(
 
     Args:
         hosts: The variables of each host.
-        groups: Host names by kind: `controlplanes`, `mail_nodes`, `turn_nodes`.
+        groups: Host names by kind: `databases`, `controlplanes`, `mail_nodes`, `turn_nodes`.
         options: What each role takes, by variable, as meta/argument_specs.yml says.
     """
     return [
@@ -86,14 +87,13 @@ def _check_each(
 
 
 def _check_groups(groups: Mapping[str, list[str]], hosts: Mapping[str, Host]) -> Iterator[str]:
-    count = len(groups["controlplanes"])
     nodes = [*groups["mail_nodes"], *groups["turn_nodes"]]
     # Nodes that join a fleet of somebody else bring a token; their inventory has no control plane.
     joins = bool(nodes) and all(hosts[node].get("node_enrolment_join_token") for node in nodes)
-    if count > 1 or (count == 0 and not joins):
+    if not groups["controlplanes"] and not joins:
         yield (
-            f"The group controlplanes has {count} hosts; a fleet has one. Write exactly one host there, or"
-            " give each node a node_enrolment_join_token of the fleet that it joins."
+            "The group controlplanes has no host. Write one there, or give each node a"
+            " node_enrolment_join_token of the fleet that it joins."
         )
     kinds: dict[str, list[str]] = {}
     for group, names in groups.items():

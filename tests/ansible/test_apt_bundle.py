@@ -275,3 +275,4 @@ def test_what_is_listed_is_what_the_roles_install() -> None:
 
     assert set(using) == {"host_setup"}
     assert read_packages() == [*defaults["host_setup_packages"], *MODULE_PACKAGES]
+    assert read_packages(databases=True) == [*read_packages(), "postgresql-17"]

@@ -68,7 +68,7 @@ def test_secrets_of_the_control_plane_are_files_and_no_settings() -> None:
 
     assert variables["__controlplane_secrets"].keys() == secrets
     assert not {name.upper() for name in secrets} & variables["__controlplane_settings"].keys()
-    assert secrets == {
+    assert secrets | {"controlplane_fleet_database_url"} == {
         name
         for name, option in read_options(ROOT / "ansible/roles/controlplane").items()
         if option.get("no_log")
@@ -100,9 +100,18 @@ def test_daemons_look_for_challenges_where_the_acme_client_puts_them() -> None:
 
 def test_example_inventory_names_every_variable_that_an_operator_sets() -> None:
     text = (ROOT / "inventories/example/fleet.yml").read_text()
-    roles = ("controlplane", "mailnode", "turnnode", "tls_certificate", "tls_acme", "host_firewall")
+    roles = (
+        "controlplane",
+        "mailnode",
+        "turnnode",
+        "postgresql",
+        "tls_certificate",
+        "tls_acme",
+        "host_firewall",
+    )
     not_for_operators = re.compile(
-        r".*_(acme_challenge_directory|bundle|tls_certificate|tls_key|openings|names|pinned|is_self_signed|enabled|release)$"
+        r".*_(acme_challenge_directory|bundle|tls_certificate|tls_key|openings|names|pinned|is_self_signed|enabled|release"
+        r"|fleet_database_url|replicas|members|clients|packages)$"
     )
     wanted = [
         name

@@ -1,8 +1,12 @@
 """What every unit must say, whether or not the lab can enforce it."""
 
+import re
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
+
+from support.ansible_filters import load_filters
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "ansible" / "roles").glob("*/templates/unit.service.j2"))
 BACKUP_UNIT = Path(__file__).parents[2] / "ansible/roles/controlplane/templates/backup.service.j2"
@@ -41,8 +45,42 @@ def test_hardening_that_is_left_out_has_its_reason(template: Path, option: str) 
     assert any(line.startswith((option, f"# No {name}")) or f"no {name}, because" in line for line in lines)
 
 
-def test_backup_is_taken_by_a_unit_without_network_or_capability() -> None:
-    lines = BACKUP_UNIT.read_text().splitlines()
+def write_backup_unit(database_url: str) -> list[str]:
+    templates = Environment(autoescape=False)  # noqa: S701 - a unit, no page
+    templates.filters |= load_filters() | {"comment": "# {}".format}
+    templates.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
+    return (
+        templates.from_string(BACKUP_UNIT.read_text())
+        .render(
+            controlplane_backup_directory="/var/backups/madfleet", __controlplane_database_url=database_url
+        )
+        .splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a:b@db.example.org/c",
+        "postgresql://a:b@/c?host=192.0.2.41,192.0.2.42&port=1,2",
+        "postgres://a:b@[2001:db8::41]:5433/c",
+    ],
+)
+def test_backup_of_a_database_elsewhere_has_a_network_and_nothing_else_more(url: str) -> None:
+    alone, networked = write_backup_unit(""), write_backup_unit(url)
+
+    assert [line for line in alone if line not in networked] == [
+        "# Network: none. The lock with the service is a file.",
+        "PrivateNetwork=yes",
+        "IPAddressDeny=any",
+        "RestrictAddressFamilies=AF_UNIX",
+    ]
+    assert "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6" in networked
+
+
+@pytest.mark.parametrize("url", ["", "postgresql:///c", "postgresql://a@/c?host=/run/postgresql"])
+def test_backup_is_taken_by_a_unit_without_network_or_capability(url: str) -> None:
+    lines = write_backup_unit(url)
 
     for line in (
         "Type=oneshot",
