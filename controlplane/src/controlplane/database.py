@@ -12,11 +12,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
-from controlplane.errors import BadInstallationError
+from controlplane.errors import AbsentDatabaseError, BadInstallationError
 
 BUSY_TIMEOUT_SECONDS = 10.0
 STATEMENT_SECONDS = 30
@@ -100,6 +100,7 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
     The caller holds the lock that keeps other processes of this host from doing the same.
 
     Raises:
+        AbsentDatabaseError: PostgreSQL does not answer.
         BadInstallationError: The file is no database of ours, or one of a newer version.
     """
     config = Config()
@@ -123,6 +124,8 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
             command.upgrade(config, revision)
             connection.commit()
     except DatabaseError as error:
+        if engine.dialect.name == "postgresql" and isinstance(error, OperationalError):
+            raise AbsentDatabaseError(_explain(engine, error)) from error
         raise BadInstallationError(_explain(engine, error)) from error
 
 

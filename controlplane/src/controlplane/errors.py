@@ -41,6 +41,7 @@ Admin API has refusals of its own (rest/errors.py), and so have ports (nodes/por
     └── NodeSilentError         504
 
     BadInstallationError        ends the process: a file of the control plane is damaged or not private
+    └── AbsentDatabaseError     ends the process, which is started again: PostgreSQL does not answer
     BackupError                 ends the command: a backup cannot be written, or not be used
 """
 
@@ -50,6 +51,10 @@ from typing import ClassVar
 
 class BadInstallationError(Exception):
     """The host is not as the control plane needs it; the text names the file and the remedy."""
+
+
+class AbsentDatabaseError(BadInstallationError):
+    """PostgreSQL does not answer now; it may later, so it is worth a try to start again."""
 
 
 class BackupError(Exception):

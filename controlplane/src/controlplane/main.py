@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from controlplane.application import create_app
-from controlplane.errors import BadInstallationError
+from controlplane.errors import AbsentDatabaseError, BadInstallationError
 from controlplane.plane import Plane, open_plane
 from controlplane.serving import serve_application
 from controlplane.settings import ControlPlaneSettings
@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with open_plane(settings) as plane:
             run_daemon(lambda chassis, stack: serve(plane, chassis, stack))
+    except AbsentDatabaseError as error:
+        raise SystemExit(str(error)) from error  # exit code 1: systemd tries again
     except BadInstallationError as error:
         refuse_configuration(str(error))
 

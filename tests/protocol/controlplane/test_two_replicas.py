@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,13 @@ KILLED_AFTER = 12
 SOON_SECONDS = 20
 NEWS_SECONDS = 3
 """Less than the poll takes: the change was told, not found."""
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 @pytest.fixture
@@ -76,6 +85,25 @@ def test_each_host_has_a_token_of_its_own_for_commands(replicas: Replicas) -> No
         shown = replicas.first.run("whoami", "--json")
 
     assert json.loads(shown.stdout)["name"] == f"host {socket.gethostname()}"
+
+
+def test_replica_whose_database_is_away_is_started_again(replicas: Replicas, free_port: int) -> None:
+    settings = replicas.second.settings
+    lines = [line for line in settings.read_text().splitlines() if "DATABASE_URL" not in line]
+    away = f"CONTROLPLANE_DATABASE_URL=postgresql://madfleet@127.0.0.1:{free_port}/madfleet"
+    settings.write_text("\n".join([*lines, away]) + "\n")
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "controlplane.main", "--settings", settings],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=40,
+    )
+
+    assert ended.returncode == 1  # systemd starts again after every code but 2
+    assert ended.stderr.startswith("PostgreSQL cannot be used: ")
+    assert "Look at CONTROLPLANE_DATABASE_URL and at the server." in ended.stderr
 
 
 def test_replica_with_another_master_key_is_refused(replicas: Replicas) -> None:
