@@ -30,6 +30,9 @@ PAGES = [
     "/admin/operations",
     "/admin/admin-tokens",
     "/admin/audit",
+    "/admin/federation",
+    "/admin/federation/servers",
+    "/admin/nodes/mail1/federation",
 ]
 BUSIEST = ["/admin", "/admin/nodes/mail1", "/admin/registration", "/admin/turn", "/admin/accounts"]
 expect.set_options(timeout=15_000)
@@ -252,7 +255,13 @@ def test_viewer_is_offered_no_change_and_wrong_token_is_told(browser: Browser, f
     guest.faults.clear()  # the browser tells the script console of the 401
 
     guest.sign_in(fleet.make_token(name="vera", role="viewer", scope_kind="node", scope_name="mail1"))
-    for path in ("/admin", "/admin/nodes/mail1", "/admin/accounts", "/admin/groups"):
+    for path in (
+        "/admin",
+        "/admin/nodes/mail1",
+        "/admin/accounts",
+        "/admin/groups",
+        "/admin/federation/servers",
+    ):
         guest.open(path)
         assert page.locator("main form[method=post]").count() == 0
         assert "turn1" not in page.content()
@@ -261,6 +270,7 @@ def test_viewer_is_offered_no_change_and_wrong_token_is_told(browser: Browser, f
         "Groups",
         "Accounts",
         "Operations",
+        "Other servers",
     ]
     assert guest.faults == []
 
