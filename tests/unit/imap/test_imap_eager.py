@@ -19,6 +19,10 @@ class Spawner:
         self.tasks.append(asyncio.ensure_future(work))
 
 
+def fail() -> None:
+    pytest.fail("its end was told although a task has it")
+
+
 @pytest.fixture
 def spawn() -> Spawner:
     return Spawner()
@@ -30,36 +34,44 @@ async def test_coroutine_that_never_waits_needs_no_task(spawn: Spawner) -> None:
     async def work() -> None:
         done.append(1)
 
-    assert run_eagerly(work(), spawn)
+    assert run_eagerly(work(), spawn, fail)
     assert (done, spawn.tasks) == ([1], [])
 
 
-async def test_coroutine_that_waits_goes_on_in_one_task(spawn: Spawner) -> None:
+async def test_coroutine_that_waits_for_futures_goes_on_without_a_task(spawn: Spawner) -> None:
     first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     heard: list[object] = []
+    ended = asyncio.Event()
 
     async def work() -> None:
         heard.append("began")
         heard.append(await first)
+        heard.append(await asyncio.to_thread(lambda: "thread"))
+
+    assert not run_eagerly(work(), spawn, ended.set)
+    assert heard == ["began"]
+    first.set_result("result")
+    await ended.wait()
+    assert heard == ["began", "result", "thread"]
+    assert spawn.tasks == []
+
+
+async def test_bare_yield_goes_on_in_one_task(spawn: Spawner) -> None:
+    first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    first.set_result("result")
+    heard: list[object] = []
+
+    async def work() -> None:
         await asyncio.sleep(0)
         async with asyncio.timeout(5):  # needs a task
+            heard.append(await first)
             heard.append(await asyncio.to_thread(lambda: "thread"))
         heard.append(asyncio.current_task() is spawn.tasks[0])
 
-    assert not run_eagerly(work(), spawn)
-    assert heard == ["began"]
-    first.set_result("result")
+    assert not run_eagerly(work(), spawn, fail)
     await spawn.tasks[0]
-    assert heard == ["began", "result", "thread", True]
+    assert heard == ["result", "thread", True]
     assert len(spawn.tasks) == 1
-
-
-async def test_bare_yield_goes_on_in_a_task(spawn: Spawner) -> None:
-    async def work() -> None:
-        await asyncio.sleep(0)
-
-    assert not run_eagerly(work(), spawn)
-    await spawn.tasks[0]
 
 
 async def test_exception_before_the_first_wait_is_raised_at_once(spawn: Spawner) -> None:
@@ -67,37 +79,38 @@ async def test_exception_before_the_first_wait_is_raised_at_once(spawn: Spawner)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_eagerly(work(), spawn)
+        run_eagerly(work(), spawn, fail)
 
 
-async def test_exception_of_what_is_awaited_reaches_the_coroutine(spawn: Spawner) -> None:
+@pytest.mark.parametrize("is_in_task", [False, True])
+async def test_exception_of_what_is_awaited_reaches_the_coroutine(spawn: Spawner, is_in_task: bool) -> None:
     first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    caught: list[str] = []
+    ended = asyncio.Event()
 
     async def work() -> None:
-        try:
+        if is_in_task:
+            await asyncio.sleep(0)
+        with pytest.raises(ZeroDivisionError):
             await first
-        except ZeroDivisionError:
-            caught.append("caught")
-            raise
+        ended.set()
 
-    run_eagerly(work(), spawn)
+    run_eagerly(work(), spawn, ended.set)
     first.set_exception(ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        await spawn.tasks[0]
-    assert caught == ["caught"]
+    await ended.wait()
 
 
-async def test_cancellation_reaches_the_coroutine_wherever_it_waits(spawn: Spawner) -> None:
+async def test_cancellation_reaches_the_coroutine_in_its_task(spawn: Spawner) -> None:
     cleaned: list[str] = []
 
     async def work() -> None:
+        await asyncio.sleep(0)
         try:
             await asyncio.get_running_loop().create_future()
         finally:
             cleaned.append("cleaned")
 
-    run_eagerly(work(), spawn)
+    run_eagerly(work(), spawn, fail)
+    await asyncio.sleep(0)
     await asyncio.sleep(0)
     spawn.tasks[0].cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -5,7 +5,7 @@ Not for: what commands mean (execution.py).
 
     data ─▶ reader ─▶ one command at a time ─▶ answer          while one is at work, the others wait in the
                             │                                  reader, and soon in the client's kernel
-                 ends at once, or waits in a task
+                 ends at once, or waits
 
     OPEN ──STARTTLS──▶ UPGRADING ──▶ OPEN ──BYE──▶ ENDING ──▶ CLOSED
 """
@@ -303,7 +303,7 @@ class ImapConnection(asyncio.Protocol):
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self._is_busy = True
-        if run_eagerly(self._supervise(work), self._spawn):
+        if run_eagerly(self._supervise(work), self._spawn, self._take_next):
             self._is_busy = False
 
     def _spawn(self, rest: Coroutine[Any, Any, None]) -> None:
@@ -329,6 +329,10 @@ class ImapConnection(asyncio.Protocol):
         await rest
         self._is_busy = False
         self._loop.call_soon(self._pump)
+
+    def _take_next(self) -> None:
+        self._is_busy = False
+        self._pump()
 
     def _throttle(self) -> None:
         """Read no more while commands queue up; but always while one is incomplete."""

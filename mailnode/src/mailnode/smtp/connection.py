@@ -171,6 +171,11 @@ class SmtpConnection(SMTP):
         Raises:
             LineTooLongError, FloodError, asyncio.IncompleteReadError: As `SmtpReader.read_line`.
         """
+        if self._lines_this_turn + 1 < LINES_PER_TURN:
+            line = self.incoming.take_line(max_bytes)
+            if line is not None:  # nothing is waited for, so there is no deadline either
+                self._lines_this_turn += 1
+                return line
         self._expect_within(wait_seconds)
         try:
             await self._take_turn()

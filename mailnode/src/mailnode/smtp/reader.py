@@ -6,11 +6,12 @@ Not for: what they mean.
 Lines end with CRLF, and a message with CRLF.CRLF, and with nothing else: whoever ends them with a lone CR or
 LF ("SMTP smuggling") finds his bytes inside of the line or message, where they are refused.
 
-`_buffer`, `_limit` and `_transport` are asyncio's own; aiosmtpd changes the same ones, and a test fails
-should they be renamed.
+`_buffer`, `_limit`, `_transport` and `_maybe_resume_transport` are asyncio's own; aiosmtpd changes the same
+ones, and a test fails should they be renamed.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 LINE_END = b"\r\n"
@@ -56,6 +57,7 @@ class SmtpReader(asyncio.StreamReader):
     _buffer: bytearray
     _limit: int
     _transport: asyncio.Transport
+    _maybe_resume_transport: Callable[[], None]
 
     def __init__(self, loop: asyncio.AbstractEventLoop, room: MessageRoom) -> None:
         super().__init__(limit=RESTING_LIMIT_BYTES, loop=loop)
@@ -82,6 +84,16 @@ class SmtpReader(asyncio.StreamReader):
     def has_line(self) -> bool:
         """Tell whether a whole line is here, so that reading it will not wait."""
         return LINE_END in self._buffer
+
+    def take_line(self, max_bytes: int) -> bytes | None:
+        """Take a line that is here, as `read_line`; `None` where that is for `read_line` to do."""
+        end = self._buffer.find(LINE_END)
+        if not 0 <= end <= max_bytes - len(LINE_END) or self.exception() is not None:
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + len(LINE_END)]
+        self._maybe_resume_transport()
+        return line
 
     async def discard(self) -> None:
         """Throw away what is here. Does not wait."""

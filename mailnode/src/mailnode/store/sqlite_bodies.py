@@ -13,6 +13,11 @@ from mailnode.store.headers import measure_header
 from mailnode.store.mail_store import BodyId, MailboxId, Uid
 from mailnode.store.sqlite_writer import Transaction
 
+_DELETE_UNSHARED = (
+    "DELETE FROM body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM body_share WHERE body_id = ?1)"
+    " RETURNING rest IS NULL"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
@@ -111,14 +116,19 @@ def give_up_body(transaction: Transaction, body: StoredBody) -> None:
 
 
 def let_go_body(transaction: Transaction, body_id: BodyId) -> None:
-    """Count one message less; without a count, it was the only one."""
-    share = transaction.execute(
-        "UPDATE body_share SET message_count = message_count - 1 WHERE body_id = ? RETURNING message_count",
-        (body_id,),
-    ).fetchone()
-    if share is not None and share[0] > 0:
-        return
-    row = transaction.execute("DELETE FROM body WHERE id = ? RETURNING rest IS NULL", (body_id,)).fetchone()
+    """Count one message less; without a count, as most are, it was the only one."""
+    row = transaction.execute(_DELETE_UNSHARED, (body_id,)).fetchone()
+    if row is None:
+        share = transaction.execute(
+            "UPDATE body_share SET message_count = message_count - 1 WHERE body_id = ?"
+            " RETURNING message_count",
+            (body_id,),
+        ).fetchone()
+        if share is not None and share[0] > 0:
+            return
+        row = transaction.execute(
+            "DELETE FROM body WHERE id = ? RETURNING rest IS NULL", (body_id,)
+        ).fetchone()
     transaction.gone_bodies.append(body_id)
     if row is not None and row[0]:
         transaction.gone_files.append(body_id)

@@ -41,6 +41,12 @@ _TAKE_UID = (
 )
 """Give out the INBOX's next UID, where an account has room for so many bytes."""
 
+_CONTENTS = (
+    "SELECT id, account_id, name, uid_validity, uid_next,"
+    " uid, flags, size_bytes, received_at_seconds, body_id"
+    " FROM mailbox LEFT JOIN message ON mailbox_id = id WHERE id = ? ORDER BY uid LIMIT ?"
+)
+
 
 def read_contents(
     reader: sqlite3.Connection, mailbox_id: MailboxId, max_messages: int
@@ -223,26 +229,16 @@ def expunge(transaction: Transaction, mailbox_id: MailboxId, uids: Collection[Ui
 
 
 def _read_contents(reader: sqlite3.Connection, mailbox_id: MailboxId, limit: int) -> MailboxContents:
-    """Read at most `limit` messages (-1: all) at one moment."""
-    reader.execute("BEGIN")
-    try:
-        row = reader.execute(
-            "SELECT id, account_id, name, uid_validity, uid_next FROM mailbox WHERE id = ?", (mailbox_id,)
-        ).fetchone()
-        if row is None:
-            raise UnknownMailboxError
-        rows = reader.execute(
-            "SELECT uid, flags, size_bytes, received_at_seconds, body_id FROM message"
-            " WHERE mailbox_id = ? ORDER BY uid LIMIT ?",
-            (mailbox_id, limit),
-        ).fetchall()
-    finally:
-        reader.execute("COMMIT")
+    """Read at most `limit` messages (-1: all) at one moment: one statement sees one state."""
+    rows = reader.execute(_CONTENTS, (mailbox_id, limit)).fetchall()
+    if not rows:
+        raise UnknownMailboxError
     messages = tuple(
         Message(uid, _decode_flags(flags), size_bytes, received_at, body_id)
-        for uid, flags, size_bytes, received_at, body_id in rows
+        for *_, uid, flags, size_bytes, received_at, body_id in rows
+        if uid is not None  # an empty mailbox is one row without a message
     )
-    return MailboxContents(Mailbox(*row[:4]), Uid(row[4]), messages)
+    return MailboxContents(Mailbox(*rows[0][:4]), Uid(rows[0][4]), messages)
 
 
 def _pick(transaction: Transaction, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[Message]:
