@@ -78,6 +78,8 @@ async def test_everything_comes_back_under_its_uids(state: Path, tmp_path: Path)
     assert restored == bodies
     assert (other / "pepper").read_bytes() == b"p" * 32
     assert check_store(other / "mail").is_whole
+    everything = [tmp_path / "backup", *(tmp_path / "backup").rglob("*")]
+    assert [path for path in everything if path.stat().st_mode & 0o77 and path.is_file()] == []
     assert (tmp_path / "backup").stat().st_mode & 0o77 == 0
 
 

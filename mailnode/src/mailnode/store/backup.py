@@ -82,6 +82,7 @@ def back_up(state: Path, target: Path, mail_domain: str, say: Say) -> Manifest:
                 "Stop the mail node and run `mailnode check --repair`."
             )
         manifest = _describe(report, mail_domain)
+        (draft / MANIFEST).touch(mode=0o600)
         (draft / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n")
         _sync_tree(draft)
         draft.rename(target)
