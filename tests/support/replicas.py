@@ -36,7 +36,7 @@ from support.postgresql import database_of
 
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 PAUSE_SECONDS = 0.2
-SOON_SECONDS = 20
+SOON_SECONDS = 40
 
 
 @dataclass(frozen=True)

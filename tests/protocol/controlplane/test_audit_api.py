@@ -77,6 +77,9 @@ CHANGES: dict[str, Callable[[TestClient], Response]] = {
     "federation.change": lambda c: c.patch("/api/v1/federation", json={"is_enabled": False}, headers=ANY),
     "dkim-keys.rotate": lambda c: c.post("/api/v1/nodes/mail1/dkim-keys"),
     "webhook.create": lambda c: c.post("/api/v1/webhooks", json={"url": "https://example.org/hook"}),
+    "exchanger.create": lambda c: c.post(
+        "/api/v1/exchangers", json={"name": "relay", "url": "https://relay.example.org"}
+    ),
     "turn-secret.rotate": lambda c: c.post("/api/v1/turn/secrets"),
 }
 FROM_ELSEWHERE = {
@@ -87,6 +90,8 @@ FROM_ELSEWHERE = {
     "registration-token.change",
     "registration-token.remove",
     "node-ports.change",
+    "exchanger.change",
+    "exchanger.remove",
     "webhook.change",
     "webhook.remove",
     "webhook.test",

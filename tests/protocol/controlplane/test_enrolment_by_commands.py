@@ -6,6 +6,7 @@ import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -24,6 +25,7 @@ LONG = 32
 PROGRAM = Path(sys.executable).with_name("turnnode")
 
 
+@pytest.mark.timeout(60)  # several programs, one after another
 def test_only_public_halves_pass_the_controller(tmp_path: Path) -> None:
     installation = install(tmp_path)
     state = tmp_path / "turn1"

@@ -23,11 +23,11 @@ from support.replicas import (
     open_client,
 )
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 CHANGES = 40
 KILLED_AFTER = 12
-SOON_SECONDS = 20
+SOON_SECONDS = 40
 NEWS_SECONDS = 3
 """Less than the poll takes: the change was told, not found."""
 

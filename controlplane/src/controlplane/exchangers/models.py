@@ -4,9 +4,10 @@ There is no `from __future__ import annotations`, because SQLModel reads the ann
 """
 
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
+from pydantic import AfterValidator, StrictBool, StrictInt, model_validator
 from pydantic import Field as PydanticField
-from pydantic import StrictBool, StrictInt, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, Text
 from sqlmodel import Field, SQLModel
 
@@ -14,11 +15,21 @@ from nodelink.contract.states import NodeName
 
 DEFAULT_INTERVAL_SECONDS = 60
 
+
+def _check_url(url: str) -> str:
+    """See what a pattern cannot: whether the address in brackets is one, and the port. Raises: ValueError."""
+    parts = urlsplit(url)
+    if parts.port == 0:
+        raise ValueError("port 0 is none")
+    return url
+
+
 Url = Annotated[
     str,
     PydanticField(
         max_length=500, pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?$"
     ),
+    AfterValidator(_check_url),
 ]
 Interval = Annotated[StrictInt, PydanticField(ge=1, le=86_400)]
 Token = Annotated[str, PydanticField(min_length=1, max_length=500, pattern=r"^[!-~]+$")]
