@@ -1,10 +1,11 @@
 """A backup that is taken while mail comes and goes is whole, and brings back what apps know."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mailnode.store.backup import UID_GAP, BackupError, back_up, restore
 from mailnode.store.body_files import LARGE_BODY_BYTES
 from mailnode.store.checking import check_store
 from mailnode.store.mail_store import MailboxContents
-from mailnode.store.sqlite_schema import StoreStartError
+from mailnode.store.sqlite_schema import MIGRATIONS, StoreStartError
 from support.store_backends import open_sqlite
 from support.store_mail import add_account, append, deliver, find_inbox, make_body
 
@@ -152,6 +153,26 @@ async def test_damaged_backup_is_refused_and_changes_nothing(state: Path, tmp_pa
     (backup / "manifest.json").write_text("{}")
     with pytest.raises(BackupError, match="no backup of a mail node"):
         restore(backup, state, is_replacing=True, say=say_nothing)
+
+
+@pytest.mark.parametrize(("form", "is_taken"), [(3, True), (len(MIGRATIONS), True), (99, False)])
+async def test_backup_of_an_older_version_is_brought_to_form(
+    state: Path, tmp_path: Path, form: int, *, is_taken: bool
+) -> None:
+    backup, other = tmp_path / "backup", tmp_path / "other"
+    back_up(state, backup, DOMAIN, say_nothing)
+    with closing(sqlite3.connect(backup / "mail/mail.sqlite3")) as connection, connection:
+        if form == 3:
+            connection.execute("DROP TABLE notification")  # the fourth form has it
+        connection.execute(f"PRAGMA user_version = {form}")
+
+    if is_taken:
+        restore(backup, other, is_replacing=False, say=say_nothing)
+        contents, _ = await read_inbox(other)
+        assert len(contents.messages) == 2
+    else:
+        with pytest.raises(StoreStartError, match="Install the version that wrote it"):
+            restore(backup, other, is_replacing=False, say=say_nothing)
 
 
 async def test_target_that_exists_is_left_alone(state: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from mailnode.store.directory_lock import hold_directory
 from mailnode.store.mail_store import BodyId, MailboxId, MailStoreError, OutgoingId
 from mailnode.store.sqlite_bodies import free_messages, has_body
 from mailnode.store.sqlite_queue import finish
-from mailnode.store.sqlite_schema import MIGRATIONS, open_reader
+from mailnode.store.sqlite_schema import MIGRATIONS, migrate, open_reader
 from mailnode.store.sqlite_store import DATABASE_NAME
 from mailnode.store.sqlite_writer import Transaction
 
@@ -53,7 +53,6 @@ class Manifest(BaseModel):
 
     mail_domain: str = Field(max_length=300)
     created_at_seconds: int = Field(ge=0)
-    form: int = Field(ge=1)
     accounts: int = Field(ge=0)
     messages: int = Field(ge=0)
 
@@ -120,6 +119,7 @@ def restore(source: Path, state: Path, *, is_replacing: bool, say: Say) -> Manif
             _copy_small_files(source, draft)
             _copy_store(source / MAIL_DIRECTORY, draft / MAIL_DIRECTORY, say)
             say("Checking what was copied ...")
+            _bring_to_form(draft / MAIL_DIRECTORY / DATABASE_NAME)
             report = check_store(draft / MAIL_DIRECTORY)
             if not report.is_whole:
                 raise BackupError(f"The backup is damaged: {report.faults[0].what}. Use another one.")
@@ -200,7 +200,6 @@ def _describe(report: Report, mail_domain: str) -> Manifest:
     return Manifest(
         mail_domain=mail_domain,
         created_at_seconds=int(time.time()),
-        form=len(MIGRATIONS),
         accounts=report.accounts,
         messages=report.messages,
     )
@@ -213,6 +212,12 @@ def _read_manifest(source: Path) -> Manifest:
         raise BackupError(
             f"{source} is no backup of a mail node. Name a directory that `mailnode backup` has made."
         ) from error
+
+
+def _bring_to_form(path: Path) -> None:
+    """Bring the database of an older version to this one's form. Raises: StoreStartError."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, MIGRATIONS)
 
 
 def _skip_uids(path: Path) -> None:
