@@ -10,6 +10,7 @@ import pytest
 
 from mailnode.store.body_files import LARGE_BODY_BYTES
 from mailnode.store.mail_store import (
+    TRIM_AFTER_SECONDS,
     Envelope,
     Recipient,
     StoreUnavailableError,
@@ -17,6 +18,7 @@ from mailnode.store.mail_store import (
     UnknownAccountError,
     UnknownMailboxError,
 )
+from mailnode.store.sqlite_mail import list_trimmable
 from mailnode.store.sqlite_schema import MIGRATIONS, StoreStartError, migrate, open_writer
 from mailnode.store.sqlite_store import SqliteMailStore
 from support.store_backends import open_sqlite
@@ -400,3 +402,18 @@ async def test_queue_and_its_bodies_survive_a_restart(tmp_path: Path) -> None:
         await store.finish_outgoing(row.id)
         await store.add_account("alice@example.org", "hash", NOW)  # files go before the next commit
         assert files_in(tmp_path) == 0
+
+
+async def test_full_mailbox_is_not_gone_through_for_what_may_make_room(
+    store: SqliteMailStore, tmp_path: Path
+) -> None:
+    account, inbox = await add_account(store)
+    await asyncio.gather(*(deliver(store, account) for _ in range(2_000)))
+    seen: list[str] = []
+    with closing(sqlite3.connect(tmp_path / "mail.sqlite3")) as reader:
+        reader.set_trace_callback(seen.append)
+        assert list_trimmable(reader, account.id, NOW + TRIM_AFTER_SECONDS) == []
+        reader.set_trace_callback(None)
+        plan = reader.execute(f"EXPLAIN QUERY PLAN {seen[-1]}").fetchall()
+    assert any("USING INDEX message_read" in step for *_, step in plan), plan
+    assert len((await store.read_contents(inbox.id)).messages) == 2_000

@@ -138,6 +138,11 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX notification_by_turn ON notification (next_attempt_at_seconds, id);
     """,
+    # 5: what may make room; a mailbox that is full of other mail is not gone through each time
+    r"""
+    CREATE INDEX message_read ON message (mailbox_id, received_at_seconds)
+        WHERE instr(' ' || flags || ' ', ' \Seen ');
+    """,
 )
 
 
