@@ -45,7 +45,7 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/bundles
+	scripts/test_units.sh
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
