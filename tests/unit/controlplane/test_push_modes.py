@@ -9,20 +9,7 @@ from nodelink.contract.reports import Report
 from nodelink.contract.states import PUSH_FAILURES_BEFORE_PAUSE, NodeKind
 from support.controlplane_site import make_report
 
-VALUES = PolicyValues(
-    registration_open=True,
-    jit_enabled=True,
-    registration_token_required=False,
-    quota_bytes=1 << 30,
-    message_bytes=1 << 24,
-    message_retention_days=0,
-    unused_account_days=0,
-    large_message_retention_days=0,
-    auto_trim=True,
-    turn_enabled=True,
-    push_enabled=True,
-    push_pauses=False,
-)
+VALUES = PolicyValues.model_construct(push_enabled=True, push_pauses=False)
 
 
 def failing(count: int) -> Report:

@@ -14,10 +14,13 @@ from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.disk_usage import measure_disk
 from mailnode.mail_ports import MailListeners
+from mailnode.push.proxy import NotificationProxy
+from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
 from mailnode.steering import Steering
+from mailnode.store.sqlite_store import SqliteMailStore
 from nodelink.channel.connection import RefusedError
-from nodelink.contract.figures import MAIL_FIGURES
+from nodelink.contract.figures import MAIL_FIGURES, PUSH_FAILURES
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.states import MailNodeState, SiblingNode
 from nodelink.daemon.service_manager import Systemd
@@ -191,6 +194,9 @@ async def test_every_figure_is_one_of_the_contract(steering: Steering, tmp_path:
     (tmp_path / "body").write_bytes(bytes(100_000))
     await until(lambda: "store_bytes" in steering.read_figures())
 
+    assert steering.read_figures().keys() == MAIL_FIGURES.keys() - {PUSH_FAILURES}  # nobody would be woken
+    proxy = NotificationProxy("https://192.0.2.1/notify")
+    steering.watch_pusher(Pusher(queue=SqliteMailStore(tmp_path), proxy=proxy))
     figures = steering.read_figures()
 
     assert figures.keys() == MAIL_FIGURES.keys()
