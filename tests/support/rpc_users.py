@@ -66,6 +66,14 @@ class User:
         client.shutdown()
         return None
 
+    def hand_in_device_token(self, token: str) -> None:
+        """Have the app woken by a device token from now on."""
+        client = self.open_imap()
+        client.send(b'm1 SETMETADATA INBOX (/private/devicetoken "%b")\r\n' % token.encode())
+        heard = client.readline()
+        assert heard.startswith(b"m1 OK"), heard
+        client.logout()
+
     def count_messages(self) -> int:
         client = self.open_imap()
         _, (count,) = client.select("INBOX")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
+from anyio.from_thread import start_blocking_portal
 
 from controlplane.admins.access import Role
 from controlplane.nodes.enrolment import NewNode, enrol_node
@@ -27,6 +28,7 @@ from nodelink.channel.node_files import NodeFiles
 from nodelink.contract.states import NodeKind
 from self_signed import make_certificate
 from support.controlplane_site import AUTHOR, add_token
+from support.push_proxy import PushProxy, open_push_proxy
 
 READY_SECONDS = 60
 END_SECONDS = 15
@@ -43,6 +45,8 @@ class WholeFleet:
     client: httpx.Client = field(repr=False)
     alternate_port: int = 0
     """Open on all nodes, and nobody is there yet."""
+    push_proxy: PushProxy = field(default_factory=PushProxy)
+    """Where mail nodes hand device tokens to."""
 
     @property
     def url(self) -> str:
@@ -109,26 +113,29 @@ def running_fleet(directory: Path) -> Iterator[WholeFleet]:
         token = add_token(opened, name="whole fleet")
     alternate_port = _find_ports(SECOND_MAIL_ADDRESS).imap_tls
     with ExitStack() as stack:
+        portal = stack.enter_context(start_blocking_portal())
+        push_proxy = stack.enter_context(portal.wrap_async_context_manager(open_push_proxy()))
+        extras = {
+            "MAILNODE_ALTERNATE_PORTS": str(alternate_port),
+            "MAILNODE_NOTIFICATION_PROXY": push_proxy.url,
+            "TURNNODE_ALTERNATE_PORTS": str(alternate_port),
+            "TURNNODE_RELAY_PORT_MIN": "61000",  # above the ports that a free one is found among
+        }
         log = stack.enter_context((directory / "log").open("ab"))
         for plan, programs in ((first, ("controlplane", "mailnode", "turnnode")), (second, ("mailnode",))):
             for program in programs:
-                stack.enter_context(_running(plan, plan.processes[program], log.fileno(), alternate_port))
+                stack.enter_context(_running(plan, plan.processes[program], log.fileno(), extras))
         client = httpx.Client(
             base_url=first.control_url, verify=trust_all(), follow_redirects=True, timeout=30, trust_env=False
         )
-        fleet = WholeFleet(first, second, token, stack.enter_context(client), alternate_port)
+        fleet = WholeFleet(first, second, token, stack.enter_context(client), alternate_port, push_proxy)
         _wait_until_ready(fleet)
         yield fleet
 
 
 @contextmanager
-def _running(plan: FleetPlan, command: list[str], log: int, alternate_port: int) -> Iterator[None]:
-    alternates = {
-        "MAILNODE_ALTERNATE_PORTS": str(alternate_port),
-        "TURNNODE_ALTERNATE_PORTS": str(alternate_port),
-        "TURNNODE_RELAY_PORT_MIN": "61000",  # above the ports that a free one is found among
-    }
-    environment = {**os.environ, **plan.environment, **alternates}
+def _running(plan: FleetPlan, command: list[str], log: int, extras: dict[str, str]) -> Iterator[None]:
+    environment = {**os.environ, **plan.environment, **extras}
     with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
             yield

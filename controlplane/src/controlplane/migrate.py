@@ -90,7 +90,8 @@ def _refuse_filled(connection: Connection, tables: Sequence[Table]) -> None:
     if connection.dialect.name == "sqlite":
         raise MigrationRefusedError(f"{name} holds a control plane already. Move it out of the way first.")
     raise MigrationRefusedError(
-        f"The PostgreSQL database {name} is not empty ({filled[0]}). Name an empty one."
+        f"The PostgreSQL database {name} is not empty ({filled[0]}). Name an empty one in "
+        "CONTROLPLANE_DATABASE_URL, or drop this one and make it anew, if nobody needs what it holds."
     )
 
 

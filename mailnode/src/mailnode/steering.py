@@ -30,7 +30,7 @@ from mailnode.peering.exchangers import Exchangers
 from mailnode.peering.reception import Reception
 from mailnode.peering.traffic import Traffic
 from mailnode.public_addresses import list_public_addresses
-from mailnode.push.pusher import Pusher
+from mailnode.push.pusher import Pusher, PushRules
 from mailnode.settings import MailNodeSettings
 from mailnode.smtp.server import SmtpServer
 from mailnode.store.mail_store import (
@@ -43,7 +43,7 @@ from nodelink.channel.agent import NodeAgent
 from nodelink.channel.connection import RefusedError
 from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.federation import MAX_PEERS_SHOWN, PeersAnswer
-from nodelink.contract.figures import LOOP_LAG
+from nodelink.contract.figures import LOOP_LAG, PUSH_FAILURES
 from nodelink.contract.ports import PortName
 from nodelink.contract.reports import MAX_ADDRESSES, MAX_PEERS_REPORTED, MailPlaces, Report
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
@@ -135,6 +135,8 @@ class Steering:
         self._turn = state.turn
         self.siblings.replace(state.siblings)
         self.listeners.want(state.ports)
+        if self._pusher is not None:
+            self._pusher.put_in_force(PushRules(state.push_enabled, state.push_pauses))
         if self.peering is not None:
             self.peering.policy.put_in_force(state.federation)
         self.overrides.accept(
@@ -174,6 +176,8 @@ class Steering:
             "registration_open": int(self.accounts.policy.current.registration_open),
             LOOP_LAG: self._lag.worst_seconds,
         }
+        if self._pusher is not None:  # without one, the control plane sees that there is none
+            figures[PUSH_FAILURES] = self._pusher.failures_in_a_row
         figures |= (Traffic() if self.peering is None else self.peering.traffic).read_figures()
         return figures if self._disk is None else figures | asdict(self._disk)
 

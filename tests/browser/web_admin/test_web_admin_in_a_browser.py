@@ -33,6 +33,8 @@ PAGES = [
     "/admin/federation",
     "/admin/federation/servers",
     "/admin/nodes/mail1/federation",
+    "/admin/exchangers",
+    "/admin/exchangers/relay",
 ]
 BUSIEST = ["/admin", "/admin/nodes/mail1", "/admin/registration", "/admin/turn", "/admin/accounts"]
 expect.set_options(timeout=15_000)
@@ -97,6 +99,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebFleet]:
         fleet.import_accounts(*ACCOUNTS)
         fleet.api.post("/groups", json={"name": "eu"})
         fleet.api.put("/nodes/turn1/group", json={"group": "eu"}, headers={"if-match": "*"})
+        relay = {"name": "relay", "url": "https://relay.example.org:8443", "token": "t", "is_enabled": False}
+        fleet.api.post("/exchangers", json=relay)
         yield fleet
 
 
@@ -223,6 +227,29 @@ def test_policy_is_changed_and_the_node_follows(browser: Browser, fleet: WebFlee
     page.fill("#field-quota_bytes", "much")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("Quota of an account")
+    assert guest.faults == []
+
+
+def test_exchanger_is_added_changed_and_removed(browser: Browser, fleet: WebFleet, owner: str) -> None:
+    guest = visit(browser, fleet, viewport=PHONE)
+    page = guest.sign_in(owner)
+    guest.open("/admin/federation")
+    page.get_by_role("link", name="Exchangers").click()
+    page.get_by_text("Add an exchanger").first.click()
+    page.fill("#name", "other")
+    page.fill("#url", f"{fleet.url}/relay")
+    page.fill("#interval", "86400")
+    page.get_by_role("button", name="Add an exchanger").click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+
+    page.get_by_role("link", name="other").click()
+    page.select_option("#is_enabled", "no")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved")
+    assert fleet.api.get("/exchangers/other").json()["is_enabled"] is False
+    page.locator("summary").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("tbody tr")).to_have_count(1)  # the one that was there before
     assert guest.faults == []
 
 

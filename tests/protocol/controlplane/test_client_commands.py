@@ -403,4 +403,4 @@ def test_services_are_listed_and_switched(site: ClientSite) -> None:
     (turn,) = [each for each in site.read("services") if each["name"] == "turn"]
     assert turn["is_enabled"] is False
     assert site.read("services", "enable", "turn")["is_enabled"] is True
-    assert "not offered" in site.call("services", "enable", "push").error
+    assert "not offered" in site.call("services", "enable", "iroh").error

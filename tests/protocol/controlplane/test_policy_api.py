@@ -80,6 +80,8 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "large_message_retention_days": 0,
         "auto_trim": True,
         "turn_enabled": True,
+        "push_enabled": True,
+        "push_pauses": False,
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
         "turn_allocations": 4096,
@@ -135,6 +137,8 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
         "large_message_retention_days": None,
         "auto_trim": None,
         "turn_enabled": None,
+        "push_enabled": None,
+        "push_pauses": None,
     }
     assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
     assert (mail_state(plane, "mail1").quota_bytes, mail_state(plane, "mail2").quota_bytes) == (

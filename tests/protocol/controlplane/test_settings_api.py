@@ -7,9 +7,19 @@ from fastapi.testclient import TestClient
 
 from controlplane.admins.access import Role
 from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS, Owner
+from controlplane.nodes.desk import Desk
 from controlplane.plane import Plane
+from nodelink.contract.figures import PUSH_FAILURES
 from nodelink.contract.states import NodeKind
-from support.controlplane_site import add_node, add_node_token, add_token, open_client, read_turn_secrets
+from support.controlplane_site import (
+    Clock,
+    add_node,
+    add_node_token,
+    add_token,
+    make_report,
+    open_client,
+    read_turn_secrets,
+)
 
 API = "/api/v1"
 ANY = {"if-match": "*"}
@@ -113,6 +123,27 @@ def test_service_is_switched_on_the_fleet_and_on_a_node(client: TestClient) -> N
     assert client.get(f"{API}/nodes/mail1/policy").json()["in_force"]["turn_enabled"] is True
 
 
+def test_push_that_is_off_remembers_whether_it_pauses(client: TestClient) -> None:
+    client.patch(f"{API}/policy", json={"push_pauses": True}, headers=ANY)
+    for is_enabled in (False, True):
+        answer = client.put(f"{API}/services/push", json={"is_enabled": is_enabled})
+        assert (answer.status_code, answer.json()["is_enabled"]) == (200, is_enabled)
+        policy = client.get(f"{API}/policy").json()
+        assert (policy["push_enabled"], policy["push_pauses"]) == (is_enabled, True)
+
+
+def test_push_without_a_proxy_is_for_ansible(client: TestClient, plane: Plane) -> None:
+    desk = Desk(plane, Clock())
+    desk.note_report("mail1", make_report())
+    for path in ("/services/push", "/nodes/mail1/services/push"):
+        answer = client.put(f"{API}{path}", json={"is_enabled": True})
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/set_by_ansible")
+        assert "mailnode_notification_proxy" in answer.json()["title"]
+        assert client.put(f"{API}{path}", json={"is_enabled": False}).status_code == 200
+    desk.note_report("mail1", make_report(figures={PUSH_FAILURES: 0.0}))
+    assert client.put(f"{API}/services/push", json={"is_enabled": True}).status_code == 200
+
+
 def test_retention_that_is_off_remembers_its_days(client: TestClient) -> None:
     put(client, "/settings/message_retention", "7d")
     assert client.get(f"{API}/policy").json()["message_retention_days"] == 0
@@ -139,10 +170,10 @@ def test_node_remembers_days_of_its_own(client: TestClient) -> None:
 
 def test_what_is_not_there_can_only_be_off(client: TestClient) -> None:
     assert (
-        client.put(f"{API}/services/push", json={"is_enabled": True}).json()["type"]
+        client.put(f"{API}/services/iroh", json={"is_enabled": True}).json()["type"]
         == "/problems/not_offered"
     )
-    assert client.put(f"{API}/services/push", json={"is_enabled": False}).json()["is_enabled"] is False
+    assert client.put(f"{API}/services/iroh", json={"is_enabled": False}).json()["is_enabled"] is False
     assert client.put(f"{API}/services/nothing", json={"is_enabled": False}).status_code == 404
 
 

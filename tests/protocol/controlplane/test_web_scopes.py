@@ -30,6 +30,8 @@ OUTSIDE = [
     "/admin/registration",
     "/admin/registration-tokens/0123",
     "/admin/turn",
+    "/admin/exchangers",
+    "/admin/exchangers/relay",
     "/admin/history",
     "/admin/admin-tokens",
     "/admin/audit",
@@ -56,6 +58,8 @@ CHANGES_OUTSIDE = [
     ("/admin/join-tokens", {"name": "x", "kind": "mail", "hours": "1"}),
     ("/admin/registration-tokens", {"max_uses": "1"}),
     ("/admin/turn/secrets", {}),
+    ("/admin/exchangers", {"name": "x", "url": "https://x.example", "poll_interval_seconds": "60"}),
+    ("/admin/exchangers/relay/remove", {}),
     ("/admin/admin-tokens", {"name": "x", "role": "viewer", "scope": "fleet"}),
 ]
 UNKNOWN_TO_A_NODE = [

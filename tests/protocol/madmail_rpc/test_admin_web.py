@@ -149,7 +149,9 @@ def test_overview_screen(web: Rpc) -> None:
     web.post("/admin/queue", {"action": "purge_all"})
     web.post("/admin/services/message_retention", {"action": "disable"})
     web.post("/admin/settings/message_retention", {"action": "reset"})
-    assert "not offered" in web.refuse(400, "POST", "/admin/services/push", {"action": "auto"})
+    for action in ("off", "auto", "on"):
+        web.post("/admin/services/push", {"action": action})
+        assert refresh(web)["/admin/overview"]["push"]["mode"] == action
     web.post("/admin/reload", {"scope": "full"})
     for _ in range(2):  # it polls so after "Apply & Restart"
         web.get("/admin/status")
@@ -160,11 +162,12 @@ def test_services_screen(web: Rpc) -> None:
         ("/admin/registration", "close", "open"),
         ("/admin/registration/jit", "disable", "enable"),
         ("/admin/services/turn", "disable", "enable"),
+        ("/admin/services/push", "disable", "enable"),
     ):
         web.post(resource, {"action": off})
         refresh(web)
         web.post(resource, {"action": on})
-    for name in ("iroh", "push", "admin_web", "auto_purge_seen", "webimap", "websmtp"):
+    for name in ("iroh", "admin_web", "auto_purge_seen", "webimap", "websmtp"):
         assert web.post(f"/admin/services/{name}", {"action": "disable"})["status"] == "disabled"
         web.refuse(400, "POST", f"/admin/services/{name}", {"action": "enable"})
     for name, value in (("smtp_hostname", "chat.example.org"), ("admin_path", "/secret"), ("language", "fa")):

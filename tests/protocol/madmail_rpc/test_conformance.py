@@ -49,6 +49,13 @@ LOCAL_ONLY = "smtp submission submission_tls imap imap_tls turn iroh http https"
 TOGGLES = """jit_registration turn_enabled iroh_enabled push_enabled ss_enabled ss_ws_enabled ss_grpc_enabled
 http_proxy_enabled auto_purge_seen_enabled message_retention_enabled admin_web_enabled webimap_enabled
 websmtp_enabled registration_token_required allow_inbound_remote_rcpt"""
+PUSH_KEYS = {
+    "enabled",
+    "mode",
+    "successful_notifications",
+    "consecutive_failures",
+    "auto_disable_after",
+}
 SETTING_KEYS = {"key", "value", "is_set", "restart_required"}
 STATUS_KEYS = {
     "version",
@@ -145,15 +152,16 @@ def test_what_is_absent_says_so_and_cannot_be_had(fleet: WholeFleet, node: str |
                     rpc.get(row.resource)
                 elif name == "notice":
                     body = {"subject": "s", "body": "b"}
-                    assert "encrypted" in rpc.refuse(400, method, row.resource, body)
+                    for who in ({}, {"recipient": f"anna@{rpc.fleet.plan.mail_domain}"}):
+                        assert "encrypted" in rpc.refuse(400, method, row.resource, body | who)
+                    for left_out in body:
+                        bad = {**body, left_out: ""}
+                        assert left_out in rpc.refuse(400, method, row.resource, bad)
                 else:
                     assert "not offered" in rpc.refuse(400, method, row.resource, {"size": "1M"})
 
 
 def test_absent_lists_are_empty_in_their_shapes(rpc: Rpc) -> None:
-    push = rpc.get("/admin/services/push")
-    assert push["mode"] == "off"
-    assert push["auto_disable_after"] == 5
     assert set(rpc.get("/admin/services/webmail_dev")) == {
         "status",
         "browser_access_enabled",
@@ -162,7 +170,9 @@ def test_absent_lists_are_empty_in_their_shapes(rpc: Rpc) -> None:
         "cors_origins",
         "cors_origins_list",
     }
-    assert rpc.get("/admin/notice")["total_users"] == rpc.get("/admin/accounts")["total"]
+    notice = rpc.get("/admin/notice")
+    assert set(notice) == {"total_users", "domain"}
+    assert notice["total_users"] == rpc.get("/admin/accounts")["total"]
 
 
 # One check for each live resource; a row of the reference without one fails.
@@ -179,13 +189,8 @@ def check_status(rpc: Rpc) -> None:
     assert found["users"]["registered"] == rpc.get("/admin/accounts")["total"]
     assert datetime.fromisoformat(found["uptime"]["boot_time"]) < datetime.now(UTC)
     assert re.fullmatch(r"(\d+d )?(\d+h )?(\d+m )?\d+s", found["uptime"]["duration"])
-    assert set(found["push"]) == {
-        "enabled",
-        "mode",
-        "successful_notifications",
-        "consecutive_failures",
-        "auto_disable_after",
-    }
+    assert set(found["push"]) == PUSH_KEYS
+    assert found["push"]["auto_disable_after"] == 5
     assert set(found["federation_traffic"]["health"]) == {"perfect", "federated", "bad"}
 
 
@@ -241,6 +246,54 @@ def check_turn(rpc: Rpc) -> None:
     soon(lambda: user.read_turn() is None)
     assert rpc.post("/admin/services/turn", {"action": "enable"})["status"] == "enabled"
     soon(lambda: user.read_turn() is not None)
+
+
+def check_push(rpc: Rpc) -> None:
+    resource, here, proxy = "/admin/services/push", Rpc(rpc.fleet, rpc.token, "mail1"), rpc.fleet.push_proxy
+    sender = make_user(here)
+
+    def is_in_force() -> bool:
+        policy = read_policy(rpc.fleet, "/nodes/mail1")
+        return policy["applied_revision"] == policy["revision"]
+
+    def send_to_app(token: str) -> None:
+        user = make_user(here)
+        user.hand_in_device_token(token)
+        sender.send(user, f"{secrets.token_hex(8)}@localhost")
+        soon(lambda: user.count_messages() == 1)
+
+    def switch(action: str) -> Any:  # noqa: ANN401 - JSON
+        answer = rpc.post(resource, {"action": action})
+        soon(is_in_force)
+        return answer
+
+    before = rpc.get(resource)
+    assert set(before) == PUSH_KEYS - {"enabled"} | {"status", "restart_required"}
+    for action, mode in (
+        ("disable", "off"),
+        ("auto", "auto"),
+        ("off", "off"),
+        ("on", "on"),
+        ("enable", "on"),
+    ):
+        status = "disabled" if mode == "off" else "enabled"
+        assert switch(action) == {"status": status, "mode": mode, "restart_required": False}
+        assert rpc.get("/admin/status")["push"]["enabled"] is (mode != "off")
+        settings = rpc.get("/admin/settings")
+        assert (settings["push_enabled"], settings["push_mode"]) == (status, mode)
+    switch("off")
+    send_to_app(asleep := secrets.token_hex(8))
+    switch("on")
+    send_to_app(woken := secrets.token_hex(8))
+    soon(lambda: woken in proxy.tokens)
+    assert asleep not in proxy.tokens
+    soon(lambda: here.get(resource)["successful_notifications"] > 0)
+
+    proxy.statuses[failing := secrets.token_hex(8)] = [503] * 9
+    send_to_app(failing)
+    soon(lambda: rpc.get(resource)["consecutive_failures"] >= 1)
+    rpc.refuse(400, "POST", resource, {"action": "perhaps"})
+    Rpc(rpc.fleet, rpc.token, "turn1").refuse(409, "POST", resource, {"action": "off"})
 
 
 def check_message_retention_service(rpc: Rpc) -> None:
@@ -729,6 +782,7 @@ CHECKS: dict[str, Callable[[Rpc], None]] = {
     "/admin/registration/jit": check_jit,
     "/admin/services/turn": check_turn,
     "/admin/services/message_retention": check_message_retention_service,
+    "/admin/services/push": check_push,
     "/admin/settings/registration_token_required": check_token_required,
     "/admin/settings": check_settings,
     "/admin/message-size": check_message_size,

@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 
 from mailnode.push.proxy import NotificationProxy
-from mailnode.push.pusher import FIRST_AT_ONCE, RETRIES_AT_ONCE, Pusher
+from mailnode.push.pusher import (
+    FIRST_AT_ONCE,
+    PAUSE_SECONDS,
+    RETRIES_AT_ONCE,
+    Pusher,
+    PushRules,
+)
 from mailnode.store.mail_store import Account, Recipient
 from mailnode.store.notification_queue import TOKEN_FRESH_SECONDS
 from mailnode.store.sqlite_store import SqliteMailStore
+from nodelink.contract.states import PUSH_FAILURES_BEFORE_PAUSE
 from support.push_proxy import PushProxy, open_push_proxy
 
 pytestmark = pytest.mark.anyio
@@ -250,3 +257,89 @@ async def test_without_a_pusher_nothing_is_queued(tmp_path: Path) -> None:
         await deliver(store, await make_account(store, "alice", "a"))
 
         assert await store.count_notifications() == 0
+
+
+async def test_where_it_is_off_what_waits_is_let_go_and_nothing_is_queued(tmp_path: Path) -> None:
+    clock, off, on = Clock(), PushRules(is_enabled=False), PushRules()
+    async with (
+        open_store(tmp_path) as store,
+        open_push_proxy() as proxy,
+        pushing(store, proxy, clock) as pusher,
+    ):
+        proxy.statuses["a"] = [503]
+        alice = await make_account(store, "alice", "a")
+        await deliver(store, alice)
+        await wait_for_next_attempt(store, NOW + 8)
+        pusher.put_in_force(off)
+        await wait_until_empty(store)
+        await deliver(store, alice)
+        assert await store.count_notifications() == 0
+
+        clock.now = NOW + 3600
+        pusher.put_in_force(on)
+        await deliver(store, await make_account(store, "bob", "b"))
+        await proxy.wait_for(2)
+        await wait_until_empty(store)
+        assert proxy.tokens == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "pauses"),
+    [
+        (PUSH_FAILURES_BEFORE_PAUSE - 1, False),
+        (PUSH_FAILURES_BEFORE_PAUSE, True),
+        (PUSH_FAILURES_BEFORE_PAUSE + 1, True),
+    ],
+)
+async def test_five_failures_in_a_row_pause_it(tmp_path: Path, failures: int, pauses: bool) -> None:
+    async with (
+        open_store(tmp_path) as store,
+        open_push_proxy() as proxy,
+        pushing(store, proxy, Clock()) as pusher,
+    ):
+        pusher.put_in_force(PushRules(pauses=True))
+        for number in range(failures):
+            proxy.statuses[f"a{number}"] = [503]
+            await deliver(store, await make_account(store, f"a{number}", f"a{number}"))
+            await wait_for_failures(pusher, min(number + 1, PUSH_FAILURES_BEFORE_PAUSE))
+        await deliver(store, await make_account(store, "bob", "b"))
+        if pauses:
+            await asyncio.sleep(0.1)
+            assert "b" not in proxy.tokens
+            pusher.put_in_force(PushRules())  # which ends the pause
+        await proxy.wait_for(failures + 1)
+        assert "b" in proxy.tokens
+
+
+@pytest.mark.parametrize(("after_seconds", "is_over"), [(PAUSE_SECONDS - 1, False), (PAUSE_SECONDS, True)])
+async def test_pause_lasts_an_hour_and_what_waited_is_kept(
+    tmp_path: Path,
+    after_seconds: float,
+    is_over: bool,
+) -> None:
+    clock, tokens = Clock(), [f"a{number}" for number in range(PUSH_FAILURES_BEFORE_PAUSE)]
+    async with (
+        open_store(tmp_path) as store,
+        open_push_proxy() as proxy,
+        pushing(store, proxy, clock) as pusher,
+    ):
+        pusher.put_in_force(PushRules(pauses=True))
+        proxy.statuses |= {token: [503] for token in tokens}
+        await deliver(store, await make_account(store, "alice", *tokens))
+        await wait_for_failures(pusher, PUSH_FAILURES_BEFORE_PAUSE)
+        proxy.tokens.clear()
+        clock.now = NOW + after_seconds
+        await deliver(store, await make_account(store, "bob", "b"))  # wakes it, as its own clock would
+        if is_over:
+            await wait_until_empty(store)
+            assert sorted(proxy.tokens) == sorted([*tokens, "b"])
+            assert pusher.failures_in_a_row == 0
+        else:
+            await asyncio.sleep(0.1)
+            assert proxy.tokens == []
+
+
+async def wait_for_failures(pusher: Pusher, count: int) -> None:
+    async with asyncio.timeout(10):
+        while pusher.failures_in_a_row < count:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)

@@ -97,6 +97,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0018": lambda _: None,
     "0019": lambda _: None,
     "0021": lambda _: None,
+    "0022": lambda _: None,
 }
 
 
@@ -138,6 +139,8 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert not read_node(session, "mail1").is_draining
         assert not read_fleet_policy(session).registration_token_required
         assert read_fleet_policy(session).turn_enabled
+        assert read_fleet_policy(session).push_enabled
+        assert not read_fleet_policy(session).push_pauses
         assert read_fleet_policy(session).retention_days_when_on == 30
         for token in session.exec(select(AdminToken)):
             assert (token.scope, token.expires_at_seconds) == (WHOLE_FLEET, None)

@@ -192,7 +192,7 @@ def test_changed_document_is_refused(place: int, change: bytes) -> None:
 
 def test_state_of_a_newer_control_plane_is_understood() -> None:
     newer = json.loads(DESIRED.model_dump_json())
-    newer["state"]["push_enabled"] = True
+    newer["state"]["smells_enabled"] = True
 
     assert DesiredState.model_validate(newer) == DESIRED
 

@@ -16,7 +16,7 @@ from controlplane.backup.placing import TLS
 from controlplane.backup.restoring import Restored, restore_backup
 from controlplane.backup.taking import STANDARD_OUTPUT, delete_older, take_backup
 from controlplane.cli.opening import read_settings
-from controlplane.plane import open_plane
+from controlplane.plane import DATABASE, open_plane
 from controlplane.settings import ControlPlaneSettings
 from nodelink.daemon.tls import CertificateError, read_spki_pin
 
@@ -94,6 +94,12 @@ def restore(
 def find_differences(settings: ControlPlaneSettings, restored: Restored) -> list[str]:
     """Find what on this host is not as nodes know it; a sentence for each, with the remedy."""
     sentences = []
+    if settings.database_url is not None:
+        sentences.append(
+            f"This host is set to PostgreSQL, which holds what it held: the backup lies in "
+            f"{settings.state_directory / DATABASE}. Make that database empty, or name an empty one in "
+            "CONTROLPLANE_DATABASE_URL, and run: madfleet migrate postgresql."
+        )
     if restored.manifest.public_url != settings.public_url:
         sentences.append(
             f"Nodes look for the control plane at {restored.manifest.public_url}, and this host is set to "

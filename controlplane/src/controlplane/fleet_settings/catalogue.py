@@ -130,7 +130,7 @@ SERVICES: Mapping[str, Service] = {
         Service("turn", "Whether apps are told of the TURN nodes when they call.", "turn_enabled"),
         Service("message_retention", "Whether old messages go.", "message_retention_days"),
         Service("auto_purge_seen", "Whether messages go once they are read."),
-        Service("push", "Notifications through Delta Chat's proxy."),
+        Service("push", "Notifications through Delta Chat's proxy.", "push_enabled"),
         Service("iroh", "A relay for apps within messages."),
         Service("admin_web", "Madmail's admin web, served from here; this one has pages of its own."),
         Service("webimap", "Reading mail in a browser."),

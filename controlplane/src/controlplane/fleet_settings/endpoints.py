@@ -52,7 +52,7 @@ CHANGING = (
     PortTakenError,
 )
 CHANGING_NODE = (*CHANGING, FleetWideError, UnknownNodeError, WrongKindError, WrongPortError)
-SWITCHING = (UnknownSettingError, NotOfferedError)
+SWITCHING = (UnknownSettingError, SetByAnsibleError, NotOfferedError)
 
 router = APIRouter(tags=["settings"])
 

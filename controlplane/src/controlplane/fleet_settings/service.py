@@ -23,6 +23,7 @@ from controlplane.fleet_settings.errors import (
     SetByAnsibleError,
     UnknownSettingError,
 )
+from controlplane.fleet_settings.push import PROXY_VARIABLE, PushMode, add_up_push, write_mode
 from controlplane.fleet_settings.values import (
     read_message_bytes,
     read_port,
@@ -32,7 +33,7 @@ from controlplane.fleet_settings.values import (
 )
 from controlplane.nodes.desired import rotate_turn_secret
 from controlplane.nodes.enrolment import read_node
-from controlplane.nodes.reports import describe_node
+from controlplane.nodes.reports import describe_node, list_nodes
 from controlplane.nodes.states import FleetFacts
 from controlplane.nodes.turn_secrets import open_secrets, read_secrets
 from controlplane.policy import service as policy_service
@@ -196,12 +197,17 @@ def switch_service(  # noqa: PLR0913 - what a change is made of
 
     Raises:
         NotOfferedError: It is not there.
+        SetByAnsibleError: The hosts lack what it needs.
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
     """
     if service.field is None:
         if is_on:
             raise NotOfferedError(service.name)
+    elif service.field == "push_enabled":
+        policy = read_facts(session, facts, node).in_force
+        mode_when_on = PushMode.AUTO if policy.push_pauses else PushMode.ON
+        switch_push(session, facts, author, node, mode_when_on if is_on else PushMode.OFF)
     elif service.field != "message_retention_days":
         _put(session, facts, author, node, {service.field: is_on})
     else:
@@ -211,6 +217,23 @@ def switch_service(  # noqa: PLR0913 - what a change is made of
             if not is_on:
                 policy_service.keep_retention_days(session, author, node, now.in_force.message_retention_days)
             _put(session, facts, author, node, {service.field: now.retention_days if is_on else 0})
+
+
+def switch_push(
+    session: Session, facts: FleetFacts, author: Author, node: str | None, mode: PushMode
+) -> None:
+    """Change whether sleeping apps are woken.
+
+    Raises:
+        SetByAnsibleError: The nodes know no proxy that could.
+        UnknownNodeError: There is no node of this name.
+        WrongKindError: It is no mail node.
+    """
+    nodes = [each for each in list_nodes(session, author.now_seconds) if node in {None, each.name}]
+    reports = [each.report for each in nodes if each.report is not None]
+    if mode is not PushMode.OFF and not add_up_push(mode, reports).has_proxy:
+        raise SetByAnsibleError(PROXY_VARIABLE)
+    _put(session, facts, author, node, write_mode(mode))
 
 
 def _change_policy(  # noqa: PLR0913, PLR0917 - what a change is made of

@@ -51,7 +51,7 @@ async def show_overview(call: Call) -> RpcAnswer:
         facts = read_facts(session, call.site.plane.facts, call.node)
         tokens = session.exec(select(func.count()).select_from(RegistrationToken)).one()
         return {
-            "disk": _write_disk(_list_nodes(session, call)),
+            "disk": _write_disk(list_own_nodes(session, call)),
             "tokens": {"total": tokens if call.node is None else 0},
             "settings": write_all_settings(session, call, facts),
         }
@@ -61,7 +61,7 @@ async def show_overview(call: Call) -> RpcAnswer:
 
 async def show_storage(call: Call) -> RpcAnswer:
     """Show what mail takes on disks, and where the database is."""
-    nodes = await call.read(lambda session: _list_nodes(session, call))
+    nodes = await call.read(lambda session: list_own_nodes(session, call))
     store_bytes = _add_up(nodes, "store_bytes")
     database: Json = {"driver": "sqlite", "size_bytes": store_bytes}
     if call.node is None:
@@ -107,9 +107,15 @@ async def count_users(call: Call, nodes: list[NodePublic]) -> int:
     return totals.accounts + _add_up(missing, "accounts")
 
 
+def list_own_nodes(session: Session, call: Call) -> list[NodePublic]:
+    """List the nodes that a call is about."""
+    nodes = list_nodes(session, call.now_seconds)
+    return [node for node in nodes if call.node in (None, node.name)]
+
+
 async def _write_status(call: Call) -> Json:
     def look(session: Session) -> tuple[list[NodePublic], Facts]:
-        return _list_nodes(session, call), read_facts(session, call.site.plane.facts, call.node)
+        return list_own_nodes(session, call), read_facts(session, call.site.plane.facts, call.node)
 
     nodes, facts = await call.read(look)
     here = [node for node in nodes if node.is_connected]
@@ -133,7 +139,7 @@ async def _write_status(call: Call) -> Json:
         "received_messages": _add_up(here, "messages_received"),
         "federation_traffic": _write_traffic(here),
         "message_retention": write_retention(facts),
-        "push": write_push(),
+        "push": write_push(facts, nodes),
     }
 
 
@@ -174,14 +180,9 @@ def _write_disk(nodes: list[NodePublic]) -> Json:
     }
 
 
-def _list_nodes(session: Session, call: Call) -> list[NodePublic]:
-    nodes = list_nodes(session, call.now_seconds)
-    return [node for node in nodes if call.node in (None, node.name)]
-
-
 def _are_behind(session: Session, call: Call) -> bool:
     return any(
-        node.is_connected and node.applied_revision < node.revision for node in _list_nodes(session, call)
+        node.is_connected and node.applied_revision < node.revision for node in list_own_nodes(session, call)
     )
 
 

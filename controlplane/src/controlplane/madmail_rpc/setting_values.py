@@ -10,7 +10,7 @@ Not for: what is decided where (fleet_settings/).
 name, HTTP ports and paths, because the admin web would take the address of the API from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -20,9 +20,11 @@ from controlplane.federation.models import FederationInForce
 from controlplane.federation.service import describe_federation
 from controlplane.fleet_settings import service
 from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS
+from controlplane.fleet_settings.push import PushMode, add_up_push, read_mode
 from controlplane.madmail_rpc.call import Call
+from controlplane.nodes.models import NodePublic
 from controlplane.policy.quantities import format_exact_size
-from nodelink.contract.states import NodeKind
+from nodelink.contract.states import PUSH_FAILURES_BEFORE_PAUSE, NodeKind
 
 TOGGLES: Final[Mapping[str, str]] = {
     "jit_registration": "jit",
@@ -79,7 +81,7 @@ def write_all_settings(session: Session, call: Call, facts: service.Facts) -> di
     """Write AllSettings."""
     settings: dict[str, JsonValue] = {
         "registration": "open" if facts.in_force.registration_open else "closed",
-        "push_mode": "off",
+        "push_mode": read_mode(facts.in_force),
         "shadowsocks_url": "",
     }
     policy = write_federation_policy(read_federation(session, call))
@@ -131,12 +133,14 @@ def write_retention(facts: service.Facts) -> dict[str, JsonValue]:
     }
 
 
-def write_push() -> dict[str, JsonValue]:
-    """Write how notifications go: they are not there."""
+def write_push(facts: service.Facts, nodes: Sequence[NodePublic]) -> dict[str, JsonValue]:
+    """Write how notifications go, by the policy and the last reports of these nodes."""
+    mode = read_mode(facts.in_force)
+    found = add_up_push(mode, [node.report for node in nodes if node.report is not None])
     return {
-        "enabled": False,
-        "mode": "off",
-        "successful_notifications": 0,
-        "consecutive_failures": 0,
-        "auto_disable_after": 5,
+        "enabled": mode is not PushMode.OFF and found.has_proxy and not found.is_pausing,
+        "mode": mode,
+        "successful_notifications": found.successes,
+        "consecutive_failures": found.failures_in_a_row,
+        "auto_disable_after": PUSH_FAILURES_BEFORE_PAUSE,
     }

@@ -16,8 +16,10 @@ from sqlmodel import Session
 from controlplane.fleet_settings import service
 from controlplane.fleet_settings.catalogue import SERVICES, SETTINGS
 from controlplane.fleet_settings.errors import NotOfferedError
+from controlplane.fleet_settings.push import PushMode
 from controlplane.madmail_rpc.arguments import read_needed_text, read_text, read_value
 from controlplane.madmail_rpc.call import Call
+from controlplane.madmail_rpc.dashboard import list_own_nodes
 from controlplane.madmail_rpc.envelope import RpcAnswer, RpcError
 from controlplane.madmail_rpc.setting_values import (
     show_setting,
@@ -37,12 +39,12 @@ RESTARTED_BY_MADMAIL: Final = frozenset({"turn", "iroh", "admin_web", "shadowsoc
 
 OPEN_WORDS: Final[Mapping[str, bool]] = {"open": True, "close": False}
 SWITCH_WORDS: Final[Mapping[str, bool]] = {"enable": True, "disable": False}
-PUSH_WORDS: Final[Mapping[str, bool]] = {
-    "enable": True,
-    "on": True,
-    "auto": True,
-    "disable": False,
-    "off": False,
+PUSH_WORDS: Final[Mapping[str, PushMode]] = {
+    "enable": PushMode.ON,
+    "on": PushMode.ON,
+    "auto": PushMode.AUTO,
+    "disable": PushMode.OFF,
+    "off": PushMode.OFF,
 }
 BOOL_WORDS: Final[Mapping[str, bool]] = {
     "true": True,
@@ -67,10 +69,7 @@ async def change_service(call: Call) -> RpcAnswer:
     name = REGISTRATION.get(call.resource) or call.resource.removeprefix(SERVICE_ROOT)
     match name:
         case "push":
-            is_on = await _switch(call, name, PUSH_WORDS, "enable, disable or auto")
-            counters = {key: value for key, value in write_push().items() if key not in {"enabled", "mode"}}
-            found: Json = {"status": write_word(is_on=is_on), "mode": "off", "restart_required": False}
-            return RpcAnswer(found | counters if call.method == "GET" else found)
+            return RpcAnswer(await _change_push(call))
         case "webmail_dev":
             words = {**SWITCH_WORDS, "add_origin": True}
             return RpcAnswer(
@@ -78,7 +77,7 @@ async def change_service(call: Call) -> RpcAnswer:
             )
         case _:
             is_on = await _switch(call, name, SWITCH_WORDS, "enable or disable")
-            found = {"status": write_word(is_on=is_on)}
+            found: Json = {"status": write_word(is_on=is_on)}
             return RpcAnswer(found | {"restart_required": False} if name in RESTARTED_BY_MADMAIL else found)
 
 
@@ -164,6 +163,25 @@ def _read_size(session: Session, call: Call, name: str) -> Json:
         "config": format_exact_size(config_bytes),
     }
     return found | {"appendlimit": said or None} if name == "max_message_size" else found
+
+
+async def _change_push(call: Call) -> Json:
+    """Do what the action says, if there is one; show the mode, and to who looks, how it goes."""
+    facts = call.site.plane.facts
+    if call.method != "GET":
+        action = read_text(call.body, "action")
+        if action not in PUSH_WORDS:
+            raise RpcError(400, "action must be enable, disable or auto")
+        mode = PUSH_WORDS[action]
+        await call.change(lambda session: service.switch_push(session, facts, call.author, call.node, mode))
+
+    def look(session: Session) -> Json:
+        found = write_push(service.read_facts(session, facts, call.node), list_own_nodes(session, call))
+        return {"status": write_word(is_on=bool(found.pop("enabled"))), **found}
+
+    found = await call.read(look) | {"restart_required": False}
+    shown = found if call.method == "GET" else {"status", "mode", "restart_required"}
+    return {name: found[name] for name in shown}
 
 
 async def _switch(call: Call, name: str, words: Mapping[str, bool], expected: str) -> bool:

@@ -84,6 +84,8 @@ def decide_state(node: NodeFacts) -> NodeState:
                 unused_account_days=node.policy.unused_account_days,
                 large_message_retention_days=node.policy.large_message_retention_days,
                 auto_trim=node.policy.auto_trim,
+                push_enabled=node.policy.push_enabled,
+                push_pauses=node.policy.push_pauses,
                 federation=node.federation,
                 ports=MailPorts.model_validate(node.ports),
             )

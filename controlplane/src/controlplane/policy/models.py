@@ -63,6 +63,8 @@ class PolicyValues(SQLModel):
     )
     auto_trim: bool = Field(description="Whether read messages older than a day make room in a full mailbox.")
     turn_enabled: bool = Field(description="Whether apps are told of the TURN nodes when they call.")
+    push_enabled: bool = Field(description="Whether sleeping apps are woken by the notification proxy.")
+    push_pauses: bool = Field(description="Whether that pauses for an hour after five failures in a row.")
 
 
 class FleetRules(SQLModel):
@@ -126,6 +128,8 @@ class Overrides(SQLModel):
     )
     auto_trim: bool | None = Field(default=None, description="In place of the fleet's.")
     turn_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
+    push_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
+    push_pauses: bool | None = Field(default=None, description="In place of the fleet's.")
 
 
 class NodePolicy(Overrides, table=True):
@@ -174,6 +178,8 @@ class OverridesChange(SQLModel):
     large_message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
     auto_trim: StrictBool | None = Field(default=None, description="In place of the fleet's.")
     turn_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    push_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    push_pauses: StrictBool | None = Field(default=None, description="In place of the fleet's.")
 
 
 class FleetPolicyChange(OverridesChange):
@@ -219,6 +225,8 @@ class OverridesPublic(SQLModel):
     large_message_retention_days: int | None
     auto_trim: bool | None
     turn_enabled: bool | None
+    push_enabled: bool | None
+    push_pauses: bool | None
 
 
 class NodePolicyPublic(Followed):

@@ -33,6 +33,8 @@ FIELDS: dict[str, Kind] = {
     "large_message_retention_days": "days",
     "auto_trim": "switch",
     "turn_enabled": "switch",
+    "push_enabled": "switch",
+    "push_pauses": "switch",
 }
 FLEET_FIELDS: dict[str, Kind] = {
     "turn_lifetime_seconds": "lifetime",

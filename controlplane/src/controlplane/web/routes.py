@@ -11,6 +11,7 @@ from controlplane.web import (
     admin_token_pages,
     assets,
     audit_pages,
+    exchanger_pages,
     federation_pages,
     group_pages,
     import_pages,
@@ -40,6 +41,7 @@ for each in (
     account_changes,
     operation_pages,
     federation_pages,
+    exchanger_pages,
     admin_token_pages,
     audit_pages,
 ):

@@ -35,6 +35,7 @@ def _counter(meaning: str) -> Figure:
 
 
 LOOP_LAG = "loop_lag_seconds"
+PUSH_FAILURES = "notification_failures"
 
 _EVERYWHERE: Mapping[str, Figure] = {
     LOOP_LAG: _gauge("How late the node's event loop was, at the worst of the last seconds."),
@@ -52,6 +53,7 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     "messages_received": _counter("Messages taken from other nodes."),
     "messages_delivered": _counter("Messages that left the queue for other nodes, delivered or given up."),
     "notifications_pushed": _counter("Device tokens that the notification proxy took."),
+    PUSH_FAILURES: _gauge("Attempts in a row that the notification proxy did not take."),
     "queued_messages": _gauge("Messages that wait for other nodes."),
     "peer_delivered_https": _counter("Messages handed to servers of others by HTTPS."),
     "peer_delivered_http": _counter("Messages handed to servers of others by HTTP."),

@@ -28,6 +28,7 @@ MAX_REVISION = 1 << 53
 """What every reader of JSON still counts exactly."""
 
 
+PUSH_FAILURES_BEFORE_PAUSE = 5
 MAX_SIBLINGS = 4096
 
 MAX_DAYS = 3_650
@@ -141,6 +142,10 @@ class MailNodeState(Part):
     auto_trim: bool = Field(
         default=False,
         description="Whether read messages older than a day make room in a full mailbox.",
+    )
+    push_enabled: bool = Field(default=True, description="Whether sleeping apps are woken.")
+    push_pauses: bool = Field(
+        default=False, description="Whether that pauses for an hour after five failures in a row."
     )
     federation: FederationState | None = Field(
         default=None, description="Mail to and from servers of others; None: there is none."

@@ -119,6 +119,14 @@ REFUSALS: Phrases = {
         "This form is too old. Open the page again, then send it.",
         "این فرم خیلی قدیمی است. صفحه را دوباره باز کنید و سپس بفرستید.",
     ),
+    "exchanger_exists": Phrase(
+        "There is an exchanger of this name already. Change that one, or choose another name.",
+        "مبادله‌گری با این نام هست. همان را تغییر دهید یا نام دیگری برگزینید.",
+    ),
+    "exchanger_token_in_clear": Phrase(
+        "A token must not travel in clear. Give the exchanger an https address, or no token.",
+        "توکن نباید بی‌رمز فرستاده شود. به مبادله‌گر نشانی https بدهید، یا توکن ندهید.",
+    ),
     "group_exists": Phrase(
         "There is a group of this name already. Choose another name.",
         "گروهی با این نام هست. نام دیگری برگزینید.",
@@ -183,6 +191,10 @@ REFUSALS: Phrases = {
         "That is too much at once. Send it in several parts.",
         "این برای یک بار زیاد است. آن را در چند بخش بفرستید.",
     ),
+    "too_many_exchangers": Phrase(
+        "There are as many exchangers as there may be. Remove one that nobody needs.",
+        "شمار مبادله‌گرها به حد مجاز رسیده است. یکی را که لازم نیست حذف کنید.",
+    ),
     "turn_secrets_in_use": Phrase(
         "The secret is being replaced already. This page says when the former one ends.",
         "راز همین حالا در حال تعویض است. این صفحه می‌گوید راز پیشین کی پایان می‌یابد.",
@@ -190,6 +202,10 @@ REFUSALS: Phrases = {
     "unknown_account": Phrase(
         "There is no account of this address on this node. It may have been removed.",
         "روی این گره حسابی با این نشانی نیست. شاید حذف شده باشد.",
+    ),
+    "unknown_exchanger": Phrase(
+        "There is no exchanger of this name. It may have been removed.",
+        "مبادله‌گری با این نام نیست. شاید حذف شده باشد.",
     ),
     "unknown_group": Phrase(
         "There is no group of this name. It may have been removed.",

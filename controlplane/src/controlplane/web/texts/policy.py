@@ -47,6 +47,8 @@ FIELDS: Phrases = {
     ),
     "auto_trim": Phrase("Make room in full mailboxes", "جا باز کردن در صندوق‌های پر"),
     "turn_enabled": Phrase("Calls by the TURN nodes", "تماس از راه گره‌های TURN"),
+    "push_enabled": Phrase("Wake sleeping apps", "بیدار کردن برنامه‌های خفته"),
+    "push_pauses": Phrase("Pause that while it fails", "مکث آن هنگام ناکامی"),
     "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار اعتبارنامهٔ TURN به روز"),
     "turn_allocations_per_credential": Phrase(
         "Calls of one account at a time, on a TURN node", "تماس هم‌زمان هر حساب روی هر گرهٔ TURN"
@@ -104,6 +106,13 @@ HINTS: Phrases = {
     "turn_enabled": Phrase(
         "Whether apps are told of the TURN nodes when they call.",
         "آیا برنامه‌ها هنگام تماس از گره‌های TURN باخبر شوند.",
+    ),
+    "push_enabled": Phrase(
+        "By Delta Chat's notification proxy, which hears a device token and nothing of the message.",
+        "از راه میانجی اعلان دلتا چت، که تنها توکن دستگاه را می‌شنود و هیچ‌چیز از پیام را نه.",
+    ),
+    "push_pauses": Phrase(
+        "For an hour after five failures in a row.", "پس از پنج ناکامی پیاپی به مدت یک ساعت."
     ),
     "turn_lifetime_seconds": Phrase("From 1 to 30 days.", "از ۱ تا ۳۰ روز."),
     "turn_allocations_per_credential": Phrase("From 1 to 10,000.", "از ۱ تا ۱۰٬۰۰۰."),
