@@ -43,6 +43,8 @@ class WholeFleet:
     client: httpx.Client = field(repr=False)
     alternate_port: int = 0
     """Open on all nodes, and nobody is there yet."""
+    other_turn_port: int = 0
+    """Where the TURN node takes clients besides the usual port."""
 
     @property
     def url(self) -> str:
@@ -107,28 +109,29 @@ def running_fleet(directory: Path) -> Iterator[WholeFleet]:
         ):
             _enrol(opened, plan, node, kind)
         token = add_token(opened, name="whole fleet")
-    alternate_port = _find_ports(SECOND_MAIL_ADDRESS).imap_tls
+    others = _find_ports(SECOND_MAIL_ADDRESS)
+    besides = {
+        "MAILNODE_ALTERNATE_PORTS": str(others.imap_tls),
+        "TURNNODE_ALTERNATE_PORTS": str(others.imap_tls),
+        "TURNNODE_OTHER_UDP_PORTS": str(others.turn),
+        "TURNNODE_RELAY_PORT_MIN": "61000",  # above the ports that a free one is found among
+    }
     with ExitStack() as stack:
         log = stack.enter_context((directory / "log").open("ab"))
         for plan, programs in ((first, ("controlplane", "mailnode", "turnnode")), (second, ("mailnode",))):
             for program in programs:
-                stack.enter_context(_running(plan, plan.processes[program], log.fileno(), alternate_port))
+                stack.enter_context(_running(plan, plan.processes[program], log.fileno(), besides))
         client = httpx.Client(
             base_url=first.control_url, verify=trust_all(), follow_redirects=True, timeout=30, trust_env=False
         )
-        fleet = WholeFleet(first, second, token, stack.enter_context(client), alternate_port)
+        fleet = WholeFleet(first, second, token, stack.enter_context(client), others.imap_tls, others.turn)
         _wait_until_ready(fleet)
         yield fleet
 
 
 @contextmanager
-def _running(plan: FleetPlan, command: list[str], log: int, alternate_port: int) -> Iterator[None]:
-    alternates = {
-        "MAILNODE_ALTERNATE_PORTS": str(alternate_port),
-        "TURNNODE_ALTERNATE_PORTS": str(alternate_port),
-        "TURNNODE_RELAY_PORT_MIN": "61000",  # above the ports that a free one is found among
-    }
-    environment = {**os.environ, **plan.environment, **alternates}
+def _running(plan: FleetPlan, command: list[str], log: int, besides: dict[str, str]) -> Iterator[None]:
+    environment = {**os.environ, **plan.environment, **besides}
     with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
             yield

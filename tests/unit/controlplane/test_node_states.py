@@ -27,6 +27,7 @@ VALUES = PolicyValues(
     large_message_retention_days=7,
     auto_trim=True,
     turn_enabled=True,
+    turn_announced_port=0,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
 MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)

@@ -28,6 +28,7 @@ Days = Annotated[StrictInt, PydanticField(ge=0, le=MAX_DAYS)]
 TurnLifetime = Annotated[StrictInt, PydanticField(ge=SECONDS_PER_DAY, le=30 * SECONDS_PER_DAY)]
 CredentialAllocations = Annotated[StrictInt, PydanticField(ge=1, le=10_000)]
 Allocations = Annotated[StrictInt, PydanticField(ge=1, le=1_000_000)]
+AnnouncedPort = Annotated[StrictInt, PydanticField(ge=0, le=65535)]
 
 
 class PolicyValues(SQLModel):
@@ -63,6 +64,11 @@ class PolicyValues(SQLModel):
     )
     auto_trim: bool = Field(description="Whether read messages older than a day make room in a full mailbox.")
     turn_enabled: bool = Field(description="Whether apps are told of the TURN nodes when they call.")
+    turn_announced_port: int = Field(
+        ge=0,
+        le=65535,
+        description="At which UDP port apps are told to find TURN; 0 for the one that TURN nodes name.",
+    )
 
 
 class FleetRules(SQLModel):
@@ -126,6 +132,9 @@ class Overrides(SQLModel):
     )
     auto_trim: bool | None = Field(default=None, description="In place of the fleet's.")
     turn_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
+    turn_announced_port: int | None = Field(
+        default=None, ge=0, le=65535, description="In place of the fleet's."
+    )
 
 
 class NodePolicy(Overrides, table=True):
@@ -174,6 +183,7 @@ class OverridesChange(SQLModel):
     large_message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
     auto_trim: StrictBool | None = Field(default=None, description="In place of the fleet's.")
     turn_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    turn_announced_port: AnnouncedPort | None = Field(default=None, description="In place of the fleet's.")
 
 
 class FleetPolicyChange(OverridesChange):
@@ -219,6 +229,7 @@ class OverridesPublic(SQLModel):
     large_message_retention_days: int | None
     auto_trim: bool | None
     turn_enabled: bool | None
+    turn_announced_port: int | None
 
 
 class NodePolicyPublic(Followed):

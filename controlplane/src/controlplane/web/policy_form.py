@@ -20,7 +20,7 @@ from controlplane.policy.models import (
 from controlplane.web.errors import BadFormError
 from controlplane.web.forms import Form
 
-Kind = Literal["switch", "size", "days", "lifetime", "count"]
+Kind = Literal["switch", "size", "days", "lifetime", "count", "port"]
 
 FIELDS: dict[str, Kind] = {
     "registration_open": "switch",
@@ -33,6 +33,7 @@ FIELDS: dict[str, Kind] = {
     "large_message_retention_days": "days",
     "auto_trim": "switch",
     "turn_enabled": "switch",
+    "turn_announced_port": "port",
 }
 FLEET_FIELDS: dict[str, Kind] = {
     "turn_lifetime_seconds": "lifetime",

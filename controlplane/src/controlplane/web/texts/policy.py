@@ -22,6 +22,7 @@ PHRASES: Phrases = {
     ),
     "leave_empty": Phrase("Empty: follows.", "خالی: پیروی می‌کند."),
     "never": Phrase("never", "هرگز"),
+    "as_nodes_say": Phrase("as TURN nodes say", "به گفتهٔ گره‌های TURN"),
     "days": Phrase("%s days", "%s روز"),
     "nodes_that_differ": Phrase(
         "Nodes and groups may differ; their pages say in what.",
@@ -47,6 +48,7 @@ FIELDS: Phrases = {
     ),
     "auto_trim": Phrase("Make room in full mailboxes", "جا باز کردن در صندوق‌های پر"),
     "turn_enabled": Phrase("Calls by the TURN nodes", "تماس از راه گره‌های TURN"),
+    "turn_announced_port": Phrase("UDP port of calls", "درگاه UDP تماس‌ها"),
     "turn_lifetime_seconds": Phrase("TURN credentials are valid for days", "اعتبار اعتبارنامهٔ TURN به روز"),
     "turn_allocations_per_credential": Phrase(
         "Calls of one account at a time, on a TURN node", "تماس هم‌زمان هر حساب روی هر گرهٔ TURN"
@@ -104,6 +106,10 @@ HINTS: Phrases = {
     "turn_enabled": Phrase(
         "Whether apps are told of the TURN nodes when they call.",
         "آیا برنامه‌ها هنگام تماس از گره‌های TURN باخبر شوند.",
+    ),
+    "turn_announced_port": Phrase(
+        "The port at which apps are told to find TURN; a TURN node must listen there. 0 for the one that TURN nodes name.",
+        "درگاهی که به برنامه‌ها برای یافتن TURN گفته می‌شود؛ باید گره‌ای TURN آنجا گوش دهد. ۰ یعنی همان که گره‌های TURN می‌گویند.",
     ),
     "turn_lifetime_seconds": Phrase("From 1 to 30 days.", "از ۱ تا ۳۰ روز."),
     "turn_allocations_per_credential": Phrase("From 1 to 10,000.", "از ۱ تا ۱۰٬۰۰۰."),
