@@ -4,10 +4,11 @@ For: submission.py; pure functions, so that large messages can be done in a thre
 Not for: encryption (encryption.gate).
 
 Dots are unstuffed, lone CR and LF and overlong lines refused, and the header loses what tells about the
-sender's device and network. Nothing is added: no Received (it would name the client's address and grow each
-message), no Return-Path (it is From, which the gate has compared).
+sender's device and network, who else got the message, and what only servers may say: that somebody has signed
+it or vouches for it, and where it has been delivered. Nothing is added: no Received (it would name the
+client's address and grow each message), no Return-Path (it is From, which the gate has compared).
 
-Source: RFC 5321 sections 2.3.8, 4.5.2 and 4.5.3.1.6.
+Source: RFC 5321 sections 2.3.8, 4.5.2 and 4.5.3.1.6, RFC 5322 section 3.6.3 (Bcc), RFC 8601 section 5.
 """
 
 import re
@@ -21,7 +22,9 @@ MAX_LINE_BYTES = 1_000
 SUBJECT = b"Subject: [...]"
 
 _TELLING_FIELD = re.compile(
-    rb"\r\n(?:(subject)|received|x-originating-ip|x-mailer|user-agent)[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*",
+    rb"\r\n(?:(subject)|received|x-originating-ip|x-mailer|user-agent|bcc|resent-bcc|dkim-signature"
+    rb"|authentication-results|arc-[a-z-]+|return-path|delivered-to|x-original-to)"
+    rb"[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*",
     re.IGNORECASE,
 )
 
@@ -48,7 +51,7 @@ def make_message(stuffed: bytes, max_bytes: int) -> bytes:
 
 
 def clean_header(message: bytes) -> bytes:
-    """Drop the fields that tell about the sender's device and network, and the outer subject's text."""
+    """Drop the fields that a sender must not tell, or not claim, and the outer subject's text."""
     end = message.find(b"\r\n\r\n")
     header = b"\r\n" + (message if end < 0 else message[:end])
     cleaned = _TELLING_FIELD.sub(lambda field: b"\r\n" + SUBJECT if field[1] else b"", header)
