@@ -16,6 +16,7 @@ MAX_PEERS_REPORTED = 20
 MAX_CREDENTIALS = 32
 MAX_ADDRESSES = 64
 MAX_UDP_PORTS = 64
+MAX_ISSUER_CHARACTERS = 128
 PROBED_AT_ONCE = 5
 """Peers of a node and round."""
 
@@ -24,7 +25,10 @@ Sentence = Annotated[str, Field(max_length=500)]
 
 
 class MailPlaces(BaseModel):
-    """Where a mail node is reached. `tls_pin` is the key of its certificate where no CA vouches for that."""
+    """Where a mail node is reached. `tls_pin` is the key of its certificate where no CA vouches for that.
+
+    `issuer` is the organisation whose CA has issued it, "" where that names none; older nodes do not tell.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,6 +36,7 @@ class MailPlaces(BaseModel):
     imap_tls_port: int = Field(ge=1, le=65535)
     smtp_tls_port: int = Field(ge=1, le=65535)
     tls_pin: SpkiPin | None
+    issuer: str | None = Field(default=None, max_length=MAX_ISSUER_CHARACTERS)
 
 
 class ProbeReport(BaseModel):
