@@ -1,4 +1,4 @@
-"""Make the message that is stored out of what came after DATA.
+"""Make the message that is stored out of what came after DATA or BDAT.
 
 For: submission.py; pure functions, so that large messages can be done in a thread.
 Not for: encryption (encryption.gate).
@@ -35,7 +35,15 @@ def make_message(stuffed: bytes, max_bytes: int) -> bytes:
     Raises:
         CommandError: It is too large, or its lines are not lines.
     """
-    message = stuffed.replace(b"\r\n.", b"\r\n")[2:]
+    return check_message(stuffed.replace(b"\r\n.", b"\r\n")[2:], max_bytes)
+
+
+def check_message(message: bytes, max_bytes: int) -> bytes:
+    """Check a message that is whole, without dots before its dots, and return it.
+
+    Raises:
+        CommandError: It is too large, or its lines are not lines.
+    """
     if len(message) > max_bytes:
         raise CommandError(MESSAGE_TOO_LARGE)
     count = message.count(b"\n")
