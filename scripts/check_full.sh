@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
-#   check_full.sh fuzz python313 postgresql interop browser kernels kills power benches molecule lab
+#   check_full.sh fuzz python313 bundles postgresql interop browser kernels kills power benches molecule lab
 # The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,9 @@ fuzz() {
 }
 python313() {
     scripts/test_python313.sh tests/protocol
+}
+bundles() {
+    make --no-print-directory test-bundles
 }
 postgresql() {
     MADFLEET_TEST_ENGINE=postgresql .venv/bin/pytest -q -n 2 --dist loadfile --timeout 120 tests/unit/controlplane tests/protocol/controlplane
@@ -73,7 +76,7 @@ measure() {
 
 mkdir -p "$records"
 parts=("$@")
-((${#parts[@]})) || parts=(fuzz python313 postgresql interop browser kernels kills power benches molecule lab)
+((${#parts[@]})) || parts=(fuzz python313 bundles postgresql interop browser kernels kills power benches molecule lab)
 failed=()
 for part in "${parts[@]}"; do
     measure "$part" || failed+=("$part")

@@ -5,6 +5,7 @@
 
 A bundle holds `requirements.txt` with a hash for each wheel, `wheels/`, and `uv`, which installs them.
 The same content gives the same bytes, because the role python_app names a release by the bundle's hash.
+A bundle whose sources have not changed is left as it is; `NAME.tar.gz.made` tells what it was made of.
 
 For: `make wheels`. It needs a package registry; hosts do not.
 Not for: installing (ansible/roles/python_app).
@@ -26,6 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
+BUNDLES = ROOT / "dist" / "bundles"
 PYTHON_VERSION = "3.13"  # Debian 13's
 SERVICES = ("controlplane", "mailnode", "turnnode")
 TOOLS = ("certbot",)
@@ -101,8 +103,8 @@ def extract_uv(wheel: Wheel) -> bytes:
         return next(archive.read(name) for name in archive.namelist() if name.endswith(".data/scripts/uv"))
 
 
-def make_bundle(program: str, architecture: str, own: list[Wheel]) -> Path:
-    """Fetch what a program needs on an architecture, and pack it; return the bundle.
+def make_bundle(bundle: Path, program: str, architecture: str, own: list[Wheel]) -> None:
+    """Fetch what a program needs on an architecture, and pack it.
 
     Raises:
         BundleError: Something cannot be had as a wheel with the hash that is written down.
@@ -125,9 +127,34 @@ def make_bundle(program: str, architecture: str, own: list[Wheel]) -> Path:
     }
     members["requirements.txt"] = ("\n".join(sorted(lines)) + "\n").encode(), 0o644
     members["uv"] = extract_uv(choose_wheels(wheels, tool.read_text())[0]), 0o755
-    bundle = ROOT / "dist" / "bundles" / f"{program}-{architecture}.tar.gz"
     write_archive(bundle, members)
-    return bundle
+
+
+def compute_fingerprint(program: str, root: Path = ROOT) -> str:
+    """Hash everything in the repository that decides what is in a bundle."""
+    packages = (program, "nodelink") if program in SERVICES else ()
+    sources = [path for package in packages for path in (root / package).rglob("*") if path.is_file()]
+    settings = [
+        root / "scripts/wheels.py",
+        root / f"requirements/{program}.txt",
+        root / "requirements/dev.txt",
+    ]
+    fingerprint = sha256()
+    for path in sorted(settings + [path for path in sources if "__pycache__" not in path.parts]):
+        content = path.read_bytes()
+        fingerprint.update(f"{path.relative_to(root)} {len(content)}\n".encode() + content)
+    return fingerprint.hexdigest()
+
+
+def describe_bundle(bundle: Path, fingerprint: str) -> str:
+    """Write what a bundle was made of, and its own hash: one that was cut or altered is made again."""
+    return f"{fingerprint} {sha256(bundle.read_bytes()).hexdigest()}\n"
+
+
+def is_current(bundle: Path, fingerprint: str) -> bool:
+    """Tell whether a bundle is what would be made anew."""
+    note = bundle.with_name(bundle.name + ".made")
+    return bundle.exists() and note.exists() and note.read_text() == describe_bundle(bundle, fingerprint)
 
 
 def build_own_wheels() -> list[Wheel]:
@@ -188,12 +215,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help="all, if not given")
     options = parser.parse_args()
+    own: list[Wheel] | None = None
     try:
-        own = build_own_wheels()
         for architecture in options.architecture or ARCHITECTURES:
             for program in SERVICES + TOOLS:
-                bundle = make_bundle(program, architecture, own)
-                print(f"{bundle.relative_to(ROOT)}  {bundle.stat().st_size / 1e6:.1f} MB")
+                bundle = BUNDLES / f"{program}-{architecture}.tar.gz"
+                fingerprint = compute_fingerprint(program)
+                was_current = is_current(bundle, fingerprint)
+                if not was_current:
+                    own = own or build_own_wheels()
+                    make_bundle(bundle, program, architecture, own)
+                    bundle.with_name(bundle.name + ".made").write_text(describe_bundle(bundle, fingerprint))
+                state = ", unchanged" if was_current else ""
+                print(f"{bundle.relative_to(ROOT)}  {bundle.stat().st_size / 1e6:.1f} MB{state}", flush=True)
     except BundleError as error:
         raise SystemExit(str(error)) from error
 

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from wheels import BundleError, Wheel, choose_own_wheels, choose_wheels, read_wheels, write_archive
+from wheels import (
+    BundleError,
+    Wheel,
+    choose_own_wheels,
+    choose_wheels,
+    compute_fingerprint,
+    describe_bundle,
+    is_current,
+    read_wheels,
+    write_archive,
+)
 
 
 def make_wheel(directory: Path, name: str, content: bytes) -> Wheel:
@@ -73,3 +83,59 @@ def test_the_same_members_give_the_same_bytes_in_any_order(tmp_path: Path) -> No
             ("requirements.txt", 0o644, 0),
             ("uv", 0o755, 0),
         ]
+
+
+def make_sources(root: Path) -> None:
+    for name in (
+        *(
+            "scripts/wheels.py",
+            "requirements/dev.txt",
+            "requirements/mailnode.txt",
+            "requirements/certbot.txt",
+        ),
+        *(
+            "mailnode/src/mailnode/daemon.py",
+            "nodelink/src/nodelink/keys.py",
+            "turnnode/src/turnnode/daemon.py",
+        ),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+
+
+@pytest.mark.parametrize(
+    ("program", "changed", "is_seen"),
+    [
+        ("mailnode", "mailnode/src/mailnode/daemon.py", True),
+        ("mailnode", "nodelink/src/nodelink/keys.py", True),
+        ("mailnode", "requirements/mailnode.txt", True),
+        ("mailnode", "mailnode/src/mailnode/new.py", True),
+        ("mailnode", "turnnode/src/turnnode/daemon.py", False),
+        ("mailnode", "mailnode/src/mailnode/__pycache__/daemon.pyc", False),
+        ("certbot", "nodelink/src/nodelink/keys.py", False),
+        ("certbot", "requirements/dev.txt", True),
+    ],
+)
+def test_a_bundle_is_made_anew_when_what_it_is_made_of_changes(
+    tmp_path: Path, program: str, changed: str, *, is_seen: bool
+) -> None:
+    make_sources(tmp_path)
+    before = compute_fingerprint(program, tmp_path)
+
+    (tmp_path / changed).parent.mkdir(exist_ok=True)
+    (tmp_path / changed).write_text("changed")
+
+    assert (compute_fingerprint(program, tmp_path) != before) is is_seen
+
+
+def test_a_bundle_that_was_cut_is_not_taken_for_current(tmp_path: Path) -> None:
+    bundle = tmp_path / "mailnode-x86_64.tar.gz"
+    bundle.write_bytes(b"whole")
+    assert not is_current(bundle, "made of")
+    bundle.with_name(bundle.name + ".made").write_text(describe_bundle(bundle, "made of"))
+    assert is_current(bundle, "made of")
+    assert not is_current(bundle, "made of something else")
+
+    bundle.write_bytes(b"who")
+
+    assert not is_current(bundle, "made of")

@@ -47,6 +47,8 @@ class WholeFleet:
     """Open on all nodes, and nobody is there yet."""
     push_proxy: PushProxy = field(default_factory=PushProxy)
     """Where mail nodes hand device tokens to."""
+    other_turn_port: int = 0
+    """Where the TURN node takes clients besides the usual port."""
 
     @property
     def url(self) -> str:
@@ -111,14 +113,15 @@ def running_fleet(directory: Path) -> Iterator[WholeFleet]:
         ):
             _enrol(opened, plan, node, kind)
         token = add_token(opened, name="whole fleet")
-    alternate_port = _find_ports(SECOND_MAIL_ADDRESS).imap_tls
+    others = _find_ports(SECOND_MAIL_ADDRESS)
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
         push_proxy = stack.enter_context(portal.wrap_async_context_manager(open_push_proxy()))
         extras = {
-            "MAILNODE_ALTERNATE_PORTS": str(alternate_port),
+            "MAILNODE_ALTERNATE_PORTS": str(others.imap_tls),
             "MAILNODE_NOTIFICATION_PROXY": push_proxy.url,
-            "TURNNODE_ALTERNATE_PORTS": str(alternate_port),
+            "TURNNODE_ALTERNATE_PORTS": str(others.imap_tls),
+            "TURNNODE_OTHER_UDP_PORTS": str(others.turn),
             "TURNNODE_RELAY_PORT_MIN": "61000",  # above the ports that a free one is found among
         }
         log = stack.enter_context((directory / "log").open("ab"))
@@ -128,7 +131,9 @@ def running_fleet(directory: Path) -> Iterator[WholeFleet]:
         client = httpx.Client(
             base_url=first.control_url, verify=trust_all(), follow_redirects=True, timeout=30, trust_env=False
         )
-        fleet = WholeFleet(first, second, token, stack.enter_context(client), alternate_port, push_proxy)
+        fleet = WholeFleet(
+            first, second, token, stack.enter_context(client), others.imap_tls, push_proxy, others.turn
+        )
         _wait_until_ready(fleet)
         yield fleet
 

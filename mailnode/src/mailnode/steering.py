@@ -45,11 +45,17 @@ from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.federation import MAX_PEERS_SHOWN, PeersAnswer
 from nodelink.contract.figures import LOOP_LAG, PUSH_FAILURES
 from nodelink.contract.ports import PortName
-from nodelink.contract.reports import MAX_ADDRESSES, MAX_PEERS_REPORTED, MailPlaces, Report
+from nodelink.contract.reports import (
+    MAX_ADDRESSES,
+    MAX_ISSUER_CHARACTERS,
+    MAX_PEERS_REPORTED,
+    MailPlaces,
+    Report,
+)
 from nodelink.contract.states import MailNodeState, NodeKind, NodeState, TurnAccess
 from nodelink.daemon.loop_lag import LoopLag
 from nodelink.daemon.tasks import open_task_group
-from nodelink.daemon.tls import CertificateError, read_spki_pin
+from nodelink.daemon.tls import CertificateError, read_issuer, read_spki_pin
 
 VERSION = version("mailnode")
 COUNT_SECONDS = 5
@@ -74,6 +80,7 @@ class Steering:
     peering: Peering | None = None
     siblings: Siblings = field(default_factory=Siblings)
     _tls_pin: str | None = field(init=False, default=None)
+    _issuer: str | None = field(init=False, default=None)
     _outbound: Outbound | None = field(init=False, default=None)
     _inbound: Inbound | None = field(init=False, default=None)
     _pusher: Pusher | None = field(init=False, default=None)
@@ -201,6 +208,7 @@ class Steering:
                 imap_tls_port=self.listeners.find_port(PortName.IMAP_TLS),
                 smtp_tls_port=self.listeners.find_port(PortName.SUBMISSION_TLS),
                 tls_pin=self._tls_pin,
+                issuer=self._issuer,
             ),
             ports=self.listeners.tell(),
             alternate_ports=self.settings.alternate_ports,
@@ -292,7 +300,7 @@ class Steering:
             await asyncio.sleep(MEASURE_SECONDS)
 
     async def _count(self) -> None:
-        await asyncio.to_thread(self._read_pin)
+        await asyncio.to_thread(self._read_certificate)
         try:
             self._account_count = await self.store.count_accounts()
             brake = self.accounts.brake
@@ -301,10 +309,11 @@ class Steering:
         except StoreUnavailableError as error:
             self._problems = (f"The store does not answer: {error}"[:MAX_PROBLEM_CHARACTERS],)
 
-    def _read_pin(self) -> None:
-        """Read the key of a certificate that no CA vouches for; while that is replaced, the former holds."""
-        if self.settings.certificate_is_self_signed:
-            with suppress(CertificateError):
+    def _read_certificate(self) -> None:
+        """Read who vouches for the certificate, and its key if no CA does; meanwhile the former holds."""
+        with suppress(CertificateError):
+            self._issuer = read_issuer(self.settings.tls_certificate)[:MAX_ISSUER_CHARACTERS]
+            if self.settings.certificate_is_self_signed:
                 self._tls_pin = read_spki_pin(self.settings.tls_certificate)
 
 

@@ -17,6 +17,7 @@ from mailnode.peering.policy import find_peer
 from mailnode.peering.reception import clean_trace
 from mailnode.peering.resolver import MAX_EXCHANGERS, choose_exchangers
 from mailnode.peering.routes import Ports, plan_override
+from mailnode.peering.sts_memory import read_memory, write_memory
 from mailnode.peering.upload import judge_answer
 from mailnode.smtp.delivery_report import write_report
 from nodelink.contract.federation import PeerTransport
@@ -113,3 +114,10 @@ def test_cleaning_leaves_the_text_and_every_other_field(text: bytes, lines: list
     header = cleaned.partition(b"\r\n\r\n")[0]
     assert header.count(b"From: c") == lines.count(b"From: c")
     assert b"Received:" not in header
+
+
+@given(st.binary(max_size=200) | st.lists(LINES).map(b"".join))
+def test_any_memory_of_policies_is_read_or_refused(content: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        known = read_memory(content)
+        assert read_memory(write_memory(known)) == known

@@ -14,7 +14,8 @@ from support.smtp_wire import hold_dialogue
 # The sender comes into being by its first login: that one needs a password.
 SENDER = "carol123@example.org"
 LOGIN = b"AUTH PLAIN " + b64encode(f"\0{SENDER}\0a good password".encode()) + b"\r\n"
-ENVELOPE = f"MAIL FROM:<{SENDER}> BODY=8BITMIME\r\nRCPT TO:<{BOB}>\r\nDATA\r\n".encode()
+ENVELOPE_ALONE = f"MAIL FROM:<{SENDER}> BODY=8BITMIME\r\nRCPT TO:<{BOB}>\r\n".encode()
+ENVELOPE = ENVELOPE_ALONE + b"DATA\r\n"
 MESSAGE = bytes(encrypted_mail(sender=SENDER))
 PLAIN = b"\r\n".join([*mail_header(SENDER), b"", b"..two dots", b".dot", b""])
 DIALOGUE = (
@@ -39,7 +40,17 @@ DIALOGUE = (
     + b"\r\n"
     + ENVELOPE
     + b"x" * 5_000
-    + b"\r\n.\r\nRSET\r\nQUIT\r\nNOOP\r\n"
+    + b"\r\n.\r\nRSET\r\n"
+    + ENVELOPE_ALONE
+    + b"BDAT 9\r\n"
+    + MESSAGE[:9]
+    + b"BDAT %d LAST\r\n" % (len(MESSAGE) - 9)
+    + MESSAGE[9:]
+    + ENVELOPE_ALONE
+    + b"BDAT 6\r\nQUIT\r\nBDAT 4999\r\n"
+    + b"QUIT\r\n".ljust(4_999, b"x")
+    + b"BDAT 6 LAST\r\nQUIT\r\n"
+    + b"RSET\r\nQUIT\r\nNOOP\r\n"
 )
 POLICY = Policy(message_bytes=4_096)
 WHOLE = hold_dialogue([DIALOGUE], POLICY)
@@ -67,6 +78,11 @@ WORDS = [
     b"RCPT TO:<",
     b"SIZE=100",
     b"DATA\r\n",
+    b"BDAT 5\r\n",
+    b"BDAT 0 LAST\r\n",
+    b"BDAT %d LAST\r\n" % len(MESSAGE),
+    b"BDAT 9999\r\n",
+    b"BDAT x\r\n",
     b"RSET\r\n",
     b"NOOP\r\n",
     b"VRFY x\r\n",
@@ -96,9 +112,12 @@ def test_dialogue_itself_is_the_one_that_is_meant() -> None:
         *[*accepted, b"523"],
         *[b"500", b"500"],
         *[*accepted, b"552"],
+        b"250",
+        *[b"250"] * 4,
+        *[b"250", b"250", b"250", b"552", b"503"],
         *[b"250", b"221"],
     ]
-    assert WHOLE.delivered == [MESSAGE]
+    assert WHOLE.delivered == [MESSAGE] * 2
 
 
 @given(st.lists(st.integers(0, len(DIALOGUE)), max_size=12))

@@ -311,6 +311,7 @@ def test_audit_log_is_listed_filtered_and_exported(site: ClientSite, tmp_path: P
         (("policy", "set", "colour=blue"), 2, "2G"),
         (("policy", "set", "colour"), 2, "NAME=VALUE"),
         (("policy", "set", "colour=1"), 1, "colour"),
+        (("policy", "set", "turn_announced_port=443"), 1, "turnnode_other_udp_ports"),
         (("policy", "set", "quota_bytes=1K"), 1, "quota_bytes: Input should be greater"),
         (("registration-tokens", "change", "x"), 2, "--uses"),
         (("webhooks", "change", "x"), 2, "--url"),

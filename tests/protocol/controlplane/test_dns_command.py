@@ -33,15 +33,23 @@ def key(selector: str, stage: DkimStage, record: str = LONG_KEY) -> DkimKey:
     return DkimKey(selector=selector, stage=stage, record=record)
 
 
-def tell(site: ClientSite, *keys: DkimKey) -> None:
-    """Have the mail node tell where it is, and by what it signs."""
+def tell(site: ClientSite, *keys: DkimKey, issuer: str | None = None) -> None:
+    """Have the mail node tell where it is, by what it signs, and who has certified it."""
     desk = Desk(site.plane, time.time)
     ports = tuple(
         PortReport(name=name, configured=port, effective=port, problem=None)
         for name, port in (("imap", 143), ("imap_tls", 993), ("submission", 587), ("submission_tls", 8465))
     )
     desk.note_report(
-        "mail1", make_report(addresses=("192.0.2.1", "2001:db8::1"), ports=ports, dkim_keys=keys)
+        "mail1",
+        make_report(
+            addresses=("192.0.2.1", "2001:db8::1"),
+            ports=ports,
+            dkim_keys=keys,
+            places=MailPlaces(
+                host="mail1.example.org", imap_tls_port=993, smtp_tls_port=465, tls_pin=None, issuer=issuer
+            ),
+        ),
     )
 
 
@@ -100,6 +108,24 @@ def test_zone_of_the_whole_fleet_is_a_zone_file(site: ClientSite) -> None:
     assert b"".join(long_text.strings).decode() == LONG_KEY
     assert 'CAA 0 issue "letsencrypt.org"' in text
     assert "CAA" not in site.run("dns", "--certificate-authority", "none")
+
+
+def test_who_may_certify_follows_the_certificate_of_each_node(site: ClientSite) -> None:
+    tell(site, issuer="DigiCert Inc")
+    text = site.run("dns")
+    assert 'mail1.example.org. 3600 IN CAA 0 issue "digicert.com"' in text
+    assert "CAA" not in site.run("dns", "--domain", TURN)
+
+    tell(site, issuer="An authority of our own")
+    text = site.run("dns")
+    assert "CAA 0" not in text
+    assert "mail1 has a certificate of 'An authority of our own', so no CAA says who may certify" in text
+    named = site.run("dns", "--certificate-authority", "CA.example.net")
+    assert named.count('CAA 0 issue "ca.example.net"') == 2  # the mail domain and the TURN name
+    assert "no CAA" not in named
+
+    tell(site, issuer="")
+    assert "mail1 has a certificate of an authority without a name" in site.run("dns")
 
 
 def test_one_domain_is_printed_alone_and_others_are_named(site: ClientSite) -> None:

@@ -82,6 +82,7 @@ def test_fleet_begins_open(client: TestClient) -> None:
         "turn_enabled": True,
         "push_enabled": True,
         "push_pauses": False,
+        "turn_announced_port": 0,
         "turn_lifetime_seconds": 5 * 86_400,
         "turn_allocations_per_credential": 16,
         "turn_allocations": 4096,
@@ -139,6 +140,7 @@ def test_change_of_one_node_reaches_that_node_only(client: TestClient, plane: Pl
         "turn_enabled": None,
         "push_enabled": None,
         "push_pauses": None,
+        "turn_announced_port": None,
     }
     assert [after - old for after, old in zip(revisions(plane), before, strict=True)] == [1, 0, 0]
     assert (mail_state(plane, "mail1").quota_bytes, mail_state(plane, "mail2").quota_bytes) == (
@@ -322,6 +324,97 @@ def test_name_in_the_settings_goes_before_what_turn_nodes_say(plane: Plane) -> N
 
     assert turn is not None
     assert (turn.host, turn.port) == ("turn.example.org", 3480)
+
+
+def turn_place(plane: Plane, name: str = "mail1") -> tuple[str, int]:
+    turn = mail_state(plane, name).turn
+    assert turn is not None
+    return turn.host, turn.port
+
+
+def test_nearest_policy_names_the_port_at_which_apps_find_turn(client: TestClient, plane: Plane) -> None:
+    add_group(plane, "eu", "mail1")
+    Desk(plane, Clock()).note_report("turn1", make_report(NodeKind.TURN, udp_ports=(3478, 443, 53)))
+    assert client.get("/api/v1/turn").json()["udp_ports"] == [53, 443, 3478]
+    places = []
+
+    for url, port in ((FLEET, 443), ("/api/v1/groups/eu/policy", 53), (MAIL1, 0), (MAIL1, None)):
+        assert change(client, url, turn_announced_port=port)[0] == 200
+        places.append([turn_place(plane, name)[1] for name in ("mail1", "mail2")])
+
+    assert places == [[443, 443], [53, 443], [3478, 443], [53, 443]]
+
+
+@pytest.mark.parametrize(
+    ("port", "status"), [(-1, 422), (0, 200), (1, 200), (65535, 200), (65536, 422), (443, 400), ("443", 422)]
+)
+def test_only_a_port_at_which_a_turn_node_listens_can_be_named(
+    client: TestClient, plane: Plane, port: object, status: int
+) -> None:
+    Desk(plane, Clock()).note_report("turn1", make_report(NodeKind.TURN, udp_ports=(3478, 1, 65535)))
+
+    assert change(client, FLEET, turn_announced_port=port)[0] == status
+    assert change(client, MAIL1, turn_announced_port=port)[0] == status
+
+
+def test_fleet_without_a_turn_node_has_no_port_to_name(client: TestClient, plane: Plane) -> None:
+    before = revisions(plane)
+
+    status, problem = change(client, FLEET, turn_announced_port=3478)
+
+    assert (status, problem["type"]) == (400, "/problems/turn_port_silent")
+    assert "turnnode_other_udp_ports" in str(problem["title"])
+    assert revisions(plane) == before
+    assert client.get(FLEET).json()["turn_announced_port"] == 0
+
+
+def test_usual_port_is_named_while_nobody_listens_at_the_other(client: TestClient, plane: Plane) -> None:
+    desk = Desk(plane, Clock())
+    wide = make_report(NodeKind.TURN, udp_ports=(3478, 443))
+    desk.note_report("turn1", wide)
+    change(client, FLEET, turn_announced_port=443)
+    assert turn_place(plane) == ("192.0.2.1", 443)
+
+    assert desk.note_report("turn1", make_report(NodeKind.TURN, udp_ports=(3478,)))
+    assert turn_place(plane) == ("192.0.2.1", 3478)
+    assert change(client, FLEET, quota_bytes=1 << 31)[0] == 200  # other words are not held up by it
+    assert change(client, FLEET, quota_bytes=1 << 30, turn_announced_port=443)[0] == 200
+
+    assert desk.note_report("turn1", wide)
+    assert turn_place(plane) == ("192.0.2.1", 443)
+
+
+def test_turn_node_of_an_older_version_is_found_at_its_only_port(client: TestClient, plane: Plane) -> None:
+    Desk(plane, Clock()).note_report("turn1", make_report(NodeKind.TURN))
+
+    assert change(client, FLEET, turn_announced_port=3478)[0] == 200
+    assert change(client, FLEET, turn_announced_port=443)[0] == 400
+
+
+def test_node_that_listens_at_the_port_is_named_in_place_of_the_usual_one(
+    client: TestClient, plane: Plane
+) -> None:
+    add_node(plane, "turn2", NodeKind.TURN)
+    desk = Desk(plane, Clock())
+    desk.note_report("turn1", make_report(NodeKind.TURN, udp_ports=(3478,)))
+    desk.note_report("turn2", make_report(NodeKind.TURN, public_name="192.0.2.2", udp_ports=(3478, 443)))
+
+    change(client, MAIL1, turn_announced_port=443)
+
+    assert turn_place(plane, "mail1") == ("192.0.2.2", 443)
+    assert turn_place(plane, "mail2") == ("192.0.2.1", 3478)
+
+
+def test_name_of_all_turn_nodes_is_handed_out_with_the_port_of_the_policy(plane: Plane) -> None:
+    add_node(plane, "mail1")
+    add_node(plane, "turn1", NodeKind.TURN)
+    with open_test_plane(plane.settings.state_directory.parent, turn_name="turn.example.org") as named:
+        Desk(named, Clock()).adopt_settings()
+        Desk(named, Clock()).note_report("turn1", make_report(NodeKind.TURN, udp_ports=(3478, 443)))
+        with open_client(named) as client:
+            assert change(client, MAIL1, turn_announced_port=443)[0] == 200
+
+        assert turn_place(named) == ("turn.example.org", 443)
 
 
 @pytest.mark.parametrize("first", ["mail1", "mail2", "mail3", "mail4"])

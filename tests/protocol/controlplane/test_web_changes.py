@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from controlplane.admins.access import Role
 from controlplane.application import create_app
+from controlplane.nodes.desk import Desk
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.groups import find_group_name
 from controlplane.nodes.models import Node
@@ -16,7 +17,7 @@ from controlplane.policy.models import FleetPolicy, OverridesPublic
 from controlplane.policy.service import read_fleet_policy, read_node_policy
 from controlplane.web.policy_form import FIELDS
 from nodelink.contract.states import NodeKind
-from support.controlplane_site import PUBLIC_URL, Clock, add_group, add_node
+from support.controlplane_site import PUBLIC_URL, Clock, add_group, add_node, make_report
 from support.web_admin import read_forms, send, sign_in
 
 POLICY = "/admin/policy"
@@ -77,6 +78,8 @@ def test_fleet_s_policy_is_changed_by_its_form(browser: TestClient, plane: Plane
         ("message_retention_days", "9" * 30),
         ("turn_lifetime_seconds", "31"),
         ("turn_allocations", "0"),
+        ("turn_announced_port", "65536"),
+        ("turn_announced_port", "-1"),
         ("registration_open", "perhaps"),
     ],
 )
@@ -90,6 +93,23 @@ def test_field_that_cannot_be_taken_is_named(
     assert "A field holds what cannot be taken" in answer.text
     assert f"field={field}" in str(answer.url)
     assert fleet_policy(plane).revision == before.revision
+
+
+def test_port_of_calls_is_named_by_form_and_refused_where_nobody_listens(
+    browser: TestClient, plane: Plane
+) -> None:
+    Desk(plane, Clock()).note_report("turn1", make_report(NodeKind.TURN, udp_ports=(3478, 443)))
+
+    assert "as TURN nodes say" in browser.get(NODE).text
+
+    page = send(browser, NODE, f"{NODE}/policy", turn_announced_port="۴۴۳").text
+    assert overrides(plane).turn_announced_port == 443
+    assert "as TURN nodes say" not in page
+    refused = send(browser, "/admin/registration", POLICY, turn_announced_port="53")
+
+    assert "No TURN node takes clients at this UDP port" in refused.text
+    assert fleet_policy(plane).turn_announced_port == 0
+    assert "443, 3478" in browser.get("/admin/turn").text
 
 
 def test_node_differs_and_follows_again(browser: TestClient, plane: Plane) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import smtplib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -240,6 +240,48 @@ async def test_a_size_that_is_declared_too_large_is_refused_before_anything_is_r
     writer.write(head.encode())
     assert (await reader.readline()).split()[1] == b"413"
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("bring", "codes", "is_delivered"),
+    [
+        (lambda mail: (mail[:50], mail[50:]), [250, 250], True),
+        (lambda mail: (mail,), [250], True),
+        (lambda mail: (mail[mail.index(b"From:") :],), [554], False),
+        (lambda mail: (mail[:50], b"x" * 100_000, mail[50:]), [250, 552, 503], False),
+        (lambda mail: (mail.ljust(200_001, b"x"),), [552], False),
+    ],
+)
+async def test_mail_in_chunks_is_proved_and_taken_as_by_data(
+    home: PeerStation, bring: Callable[[bytes], tuple[bytes, ...]], codes: list[int], is_delivered: bool
+) -> None:
+    caller = Caller(home, PeerTransport.SMTP)
+    chunks = bring(sign(MAIL))
+
+    def say() -> list[int]:
+        with caller.open() as client:
+            assert client.has_extn("chunking")
+            assert (client.mail(EVE)[0], client.rcpt(BOB)[0]) == (250, 250)
+            heard = []
+            for chunk in chunks:
+                last = b" LAST" if chunk is chunks[-1] else b""
+                client.send(b"BDAT %d%b\r\n" % (len(chunk), last) + chunk)
+                heard.append(client.getreply()[0])
+                if heard == [250] and len(chunks) > 1:
+                    assert [client.rcpt(BOB)[0], client.docmd("DATA")[0]] == [503, 503]
+            return heard
+
+    assert await asyncio.to_thread(say) == codes
+    assert await home.inbox("bob") == ([MAIL] if is_delivered else [])
+
+
+async def test_chunk_without_a_recipient_is_no_command(home: PeerStation) -> None:
+    def say() -> list[int]:
+        with Caller(home, PeerTransport.SMTP).open() as client:
+            client.send(b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\nBDAT x\r\nNOOP\r\n")
+            return [client.getreply()[0] for _ in range(3)]
+
+    assert await asyncio.to_thread(say) == [503, 250, 501]
 
 
 async def test_who_sends_too_much_is_asked_to_wait(home: PeerStation, caller: Caller) -> None:

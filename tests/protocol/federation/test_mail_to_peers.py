@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from mailnode.encryption.gate import check_incoming
 from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
+from mailnode.peering.sts_memory import StsMemory
 from mailnode.smtp.syntax import CommandError
 from nodelink.contract.federation import FederationMode, PeerTransport
 from support.dkim_mails import ask_oracle, keys
@@ -223,6 +225,28 @@ async def test_a_policy_of_mta_sts_keeps_mail_from_other_exchangers(world: PeerW
 
     await home.wait_until_empty()
     assert (len(far.uploads), other.uploads) == (1, [])
+
+
+async def test_a_policy_of_mta_sts_outlives_the_process_that_fetched_it(
+    world: PeerWorld, tmp_path: Path
+) -> None:
+    far = await world.add_far_side("mx.far.example")
+    other = await world.add_far_side("evil.example")
+    sts = await world.add_far_side("mta-sts.far.example", smtp=False)
+    policy = b"version: STSv1\r\nmode: enforce\r\nmx: mx.far.example\r\nmax_age: 86400\r\n"
+    sts.fetched = {"/.well-known/mta-sts.txt": policy}
+    world.names.say("_mta-sts.far.example", "TXT", '"v=STSv1; id=1"')
+    world.names.say("far.example", "MX", "10 mx.far.example.")
+    for home in (await world.add_station(HOME), await world.add_station("next.example")):
+        async with AsyncExitStack() as process:
+            await StsMemory(tmp_path / "mta-sts.json", home.courier.sts).start(process)
+            await home.submit("alice", MESSAGE.replace(HOME.encode(), home.domain.encode()), BOB)
+            await home.wait_until_empty()
+        # From here on, somebody answers in the place of the domain's name servers.
+        world.names.say("_mta-sts.far.example", "TXT")
+        world.names.say("far.example", "MX", "10 evil.example.", "20 mx.far.example.")
+
+    assert (len(far.uploads), other.uploads) == (2, [])
 
 
 @pytest.mark.parametrize(

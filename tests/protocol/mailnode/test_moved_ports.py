@@ -157,6 +157,10 @@ async def test_session_goes_on_while_links_and_autoconfig_follow_to_the_new_port
 
         assert [port.problem for port in report.ports] == [None] * 4
         assert report.places is not None
+        assert (report.places.tls_pin, report.places.issuer) == (
+            read_spki_pin(site.control_plane.certificate),
+            "",
+        )
         assert report.places.imap_tls_port == site.told("imap_tls").effective == new
         await until(lambda: is_closed(old))
         assert session.select("INBOX")[0] == "OK"

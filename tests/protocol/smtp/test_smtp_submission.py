@@ -93,6 +93,56 @@ async def test_what_tells_about_the_client_is_not_delivered(site: SmtpSite) -> N
 
 
 @pytest.mark.parametrize(
+    "field",
+    [
+        b"Bcc: <carol123@example.org>",
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org;\r\n\ts=x; b=QUJD",
+        b"Authentication-Results: mail.example.org; dkim=pass",
+        b"ARC-Seal: i=1; cv=pass",
+        b"Return-Path: <" + BOB.encode() + b">",
+        b"Delivered-To: x",
+    ],
+)
+async def test_what_only_servers_may_say_is_not_delivered(site: SmtpSite, field: bytes) -> None:
+    client = await site.user()
+
+    assert (await client.submit(field + b"\r\n" + MESSAGE)).code == 250
+    assert await site.inbox(BOB) == [MESSAGE]
+
+
+@pytest.mark.parametrize(
+    ("author", "code"),
+    [
+        (f"<{ALICE}>", 250),
+        (f'"Alice, of course" <{ALICE.upper()}>', 250),
+        (ALICE, 250),
+        (f"<{ALICE}>, <{BOB}>", 500),
+        (f"<{BOB}>", 500),
+        (f'"{ALICE}" <{BOB}>', 500),
+        (f"{ALICE} <{BOB}>", 500),
+        ("<alice1234+tag@example.org>", 500),
+        ("", 500),
+        (f"friends: <{ALICE}>;", 500),
+    ],
+)
+async def test_author_is_the_login_and_nobody_beside(site: SmtpSite, author: str, code: int) -> None:
+    message = MESSAGE.replace(b"From: <%b>" % ALICE.encode(), b"From: " + author.encode())
+    assert author.encode() in message
+    client = await site.user()
+
+    assert (await client.submit(message)).code == code
+    assert await site.inbox(BOB) == ([message] if code == 250 else [])
+
+
+@pytest.mark.parametrize("second", [f"From: <{ALICE}>", f"From: <{BOB}>"])
+async def test_second_author_field_is_refused(site: SmtpSite, second: str) -> None:
+    client = await site.user()
+
+    assert (await client.submit(second.encode() + b"\r\n" + MESSAGE)).code == 523
+    assert await site.inbox(BOB) == []
+
+
+@pytest.mark.parametrize(
     "sender", [BOB, "nobody@example.org", "alice1234@example.net", '"alice1234"@example.org']
 )
 async def test_sender_is_the_login_or_nobody(site: SmtpSite, sender: str) -> None:

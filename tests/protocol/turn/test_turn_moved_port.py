@@ -192,7 +192,7 @@ def test_calls_of_a_moved_port_survive_the_processes_that_follow(tmp_path: Path)
 async def test_node_moves_when_its_control_plane_wants_it(tmp_path: Path) -> None:
     files = NodeFiles(tmp_path / "kept")
     control_plane = ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
-    alternate, closed = free_port(), free_port()
+    alternate, other, closed = free_port(), free_port(), free_port()
 
     def last() -> Report:
         frame = control_plane.last(ReportFrame)
@@ -225,17 +225,23 @@ async def test_node_moves_when_its_control_plane_wants_it(tmp_path: Path) -> Non
             )
         )
         node = make_turn_process(
-            tmp_path / "turn1", files, ALTERNATE_PORTS=str(alternate), RELAY_PORT_MIN=RELAY_PORT_MIN
+            tmp_path / "turn1",
+            files,
+            ALTERNATE_PORTS=str(alternate),
+            OTHER_UDP_PORTS=str(other),
+            RELAY_PORT_MIN=RELAY_PORT_MIN,
         )
         stack.enter_context(node.start())
         await until(lambda: control_plane.last(ReportFrame) is not None)
 
         report = await want(1, alternate)
         assert (report.public_port, report.ports[0].effective, report.problems) == (alternate, alternate, ())
+        assert report.udp_ports == (alternate, other)
         client = await stack.enter_async_context(TurnClient((HERE, alternate), turn_program.SECRET))
         await client.allocate()
         report = await want(2, closed)
         assert report.public_port == node.port
+        assert report.udp_ports == (node.port, other)
         assert report.problems == (
             f"Port {closed} is not open on this host. Add it to turnnode_alternate_ports, or reset the port.",
         )

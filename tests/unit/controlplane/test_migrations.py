@@ -98,6 +98,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0019": lambda _: None,
     "0021": lambda _: None,
     "0022": lambda _: None,
+    "0023": lambda _: None,
 }
 
 

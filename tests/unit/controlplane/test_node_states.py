@@ -29,6 +29,7 @@ VALUES = PolicyValues(
     turn_enabled=True,
     push_enabled=True,
     push_pauses=True,
+    turn_announced_port=0,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
 MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)

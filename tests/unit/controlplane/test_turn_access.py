@@ -9,6 +9,8 @@ from controlplane.nodes.turn_access import (
     LARGEST_MODULUS,
     TurnCandidate,
     TurnService,
+    announce,
+    choose_offers,
     choose_turn_service,
     decide_modulus,
 )
@@ -20,14 +22,18 @@ any_candidates = st.lists(
         public_name=st.sampled_from(["192.0.2.1", "192.0.2.2", "turn.example.org", "", "2001:db8::1", "a b"]),
         public_port=st.sampled_from([3478, 3479]),
         is_connected=st.booleans(),
+        is_draining=st.booleans(),
+        udp_ports=st.frozensets(st.sampled_from([53, 443, 3478, 3479])),
     ),
     max_size=6,
     unique_by=lambda candidate: candidate.node,
 )
 
 
-def candidate(node: str, host: str, *, is_connected: bool = True) -> TurnCandidate:
-    return TurnCandidate(node, host, 3478, is_connected)
+def candidate(
+    node: str, host: str, *ports: int, is_connected: bool = True, is_draining: bool = False
+) -> TurnCandidate:
+    return TurnCandidate(node, host, 3478, is_connected, is_draining, udp_ports=frozenset(ports))
 
 
 def test_fleet_without_a_turn_node_has_no_turn_service() -> None:
@@ -90,3 +96,47 @@ def test_more_mail_nodes_than_residues_are_refused() -> None:
 def test_modulus_only_grows_and_has_room_for_every_residue(count: int) -> None:
     assert decide_modulus(count) <= decide_modulus(count + 1)
     assert count < decide_modulus(count + 1)
+
+
+def test_port_is_offered_with_the_host_that_listens_there() -> None:
+    nodes = [candidate("turn1", "192.0.2.1", 3478), candidate("turn2", "192.0.2.2", 3478, 443)]
+
+    assert choose_offers(nodes, None, {}) == {443: "192.0.2.2", 3478: "192.0.2.1"}
+    assert choose_offers(nodes, None, {3478: "192.0.2.2"}) == {443: "192.0.2.2", 3478: "192.0.2.2"}
+    assert choose_offers(nodes, "turn.example.org", {}) == dict.fromkeys((443, 3478), "turn.example.org")
+
+
+def test_port_of_a_node_that_takes_no_calls_is_not_offered_while_another_node_does() -> None:
+    here = candidate("turn1", "192.0.2.1", 3478)
+    away = candidate("turn2", "192.0.2.2", 443, is_connected=False)
+    full = candidate("turn3", "192.0.2.3", 53, is_draining=True)
+
+    assert choose_offers([here, away, full], None, {}) == {3478: "192.0.2.1"}
+    assert choose_offers([away, full], None, {}) == {53: "192.0.2.3"}
+    assert choose_offers([away], None, {}) == {443: "192.0.2.2"}
+
+
+def test_what_apps_could_not_use_is_offered_only_behind_a_name() -> None:
+    nodes = [candidate("turn1", "2001:db8::1", 443)]
+
+    assert choose_offers(nodes, None, {}) == {}
+    assert choose_offers(nodes, "turn.example.org", {}) == {443: "turn.example.org"}
+
+
+@given(any_candidates)
+def test_offers_are_stable_while_nothing_changes(candidates: list[TurnCandidate]) -> None:
+    offers = choose_offers(candidates, None, {})
+
+    assert choose_offers(reversed(candidates), None, {}) == offers
+    assert choose_offers(candidates, None, offers) == offers
+    listening = {(each.public_name, port) for each in candidates for port in each.udp_ports}
+    assert {(host, port) for port, host in offers.items()} <= listening
+
+
+def test_policy_s_port_is_announced_where_it_is_offered() -> None:
+    usual = TurnService("192.0.2.1", 3478)
+    offers = {443: "192.0.2.2"}
+
+    assert announce(usual, 443, offers) == TurnService("192.0.2.2", 443)
+    assert announce(usual, 0, offers) == announce(usual, 53, offers) == usual
+    assert announce(None, 443, offers) is None

@@ -4,6 +4,7 @@ import dns.rdata
 import pytest
 
 from controlplane.client.zone_comparison import Action, compare, read_value
+from controlplane.zone.authorities import KNOWN_AUTHORITIES, find_authority
 from controlplane.zone.models import RecordType, ZoneRecord
 from controlplane.zone.records import (
     MailPlace,
@@ -55,6 +56,32 @@ def record(kind: RecordType, value: str, name: str = f"{DOMAIN}.") -> ZoneRecord
 def difference(needed: ZoneRecord, *published: str) -> list[tuple[Action, str]]:
     found = {(needed.name, needed.type): [read_value(needed.type, each) for each in published]}
     return [(each.action, each.value) for each in compare([needed], [], found)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "issuer", "authority"),
+    [
+        (None, None, "letsencrypt.org"),
+        (None, "Let's Encrypt", "letsencrypt.org"),
+        (None, "(STAGING) Let's Encrypt", None),
+        (None, "DigiCert Inc", "digicert.com"),
+        (None, "An authority of our own", None),
+        (None, "", None),
+        ("ca.example", "Let's Encrypt", "ca.example"),
+        ("ca.example", None, "ca.example"),
+        ("none", "Let's Encrypt", None),
+        ("none", None, None),
+    ],
+)
+def test_whoever_has_certified_a_name_may_do_so_again(
+    chosen: str | None, issuer: str | None, authority: str | None
+) -> None:
+    assert find_authority(chosen, issuer) == authority
+
+
+@pytest.mark.parametrize("authority", KNOWN_AUTHORITIES.values())
+def test_known_authorities_are_names(authority: str) -> None:
+    assert is_name(authority)
 
 
 def test_node_behind_another_name_has_addresses_by_both() -> None:

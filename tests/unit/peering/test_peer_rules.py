@@ -3,10 +3,9 @@
 import dns.name
 import pytest
 
-from mailnode.dkim.errors import KeyUnavailableError
 from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
 from mailnode.peering.errors import NoRouteError
-from mailnode.peering.mta_sts import NO_POLICY, Mode, PolicyError, StsPolicies, read_record, read_sts_policy
+from mailnode.peering.mta_sts import PolicyError, read_record, read_sts_policy
 from mailnode.peering.policy import (
     NOT_ALLOWED,
     NOT_OFFERED,
@@ -203,41 +202,6 @@ def test_two_records_of_mta_sts_are_none() -> None:
     assert read_record([record, b"v=spf1 -all"]) == "20261129"
     assert read_record([record, record]) is None
     assert read_record([b"v=STSv1; id=a-b"]) is None
-
-
-@pytest.mark.anyio
-async def test_a_policy_is_remembered_as_long_as_it_says_and_fetched_anew_for_another_id() -> None:
-    clock = Clock()
-    fetched: list[str] = []
-    records = [b"v=STSv1; id=1"]
-    content: bytes | None = STS
-
-    async def find_texts(name: str) -> list[bytes]:
-        assert name == "_mta-sts.far.example"
-        if not records:
-            raise KeyUnavailableError(name)
-        return records
-
-    async def fetch(domain: str) -> bytes | None:
-        fetched.append(domain)
-        return content
-
-    policies = StsPolicies(find_texts=find_texts, fetch=fetch, clock_seconds=clock)
-    for _ in range(2):
-        assert (await policies.find("far.example")).mode is Mode.ENFORCE
-    assert len(fetched) == 1
-    content = None
-    records = [b"v=STSv1; id=2"]
-    clock.advance(61)
-    assert (
-        await policies.find("far.example")
-    ).mode is Mode.ENFORCE  # the former one, as nobody says otherwise
-    records = []
-    clock.advance(61)
-    assert (await policies.find("far.example")).mode is Mode.ENFORCE
-    assert len(fetched) == 2
-    clock.advance(301)
-    assert await policies.find("far.example") is NO_POLICY
 
 
 def test_replays_are_told_by_source_and_forgotten_after_three_days() -> None:

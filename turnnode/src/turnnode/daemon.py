@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from nodelink.channel.agent import open_agent
 from nodelink.channel.probing import ProbeRounds
 from nodelink.contract.figures import LOOP_LAG, TURN_FIGURES
-from nodelink.contract.reports import Report
+from nodelink.contract.reports import MAX_UDP_PORTS, Report
 from nodelink.contract.states import NodeKind, NodeState, TurnNodeState
 from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.figure_metrics import FigureCollector
@@ -111,6 +111,7 @@ class TurnNode:
             started_at_seconds=self.started_at_seconds,
             public_name=self.settings.public_name,
             public_port=self._tell_public_port(),
+            udp_ports=self._list_udp_ports(),
             overrides=(),
             problems=() if port is None or port.problem is None else (port.problem,),
             figures=self.read_figures(),
@@ -189,6 +190,11 @@ class TurnNode:
         if self.port is not None and self.port.number != self.settings.port:
             return self.port.number
         return self.settings.announced_port or self.settings.port
+
+    def _list_udp_ports(self) -> tuple[int, ...]:
+        """List where new clients are served."""
+        number = self.settings.port if self.port is None else self.port.number
+        return (number, *self.settings.other_udp_ports)[:MAX_UDP_PORTS]
 
     def _move(
         self, server: TurnServer, others: list[socket.socket], listeners: list[socket.socket], port: int

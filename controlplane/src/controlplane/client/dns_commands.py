@@ -20,8 +20,6 @@ from controlplane.client.zone_comparison import Difference, compare, list_keys
 from controlplane.zone.models import ZonePublic
 from controlplane.zone.zone_file import write_zone_file
 
-USUAL_AUTHORITY = "letsencrypt.org"
-NO_AUTHORITY = "none"
 NO_RECORDS = "This fleet needs no DNS: no node of it is known by a name."
 
 
@@ -47,15 +45,18 @@ def show_dns(  # noqa: PLR0913 - a command has as many options as it needs
         Path | None, typer.Option("--key-file", help="Key that signs updates, as tsig-keygen writes it.")
     ] = None,
     authority: Annotated[
-        str,
-        typer.Option("--certificate-authority", help="Who alone may certify the names (CAA), or `none`."),
-    ] = USUAL_AUTHORITY,
+        str | None,
+        typer.Option(
+            "--certificate-authority",
+            help="Who alone may certify the names (CAA), or `none`; otherwise whoever has.",
+        ),
+    ] = None,
     is_sure: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the records that the DNS must have for this fleet, as a zone file."""
     with open_api(context) as api:
-        query = {"certificate_authority": None if authority == NO_AUTHORITY else authority.lower()}
+        query = {"certificate_authority": None if authority is None else authority.lower()}
         found = api.get("/dns", query)
     zone = _keep_domain(_read_zone(found), domain)
     if not (check or update_wanted):

@@ -201,4 +201,6 @@ class Desk:
 
 def _tell_place(report: Report | None) -> tuple[object, ...] | None:
     """Tell what others need to know of a node to reach it; `None` for one that has not said it."""
-    return None if report is None else (report.public_name, report.public_port, report.places)
+    if report is None:
+        return None
+    return report.public_name, report.public_port, report.places, report.udp_ports

@@ -3,6 +3,7 @@
     ControlPlaneError
     ├── MailPortClosedError     400
     ├── TurnPortClosedError     400
+    ├── TurnPortSilentError     400
     ├── WrongPortError          409
     ├── PortsUnknownError       409
     └── PortTakenError          409
@@ -30,6 +31,17 @@ class TurnPortClosedError(ControlPlaneError):
     code = "port_closed"
     public_text = (
         "This port is not open on the TURN node. Add it to turnnode_alternate_ports and run the playbook."
+    )
+
+
+class TurnPortSilentError(ControlPlaneError):
+    """Apps are to be told a port at which TURN is not to be had."""
+
+    status = 400
+    code = "turn_port_silent"
+    public_text = (
+        "No TURN node takes clients at this UDP port. Add it to turnnode_other_udp_ports and run the "
+        "playbook, or choose a port that `GET /turn` lists, or 0 for the one that TURN nodes name."
     )
 
 

@@ -170,6 +170,7 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
                     is_connected=is_connected,
                     is_draining=node.is_draining,
                     is_moved=any(port.effective != port.configured for port in report.ports),
+                    udp_ports=frozenset(report.udp_ports or (report.public_port,)),
                 )
             )
     return candidates

@@ -5,8 +5,8 @@ Not for: making credentials; each mail node does that for its own accounts.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from controlplane.errors import FleetFullError
 from nodelink.contract.states import TurnPeer
@@ -38,6 +38,8 @@ class TurnCandidate:
     is_draining: bool = False
     is_moved: bool = False
     """Whether its port is another one than Ansible has set."""
+    udp_ports: frozenset[int] = frozenset()
+    """Where it takes clients, that of `public_port` among them."""
 
 
 def choose_turn_service(
@@ -75,6 +77,41 @@ def choose_named_service(
     if not ports and in_use is not None and in_use.host == usual.host:
         return in_use
     return TurnService(usual.host, ports.pop()) if len(ports) == 1 else usual
+
+
+def choose_offers(
+    candidates: Iterable[TurnCandidate], name: str | None, in_use: Mapping[int, str]
+) -> dict[int, str]:
+    """Choose what host is handed out with each UDP port at which TURN is to be had, for policies to pick one.
+
+    Args:
+        candidates: All TURN nodes.
+        name: That of all of them, if they have one.
+        in_use: What was chosen before.
+    """
+    usable = [each for each in candidates if name is not None or _HOST.fullmatch(each.public_name)]
+    connected = [each for each in usable if each.is_connected]
+    # A port that only nodes have that are away or drain would lead new calls nowhere, while others are there.
+    best = [each for each in connected if not each.is_draining] or connected or usable
+    ports = sorted({port for each in best for port in each.udp_ports})
+    if name is not None:
+        return dict.fromkeys(ports, name)
+    offers: dict[int, str] = {}
+    for port in ports:
+        there = [replace(each, public_port=port) for each in best if port in each.udp_ports]
+        service = choose_turn_service(there, TurnService(in_use[port], port) if port in in_use else None)
+        if service is not None:
+            offers[port] = service.host
+    return offers
+
+
+def announce(usual: TurnService | None, port: int, offers: Mapping[int, str]) -> TurnService | None:
+    """Tell what a policy that names a port, or 0 for the usual one, makes of the usual service.
+
+    While TURN is not to be had at the port, it is the usual service.
+    """
+    host = offers.get(port)
+    return usual if usual is None or host is None else TurnService(host, port)
 
 
 def list_turn_peers(candidates: Iterable[TurnCandidate]) -> tuple[TurnPeer, ...]:

@@ -26,6 +26,16 @@ class TurnSecret(SQLModel, table=True):
     ends_at_seconds: int | None = Field(sa_type=BigInteger)
 
 
+class TurnOffer(SQLModel, table=True):
+    """A UDP port at which TURN is to be had, and the host that mail nodes name with it (turn_access.py)."""
+
+    __tablename__ = "turn_offer"
+    __table_args__ = (CheckConstraint("port BETWEEN 1 AND 65535", name="turn_offer_port_valid"),)
+
+    port: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    host: str
+
+
 class TurnSecretState(StrEnum):
     """How far a secret is."""
 
@@ -51,6 +61,9 @@ class TurnPublic(SQLModel):
 
     host: str | None = Field(description="Null where the fleet has no TURN node.")
     port: int | None
+    udp_ports: list[int] = Field(
+        description="Where TURN nodes take clients by UDP: `turn_announced_port` may be any of these."
+    )
     secrets: list[TurnSecretPublic] = Field(description="The live ones, at most two, the newest first.")
     awaited_nodes: list[str] = Field(
         description="Connected TURN nodes that have not the next secret yet. Mail nodes use it after that."

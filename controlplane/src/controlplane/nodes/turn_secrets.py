@@ -24,7 +24,13 @@ from controlplane.nodes.fleet import begin_change, read_fleet
 from controlplane.nodes.models import Node, NodeReport, Secret
 from controlplane.nodes.reports import read_report
 from controlplane.nodes.states import CREDENTIAL_MARGIN_SECONDS, LiveSecrets
-from controlplane.nodes.turn_models import TurnPublic, TurnSecret, TurnSecretPublic, TurnSecretState
+from controlplane.nodes.turn_models import (
+    TurnOffer,
+    TurnPublic,
+    TurnSecret,
+    TurnSecretPublic,
+    TurnSecretState,
+)
 from controlplane.policy.models import FleetPolicy
 from controlplane.vault import Vault
 from nodelink.contract.states import NodeKind
@@ -169,12 +175,18 @@ def describe_turn(session: Session, now_seconds: int) -> TurnPublic:
     return TurnPublic(
         host=fleet.turn_host,
         port=fleet.turn_port,
+        udp_ports=sorted(read_offers(session)),
         secrets=[
             TurnSecretPublic.model_validate(row, update={"state": state})
             for state, row in read_secrets(session).newest_first
         ],
         awaited_nodes=list_awaited(session, now_seconds),
     )
+
+
+def read_offers(session: Session) -> dict[int, str]:
+    """Read at which UDP ports TURN is to be had, and what host is handed out with each."""
+    return {row.port: row.host for row in session.exec(select(TurnOffer))}
 
 
 def _name(number: int) -> str:

@@ -20,6 +20,7 @@ from controlplane.admins.callers import (
 from controlplane.dependencies import Now, PlaneDep, SessionDep
 from controlplane.errors import UnknownGroupError, UnknownNodeError, WrongKindError
 from controlplane.nodes.fleet import begin_change
+from controlplane.nodes.port_errors import TurnPortSilentError
 from controlplane.nodes.reports import NodeFilter, list_missing
 from controlplane.policy import service
 from controlplane.policy.models import (
@@ -49,6 +50,7 @@ def show_fleet_policy(
 
 
 @router.patch("/policy", responses=TAGGED)
+@refuses(TurnPortSilentError)
 def change_fleet_policy(  # noqa: PLR0913, PLR0917 - what the framework hands in
     caller: FleetOperator,
     response: Response,
@@ -76,7 +78,7 @@ def show_group_policy(
 
 
 @router.patch("/groups/{group}/policy", responses=TAGGED)
-@refuses(UnknownGroupError)
+@refuses(UnknownGroupError, TurnPortSilentError)
 def change_group_policy(  # noqa: PLR0913, PLR0917 - what the framework hands in
     caller: GroupOperator,
     response: Response,
@@ -104,7 +106,7 @@ def show_node_policy(
 
 
 @router.patch("/nodes/{name}/policy", responses=TAGGED)
-@refuses(UnknownNodeError, WrongKindError)
+@refuses(UnknownNodeError, WrongKindError, TurnPortSilentError)
 def change_node_policy(  # noqa: PLR0913, PLR0917 - what the framework hands in
     caller: NodeOperator,
     response: Response,

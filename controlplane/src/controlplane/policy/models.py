@@ -28,6 +28,7 @@ Days = Annotated[StrictInt, PydanticField(ge=0, le=MAX_DAYS)]
 TurnLifetime = Annotated[StrictInt, PydanticField(ge=SECONDS_PER_DAY, le=30 * SECONDS_PER_DAY)]
 CredentialAllocations = Annotated[StrictInt, PydanticField(ge=1, le=10_000)]
 Allocations = Annotated[StrictInt, PydanticField(ge=1, le=1_000_000)]
+AnnouncedPort = Annotated[StrictInt, PydanticField(ge=0, le=65535)]
 
 
 class PolicyValues(SQLModel):
@@ -65,6 +66,11 @@ class PolicyValues(SQLModel):
     turn_enabled: bool = Field(description="Whether apps are told of the TURN nodes when they call.")
     push_enabled: bool = Field(description="Whether sleeping apps are woken by the notification proxy.")
     push_pauses: bool = Field(description="Whether that pauses for an hour after five failures in a row.")
+    turn_announced_port: int = Field(
+        ge=0,
+        le=65535,
+        description="At which UDP port apps are told to find TURN; 0 for the one that TURN nodes name.",
+    )
 
 
 class FleetRules(SQLModel):
@@ -130,6 +136,9 @@ class Overrides(SQLModel):
     turn_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
     push_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
     push_pauses: bool | None = Field(default=None, description="In place of the fleet's.")
+    turn_announced_port: int | None = Field(
+        default=None, ge=0, le=65535, description="In place of the fleet's."
+    )
 
 
 class NodePolicy(Overrides, table=True):
@@ -180,6 +189,7 @@ class OverridesChange(SQLModel):
     turn_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
     push_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
     push_pauses: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    turn_announced_port: AnnouncedPort | None = Field(default=None, description="In place of the fleet's.")
 
 
 class FleetPolicyChange(OverridesChange):
@@ -227,6 +237,7 @@ class OverridesPublic(SQLModel):
     turn_enabled: bool | None
     push_enabled: bool | None
     push_pauses: bool | None
+    turn_announced_port: int | None
 
 
 class NodePolicyPublic(Followed):

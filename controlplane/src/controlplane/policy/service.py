@@ -17,7 +17,10 @@ from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.fleet import begin_change
 from controlplane.nodes.groups import find_group_name, read_group
 from controlplane.nodes.models import Node
+from controlplane.nodes.port_errors import TurnPortSilentError
+from controlplane.nodes.reports import find_turn_candidates
 from controlplane.nodes.states import FleetFacts
+from controlplane.nodes.turn_access import choose_offers
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
     FleetPolicy,
@@ -44,10 +47,14 @@ def read_fleet_policy(session: Session) -> FleetPolicy:
 def change_fleet_policy(
     session: Session, facts: FleetFacts, author: Author, change: FleetPolicyChange
 ) -> FleetPolicy:
-    """Put a change in force on every node that does not differ; what changes nothing keeps the revision."""
+    """Put a change in force on every node that does not differ; what changes nothing keeps the revision.
+
+    Raises:
+        TurnPortSilentError: It names a port at which no TURN node takes clients.
+    """
     begin_change(session)
     policy = read_fleet_policy(session)
-    if values := _apply(policy, change):
+    if values := _apply(session, facts, policy, change):
         record_difference(session, author, Action.FLEET_POLICY_CHANGE, "", values)
         renew_revisions(session, facts)
         log.info("fleet policy changed", revision=policy.revision, **values[1])
@@ -76,10 +83,11 @@ def change_node_policy(
     Raises:
         UnknownNodeError: There is no node of this name.
         WrongKindError: It is no mail node.
+        TurnPortSilentError: It names a port at which no TURN node takes clients.
     """
     begin_change(session)
     policy = read_node_policy(session, name)
-    if values := _apply(policy, change):
+    if values := _apply(session, facts, policy, change):
         record_difference(session, author, Action.NODE_POLICY_CHANGE, name, values)
         renew_revisions(session, facts)
         log.info("node policy changed", node=name, revision=policy.revision, **values[1])
@@ -123,10 +131,11 @@ def change_group_policy(
 
     Raises:
         UnknownGroupError: There is no group of this name.
+        TurnPortSilentError: It names a port at which no TURN node takes clients.
     """
     begin_change(session)
     policy = read_group_policy(session, name)
-    if values := _apply(policy, change):
+    if values := _apply(session, facts, policy, change):
         session.add(policy)
         record_difference(session, author, Action.GROUP_POLICY_CHANGE, name, values)
         renew_revisions(session, facts)
@@ -164,17 +173,29 @@ Values = dict[str, JsonValue]
 
 
 def _apply(
-    policy: FleetPolicy | NodePolicy | GroupPolicy, change: OverridesChange
+    session: Session,
+    facts: FleetFacts,
+    policy: FleetPolicy | NodePolicy | GroupPolicy,
+    change: OverridesChange,
 ) -> tuple[Values, Values] | None:
     """Write into a policy what a request names, `None` included; return what was and is, `None` if the same.
 
-    The caller has begun a change, so nobody else writes.
+    The caller has begun a change, so nobody else writes. Raises: TurnPortSilentError.
     """
     after: Values = change.model_dump(include=change.model_fields_set)
     before: Values = {name: getattr(policy, name) for name in after}
     if before == after:
         return None
+    if after.get("turn_announced_port") != before.get("turn_announced_port"):
+        _check_announced_port(session, facts, change.turn_announced_port)
     for name, value in after.items():
         setattr(policy, name, value)
     policy.revision += 1
     return before, after
+
+
+def _check_announced_port(session: Session, facts: FleetFacts, port: int | None) -> None:
+    """See that TURN is to be had where apps are to be sent; a node that is away counts, for it comes back."""
+    candidates = find_turn_candidates(session, now_seconds=0)
+    if port and port not in choose_offers(candidates, facts.turn_name, {}):
+        raise TurnPortSilentError(port=port)

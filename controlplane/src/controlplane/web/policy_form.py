@@ -20,7 +20,7 @@ from controlplane.policy.models import (
 from controlplane.web.errors import BadFormError
 from controlplane.web.forms import Form
 
-Kind = Literal["switch", "size", "days", "lifetime", "count"]
+Kind = Literal["switch", "size", "days", "lifetime", "count", "port"]
 
 FIELDS: dict[str, Kind] = {
     "registration_open": "switch",
@@ -35,6 +35,7 @@ FIELDS: dict[str, Kind] = {
     "turn_enabled": "switch",
     "push_enabled": "switch",
     "push_pauses": "switch",
+    "turn_announced_port": "port",
 }
 FLEET_FIELDS: dict[str, Kind] = {
     "turn_lifetime_seconds": "lifetime",

@@ -18,7 +18,8 @@ Authority = Annotated[
     str | None,
     Query(
         pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
-        description="Who alone may issue certificates (CAA), such as letsencrypt.org; else no word.",
+        description="Who alone may issue certificates (CAA), such as letsencrypt.org, or `none` for no word; "
+        "left out, it is for each mail node whoever has issued its certificate.",
     ),
 ]
 

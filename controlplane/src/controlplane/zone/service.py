@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from controlplane.nodes.models import Node, NodeReport
 from controlplane.nodes.reports import find_zone_candidates, read_report
 from controlplane.nodes.turn_zone import TurnZonePublic, ZoneNodePublic, decide_zone
+from controlplane.zone.authorities import find_authority
 from controlplane.zone.models import ZonePublic
 from controlplane.zone.records import (
     MailPlace,
@@ -33,15 +34,19 @@ from nodelink.contract.states import NodeKind
 def describe_zone(
     session: Session, turn_name: str | None, now_seconds: int, authority: str | None
 ) -> ZonePublic:
-    """Describe what the DNS must say; `authority` is who alone may issue certificates, or `None`."""
+    """Describe what the DNS must say.
+
+    `authority` is who alone may issue certificates, or `none`; `None` leaves that to each node's certificate.
+    """
     notes: list[str] = []
-    mail: list[MailPlace] = []
+    mail: list[tuple[MailPlace, str | None]] = []
     turn: list[TurnPlace] = []
     for node, report in _read_reports(session):
         if report is None:
             notes.append(f"{node.name} has never reported: nothing is known of it.")
         elif node.kind == NodeKind.MAIL:
-            mail += _place_mail_node(node.name, report, notes)
+            places = _place_mail_node(node.name, report, notes)
+            mail += [(place, _find_authority(place, authority, report, notes)) for place in places]
         else:
             addresses = tuple(filter(is_address, report.addresses))
             turn.append(TurnPlace(node.name, report.public_name.lower(), addresses))
@@ -52,13 +57,14 @@ def describe_zone(
     published = sorted({address for each in zone.nodes if each.absence is None for address in each.addresses})
     records = drop_repeated(
         [
-            *(record for place in mail for record in list_mail_records(place, authority)),
-            *list_turn_records(turn_name, published, turn, authority),
+            *(record for place, vouching in mail for record in list_mail_records(place, vouching)),
+            # TURN nodes get no certificates by ACME, and most have none.
+            *list_turn_records(turn_name, published, turn, authority and find_authority(authority, None)),
         ]
     )
     return ZonePublic(
         records=records,
-        retired_names=[name for place in mail for name in list_retired_names(place)],
+        retired_names=[name for place, _ in mail for name in list_retired_names(place)],
         notes=notes,
         zone_file=write_zone_file(records, notes),
     )
@@ -100,6 +106,19 @@ def _place_mail_node(node: str, report: Report, notes: list[str]) -> list[MailPl
         notes.append(f"{node} has a certificate of its own making: neither MTA-STS nor CAA could hold.")
     keys = tuple(key for key in report.dkim_keys if is_label(key.selector))
     return [MailPlace(node, domain, host, addresses, ports, is_self_signed, keys)]
+
+
+def _find_authority(place: MailPlace, chosen: str | None, report: Report, notes: list[str]) -> str | None:
+    """Find who alone may certify a node's names; a note says where that is not known."""
+    issuer = None if report.places is None else report.places.issuer
+    authority = find_authority(chosen, issuer)
+    if authority is None and chosen is None and not place.is_self_signed:
+        told = f"{issuer!r}" if issuer else "an authority without a name"
+        notes.append(
+            f"{place.node} has a certificate of {told}, so no CAA says who may certify: name the authority "
+            "by --certificate-authority."
+        )
+    return authority
 
 
 def _note_addresses(node: str, addresses: Iterable[str], variable: str) -> list[str]:

@@ -8,6 +8,7 @@ resolver      the DNS                                       mta_sts      which h
 upload        hands over by HTTPS                           smtp_pool    hands over by SMTP
 courier       all of that, once for each attempt            traffic      what went to and came from whom
 reception     what may come in                              replays      one signature, one way in
+sts_memory    what domains vouch for, across restarts
 assembly      all of it put together                        smtp_session, smtp_server, http_entry: the doors
 
 A *peer* is a mail domain of others. Nodes of the fleet have a way of their own (mailnode.federation).

@@ -17,6 +17,7 @@ from mailnode.peering.exchangers import Exchangers
 from mailnode.peering.policy import PeerPolicyHolder, find_peer
 from mailnode.peering.reception import Reception
 from mailnode.peering.resolver import Resolver
+from mailnode.peering.sts_memory import StsMemory
 from mailnode.peering.traffic import Traffic
 from mailnode.peering.upload import build_tls_contexts
 from mailnode.settings import MailNodeSettings
@@ -29,6 +30,7 @@ async def open_peering(settings: MailNodeSettings, stack: AsyncExitStack) -> "Pe
     """Put everything together, and have the signing keys ready. Raises: KeyFileError, OSError."""
     peering = Peering(settings)
     await peering.keys.start(stack)
+    await StsMemory(settings.state_directory / "mta-sts.json", peering.courier.sts).start(stack)
     return peering
 
 

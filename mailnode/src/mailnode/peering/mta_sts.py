@@ -5,15 +5,17 @@ Not for: our own policy, which the node serves by HTTP.
 
     _mta-sts.DOMAIN TXT id ─▶ known, of this id, fresh? ─▶ it holds
                                   └─▶ https://mta-sts.DOMAIN/.well-known/mta-sts.txt ─▶ remembered
+                                          └─▶ cannot be had: the former one holds as long as it said
 
 Source: RFC 8461.
 """
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from mailnode.dkim.errors import KeyUnavailableError
 
@@ -66,6 +68,7 @@ NO_POLICY = StsPolicy(Mode.NONE, 0, ())
 Fetch = Callable[[str], Awaitable[bytes | None]]
 """Fetch the policy of a domain by HTTPS; `None` where it cannot be had."""
 FindTexts = Callable[[str], Awaitable[list[bytes]]]
+Value = TypeVar("Value")
 
 
 def read_record(records: list[bytes]) -> str | None:
@@ -105,7 +108,9 @@ def read_sts_policy(content: bytes) -> StsPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class Remembered:
+    """A policy that was fetched, and until when it holds."""
+
     id: str
     policy: StsPolicy
     until_seconds: float
@@ -113,13 +118,27 @@ class _Remembered:
 
 @dataclass(slots=True, kw_only=True)
 class StsPolicies:
-    """The policies of all domains, remembered as long as they say."""
+    """The policies of all domains, remembered as long as they say. `renewals` counts what was fetched."""
 
     find_texts: FindTexts
     fetch: Fetch
     clock_seconds: Callable[[], float] = time.time
-    _known: dict[str, _Remembered] = field(init=False, default_factory=dict)
+    renewals: int = field(init=False, default=0)
+    _known: dict[str, Remembered] = field(init=False, default_factory=dict)
+    _failed_at: dict[str, float] = field(init=False, default_factory=dict)
     _answers: dict[str, tuple[float, StsPolicy]] = field(init=False, default_factory=dict)
+
+    def list_known(self) -> dict[str, Remembered]:
+        """List what is remembered, by domain, and still holds."""
+        now_seconds = self.clock_seconds()
+        return {domain: each for domain, each in self._known.items() if now_seconds < each.until_seconds}
+
+    def recall(self, known: Mapping[str, Remembered]) -> None:
+        """Remember what an earlier process has fetched, but no longer than a policy may hold from now."""
+        longest = self.clock_seconds() + MAX_AGE_SECONDS
+        for domain, each in known.items():
+            until_seconds = min(each.until_seconds, longest)
+            _put(self._known, domain, Remembered(each.id, each.policy, until_seconds))
 
     async def find(self, domain: str) -> StsPolicy:
         """Find the policy of a domain. While nobody can be asked, the one that is remembered holds."""
@@ -127,34 +146,38 @@ class StsPolicies:
         if 0 <= self.clock_seconds() - asked_at_seconds < ASKED_AGAIN_SECONDS:
             return policy
         policy = await self._ask(domain)
-        while len(self._answers) >= REMEMBERED_POLICIES:
-            del self._answers[next(iter(self._answers))]
-        self._answers[domain] = self.clock_seconds(), policy
+        _put(self._answers, domain, (self.clock_seconds(), policy))
         return policy
 
     async def _ask(self, domain: str) -> StsPolicy:
         known = self._known.get(domain)
         now_seconds = self.clock_seconds()
-        is_fresh = known is not None and now_seconds < known.until_seconds
+        if known is not None and now_seconds >= known.until_seconds:
+            known = None
+        former = NO_POLICY if known is None else known.policy
         try:
             id_ = read_record(await self.find_texts(f"_mta-sts.{domain}"))
         except KeyUnavailableError:
             id_ = None
-        if known is not None and is_fresh and id_ in (None, known.id):
-            return known.policy
-        if id_ is None:
-            return NO_POLICY
-        return await self._renew(domain, id_, known if is_fresh else None, now_seconds)
-
-    async def _renew(self, domain: str, id_: str, known: _Remembered | None, now_seconds: float) -> StsPolicy:
-        content = await self.fetch(domain)
-        former = NO_POLICY if known is None else known.policy
+        if id_ is None or (known is not None and id_ == known.id) or self._has_just_failed(domain):
+            return former
         try:
-            policy = read_sts_policy(content or b"")
-            seconds = float(policy.max_age_seconds)
+            policy = read_sts_policy(await self.fetch(domain) or b"")
         except PolicyError:
-            policy, seconds = former, FAILED_FETCH_SECONDS
-        while len(self._known) >= REMEMBERED_POLICIES:
-            del self._known[next(iter(self._known))]
-        self._known[domain] = _Remembered(id_, policy, now_seconds + seconds)
+            _put(self._failed_at, domain, now_seconds)
+            return former
+        _put(self._known, domain, Remembered(id_, policy, now_seconds + policy.max_age_seconds))
+        self.renewals += 1
         return policy
+
+    def _has_just_failed(self, domain: str) -> bool:
+        since_seconds = self.clock_seconds() - self._failed_at.get(domain, -FAILED_FETCH_SECONDS)
+        return 0 <= since_seconds < FAILED_FETCH_SECONDS
+
+
+def _put(table: dict[str, Value], domain: str, value: Value) -> None:
+    """Put something in, as the newest; what has been there longest makes room."""
+    table.pop(domain, None)
+    while len(table) >= REMEMBERED_POLICIES:
+        del table[next(iter(table))]
+    table[domain] = value

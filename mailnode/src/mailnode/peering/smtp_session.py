@@ -3,8 +3,8 @@
 For: smtp_server.py, one for each connection.
 Not for: what a message must be (reception.py), or mail of our own users, who log in elsewhere.
 
-    EHLO ─▶ (STARTTLS ─▶ EHLO) ─▶ MAIL ─▶ RCPT ... ─▶ DATA ─▶ 250
-                                   ▲──────────────────────────┘
+    EHLO ─▶ (STARTTLS ─▶ EHLO) ─▶ MAIL ─▶ RCPT ... ─▶ DATA, or BDAT ... ─▶ 250
+                                   ▲────────────────────────────────────────┘
 
 TLS is offered and not demanded: what a message is believed for is its signature (RFC 3207 section 4).
 """
@@ -20,7 +20,7 @@ from mailnode.peering.errors import ReceptionError
 from mailnode.peering.reception import Arrival, Reception
 from mailnode.smtp import replies
 from mailnode.smtp.connection import Surroundings
-from mailnode.smtp.message_text import make_message
+from mailnode.smtp.message_text import check_message, make_message
 from mailnode.smtp.reader import MessageTooLargeError
 from mailnode.smtp.replies import SmtpReply
 from mailnode.smtp.session import STUFFING_BYTES, STUFFING_SHARE, SmtpSession
@@ -30,7 +30,7 @@ from nodelink.contract.federation import PeerTransport
 NO_RELAY = SmtpReply(550, "5.7.1", "This server takes mail for its own users only")
 NO_LOGIN = SmtpReply(502, "5.5.1", "Nobody logs in here")
 AS_EVERYWHERE = frozenset((b"NOOP", b"QUIT", b"VRFY", b"HELP", b"EXPN"))
-EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+EXTENSIONS = ("PIPELINING", "8BITMIME", "CHUNKING", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class PeerSession(SmtpSession):
     async def _welcome(self, argument: str) -> SmtpReply | None:
         if not argument:
             return replies.BAD_ARGUMENT
-        self._letter = None
+        self._drop_letter()
         self._is_greeted = True
         lines = [self.surroundings.hostname, f"SIZE {self._reception.max_bytes}", *EXTENSIONS]
         if not self.is_secure:
@@ -90,7 +90,7 @@ class PeerSession(SmtpSession):
 
     async def _address_letter(self, argument: str) -> SmtpReply:
         letter = self._letter
-        if letter is None:
+        if letter is None or self._chunks is not None:
             return replies.BAD_SEQUENCE
         path = read_path("TO", argument, replies.BAD_RECIPIENT)
         if not path.address:
@@ -110,7 +110,7 @@ class PeerSession(SmtpSession):
         letter = self._letter
         if argument:
             return replies.BAD_ARGUMENT
-        if letter is None or not letter.recipients:
+        if letter is None or not letter.recipients or self._chunks is not None:
             return replies.BAD_SEQUENCE
         self._letter = None
         self.say(replies.START_DATA)
@@ -119,9 +119,7 @@ class PeerSession(SmtpSession):
             stuffed = await self.read_message(max_bytes + max_bytes // STUFFING_SHARE + STUFFING_BYTES)
             if self.is_ending:
                 return None
-            recipients = tuple(dict.fromkeys(letter.recipients))
-            arrival = Arrival(self.client_address, PeerTransport.SMTP, letter.mail_from, recipients)
-            await self._reception.take(arrival, make_message(stuffed, max_bytes))
+            await self._hand_in(letter, make_message(stuffed, max_bytes))
         except MessageTooLargeError:
             return replies.MESSAGE_TOO_LARGE
         finally:
@@ -129,18 +127,45 @@ class PeerSession(SmtpSession):
         self._errors = 0
         return replies.ACCEPTED
 
+    async def _take_letter_chunk(self, argument: str) -> SmtpReply | None:
+        letter = self._letter
+        max_bytes = self._reception.max_bytes
+        taken = await self.collect(
+            argument, max_bytes, may_come=letter is not None and bool(letter.recipients)
+        )
+        if letter is None or self._chunks is None:
+            self._letter = None
+        if letter is None or not isinstance(taken, bytes):
+            return taken if isinstance(taken, SmtpReply) else None
+        try:
+            await self._hand_in(letter, check_message(taken, max_bytes))
+        finally:
+            self._drop_letter()
+        self._errors = 0
+        return replies.ACCEPTED
+
+    async def _hand_in(self, letter: _Letter, message: bytes) -> None:
+        """Hand a letter in. Raises: ReceptionError."""
+        recipients = tuple(dict.fromkeys(letter.recipients))
+        arrival = Arrival(self.client_address, PeerTransport.SMTP, letter.mail_from, recipients)
+        await self._reception.take(arrival, message)
+
+    def _drop_letter(self) -> None:
+        self._letter = None
+        self._drop_chunks()
+
     async def _start_over(self, argument: str) -> SmtpReply:
         if argument:
             return replies.BAD_ARGUMENT
-        self._letter = None
+        self._drop_letter()
         return replies.OK
 
     async def _secure(self, argument: str) -> SmtpReply | None:
-        self._letter = None
+        self._drop_letter()
         return await self._start_tls(argument)
 
     async def _greet_old(self, argument: str) -> SmtpReply:
-        self._letter = None
+        self._drop_letter()
         return await self._greet_briefly(argument)
 
     async def _refuse_login(self, _argument: str) -> SmtpReply:
@@ -154,5 +179,6 @@ class PeerSession(SmtpSession):
         b"MAIL": _begin_letter,
         b"RCPT": _address_letter,
         b"DATA": _take_letter,
+        b"BDAT": _take_letter_chunk,
         b"RSET": _start_over,
     }

@@ -7,6 +7,7 @@ The modules:
     syntax            commands, paths and parameters, as pure functions
     credentials       what AUTH carries, as pure functions
     reader            commands and messages out of a stream of bytes
+    chunks            a message that comes by BDAT, in chunks
     message_text      from DATA to a message: dots, line ends, line lengths, header hygiene
     delivery_report   the message that tells who did not get one
     recipients        who a recipient is

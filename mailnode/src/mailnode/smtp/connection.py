@@ -196,6 +196,33 @@ class SmtpConnection(SMTP):
             self._is_waiting = False
             self._expect_within(None)
 
+    async def read_chunk(self, size_bytes: int) -> bytes:
+        """Read a chunk; before waiting for it, send what there is to say. See `is_ending` before it is used.
+
+        Raises:
+            asyncio.IncompleteReadError: The client has left.
+        """
+        self._expect_within(self.surroundings.limits.data_seconds)
+        try:
+            if not self.incoming.has_chunk(size_bytes):
+                await self.flush()
+                self._is_waiting = True
+            return await self.incoming.read_chunk(size_bytes)
+        finally:
+            self._is_waiting = False
+            self._expect_within(None)
+
+    async def throw_away(self, size_bytes: int) -> None:
+        """Read a chunk that nobody wants, so that the session can go on. Raises: as `read_chunk`."""
+        self._expect_within(self.surroundings.limits.data_seconds)
+        try:
+            await self.flush()
+            self._is_waiting = True
+            await self.incoming.throw_away(size_bytes)
+        finally:
+            self._is_waiting = False
+            self._expect_within(None)
+
     async def flush(self) -> None:
         """Send what there is to say; wait while the client does not take it."""
         self._write()

@@ -3,8 +3,8 @@
 For: connection.py.
 Not for: what they mean.
 
-Lines end with CRLF, and a message with CRLF.CRLF, and with nothing else: whoever ends them with a lone CR or
-LF ("SMTP smuggling") finds his bytes inside of the line or message, where they are refused.
+Lines end with CRLF, and a message after DATA with CRLF.CRLF, and with nothing else: whoever ends them with
+a lone CR or LF ("SMTP smuggling") finds his bytes inside of the line or message, where they are refused.
 
 `_buffer`, `_limit`, `_transport` and `_maybe_resume_transport` are asyncio's own; aiosmtpd changes the same
 ones, and a test fails should they be renamed.
@@ -152,6 +152,33 @@ class SmtpReader(asyncio.StreamReader):
         finally:
             self._is_in_message = False
             self._limit = RESTING_LIMIT_BYTES
+
+    def hold(self, size_bytes: int) -> None:
+        """Count a chunk that is about to be read, until `leave_room`. Raises: NoRoomError."""
+        self._held_bytes += size_bytes
+        self._room.held_bytes += size_bytes
+        if self._held_bytes > UNCOUNTED_MESSAGE_BYTES and self._room.held_bytes > self._room.max_bytes:
+            self.leave_room()
+            raise NoRoomError
+
+    def has_chunk(self, size_bytes: int) -> bool:
+        """Tell whether so much is here, so that reading it will not wait."""
+        return len(self._buffer) >= size_bytes
+
+    async def read_chunk(self, size_bytes: int) -> bytes:
+        """Read so many bytes after BDAT. Raises: asyncio.IncompleteReadError, when the client has left."""
+        self._limit = max(size_bytes, RESTING_LIMIT_BYTES)
+        try:
+            return await self.readexactly(size_bytes)
+        finally:
+            self._limit = RESTING_LIMIT_BYTES
+
+    async def throw_away(self, size_bytes: int) -> None:
+        """Read so many bytes and keep nothing. Raises: asyncio.IncompleteReadError."""
+        while size_bytes:
+            piece_bytes = min(size_bytes, DRAIN_BYTES)
+            await self.readexactly(piece_bytes)
+            size_bytes -= piece_bytes
 
     async def _drain(self, end: bytes, found_bytes: int, max_bytes: int) -> None:
         """Read up to and with `end`, which must come within `max_bytes`; that much has been found already."""

@@ -31,6 +31,7 @@ class SmtpReply:
 OK = SmtpReply(250, "2.0.0", "OK")
 SENDER_OK = SmtpReply(250, "2.1.0", "OK")
 RECIPIENT_OK = SmtpReply(250, "2.1.5", "OK")
+CHUNK_OK = SmtpReply(250, "2.0.0", "Chunk taken")
 ACCEPTED = SmtpReply(250, "2.6.0", "Accepted")
 HELP = SmtpReply(214, "2.0.0", "See RFC 5321")
 BYE = SmtpReply(221, "2.0.0", "Bye")

@@ -3,8 +3,8 @@
 For: the server, one for each connection.
 Not for: what a message must be (submission.py), or bytes and time (connection.py).
 
-    EHLO ─▶ (STARTTLS ─▶ EHLO) ─▶ AUTH ─▶ MAIL ─▶ RCPT ... ─▶ DATA ─▶ 250
-                                           ▲──────────────────────────┘
+    EHLO ─▶ (STARTTLS ─▶ EHLO) ─▶ AUTH ─▶ MAIL ─▶ RCPT ... ─▶ DATA, or BDAT ... ─▶ 250
+                                           ▲────────────────────────────────────────┘
 
 There is no login and no mail without TLS. Source: RFC 5321 section 4.1.4, RFC 3207, RFC 4954, RFC 6409.
 """
@@ -15,10 +15,15 @@ from typing import ClassVar
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.errors import LoginRefusedError, LoginUnavailableError
 from mailnode.smtp import replies
+from mailnode.smtp.chunks import Chunks, read_chunk_command
 from mailnode.smtp.connection import SmtpConnection, Surroundings
 from mailnode.smtp.credentials import MECHANISMS, challenge, read_plain, read_word
 from mailnode.smtp.limits import MAX_COMMAND_BYTES, MAX_LONG_COMMAND_BYTES
-from mailnode.smtp.reader import LineTooLongError, MessageTooLargeError
+from mailnode.smtp.reader import (
+    MAX_DRAINED_MESSAGES,
+    LineTooLongError,
+    MessageTooLargeError,
+)
 from mailnode.smtp.replies import SmtpReply
 from mailnode.smtp.submission import Transaction
 from mailnode.smtp.syntax import LONG_COMMANDS, CommandError, read_command, read_mail_parameters, read_path
@@ -48,10 +53,12 @@ class SmtpSession(SmtpConnection):
         self._unwatch: Callable[[], None] | None = None
         self._is_greeted = False
         self._transaction: Transaction | None = None
+        self._chunks: Chunks | None = None
         self._errors = 0
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Stop watching the account, too."""
+        """Stop watching the account, too, and hold no chunks any more."""
+        self._drop_chunks()
         if self._unwatch is not None:
             self._unwatch()
         super().connection_lost(error)
@@ -89,10 +96,17 @@ class SmtpSession(SmtpConnection):
         if handler is None:
             return replies.UNKNOWN_COMMAND
         if not self.is_secure and verb not in BEFORE_TLS:
-            return replies.TLS_NEEDED
+            return self._refuse_early(verb, replies.TLS_NEEDED)
         if self._account is None and verb not in BEFORE_LOGIN:
-            return replies.LOGIN_NEEDED
+            return self._refuse_early(verb, replies.LOGIN_NEEDED)
         return await handler(self, command.argument)
+
+    def _refuse_early(self, verb: bytes, refusal: SmtpReply) -> SmtpReply | None:
+        """Refuse what comes too early. A chunk would be read as commands, so nothing behind it is read."""
+        if verb != b"BDAT":
+            return refusal
+        self.end_soon(refusal)
+        return None
 
     def _count(self, reply: SmtpReply) -> None:
         if reply.code in FAULT_CODES:
@@ -103,13 +117,14 @@ class SmtpSession(SmtpConnection):
     async def _greet(self, argument: str) -> SmtpReply | None:
         if not argument:
             return replies.BAD_ARGUMENT
-        self._transaction = None
+        self._start_afresh()
         self._is_greeted = True
         lines = [
             self.surroundings.hostname,
             "PIPELINING",
             f"SIZE {self._submission.max_bytes}",
             "8BITMIME",
+            "CHUNKING",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
             f"AUTH {' '.join(MECHANISMS)}" if self.is_secure else "STARTTLS",
@@ -121,7 +136,7 @@ class SmtpSession(SmtpConnection):
     async def _greet_briefly(self, argument: str) -> SmtpReply:
         if not argument:
             return replies.BAD_ARGUMENT
-        self._transaction = None
+        self._start_afresh()
         self._is_greeted = True
         return SmtpReply(250, "", self.surroundings.hostname)
 
@@ -177,7 +192,7 @@ class SmtpSession(SmtpConnection):
 
     async def _add_recipient(self, argument: str) -> SmtpReply:
         transaction = self._transaction
-        if transaction is None:
+        if transaction is None or self._chunks is not None:
             return replies.BAD_SEQUENCE
         path = read_path("TO", argument, replies.BAD_RECIPIENT)
         if not path.address:
@@ -194,7 +209,7 @@ class SmtpSession(SmtpConnection):
         transaction = self._transaction
         if argument:
             return replies.BAD_ARGUMENT
-        if transaction is None or not transaction.has_recipients:
+        if transaction is None or not transaction.has_recipients or self._chunks is not None:
             return replies.BAD_SEQUENCE
         self._transaction = None
         self.say(replies.START_DATA)
@@ -211,10 +226,66 @@ class SmtpSession(SmtpConnection):
         self._errors = 0
         return reply
 
+    async def _take_chunk(self, argument: str) -> SmtpReply | None:
+        transaction = self._transaction
+        may_come = transaction is not None and transaction.has_recipients
+        taken = await self.collect(argument, self._submission.max_bytes, may_come=may_come)
+        if transaction is None or self._chunks is None:
+            self._transaction = None  # refused: what still comes of the message is thrown away
+        if transaction is None or not isinstance(taken, bytes):
+            return taken if isinstance(taken, SmtpReply) else None
+        try:
+            reply = await self._submission.finish(transaction, taken, is_stuffed=False)
+        finally:
+            self._start_afresh()
+        self._errors = 0
+        return reply
+
+    async def collect(self, argument: str, max_bytes: int, *, may_come: bool) -> bytes | SmtpReply | None:
+        """Take a chunk, if one may come now, and put it to those before; otherwise throw it away.
+
+        Returns:
+            The message if it is whole, else what is to be said; `None` where the session ends. If the chunk
+            was refused, there are no `_chunks` any more.
+
+        Raises:
+            NoRoomError: There are too many large messages at this moment.
+            asyncio.IncompleteReadError: The client has left.
+        """
+        try:
+            command = read_chunk_command(argument)
+        except CommandError as refusal:  # nobody knows where the chunk ends, so nothing more can be read
+            self._drop_chunks()
+            self.end_soon(refusal.reply)
+            return None
+        chunks = (self._chunks or Chunks()) if may_come else None
+        if chunks is None or len(chunks.content) + command.size_bytes > max_bytes:
+            self._drop_chunks()
+            if command.size_bytes > MAX_DRAINED_MESSAGES * max_bytes:
+                self.end_soon(replies.MESSAGE_TOO_LARGE)
+                return None
+            await self.throw_away(command.size_bytes)
+            return replies.BAD_SEQUENCE if chunks is None else replies.MESSAGE_TOO_LARGE
+        self._chunks = chunks
+        self.incoming.hold(command.size_bytes)
+        chunks.content += await self.read_chunk(command.size_bytes)
+        if self.is_ending:  # the client has been told to come back, and would send it twice
+            self._drop_chunks()
+            return None
+        return chunks.finish() if command.is_last else replies.CHUNK_OK
+
+    def _drop_chunks(self) -> None:
+        self._chunks = None
+        self.incoming.leave_room()
+
+    def _start_afresh(self) -> None:
+        self._transaction = None
+        self._drop_chunks()
+
     async def _reset(self, argument: str) -> SmtpReply:
         if argument:
             return replies.BAD_ARGUMENT
-        self._transaction = None
+        self._start_afresh()
         return replies.OK
 
     async def _do_nothing(self, _argument: str) -> SmtpReply:
@@ -243,6 +314,7 @@ class SmtpSession(SmtpConnection):
         b"MAIL": _begin_mail,
         b"RCPT": _add_recipient,
         b"DATA": _take_message,
+        b"BDAT": _take_chunk,
         b"RSET": _reset,
         b"NOOP": _do_nothing,
         b"QUIT": _quit,

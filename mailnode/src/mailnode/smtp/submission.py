@@ -3,7 +3,7 @@
 For: session.py, which knows the commands and their order.
 Not for: bytes on the wire.
 
-    DATA ─▶ lines and dots ─▶ encryption gate ─▶ header hygiene ─▶ store: durable ─▶ 250
+    DATA, BDAT ─▶ lines and dots ─▶ encryption gate ─▶ header hygiene ─▶ store: durable ─▶ 250
                                                                       ├─▶ full mailboxes: report to the sender
                                                                       └─▶ other nodes: their queue
 """
@@ -23,7 +23,7 @@ from mailnode.encryption.errors import UnencryptedError, WrongFromError
 from mailnode.encryption.gate import check_outgoing
 from mailnode.federation.delivery import plan_envelopes
 from mailnode.smtp.failure_report import report_failure
-from mailnode.smtp.message_text import clean_header, make_message
+from mailnode.smtp.message_text import check_message, clean_header, make_message
 from mailnode.smtp.recipients import Foreign, Outbound, find_recipient
 from mailnode.smtp.replies import (
     ACCEPTED,
@@ -49,6 +49,9 @@ LARGE_MESSAGE_BYTES = 262_144
 # Each of these takes several times the message in memory, and the threads take turns anyway.
 LARGE_MESSAGES_AT_ONCE = 2
 FULL_OR_GONE = "Mailbox full, or gone"
+
+Make = Callable[[bytes, int], bytes]
+"""Make a message of what came, no larger than that. Raises: CommandError."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -129,25 +132,27 @@ class Submission:
         recipient = self.accounts.as_recipient(account, is_sender=account.id == transaction.sender.id)
         transaction.recipients.setdefault(account.id, (recipient, address))
 
-    async def finish(self, transaction: Transaction, stuffed: bytes) -> SmtpReply:
+    async def finish(self, transaction: Transaction, came: bytes, *, is_stuffed: bool = True) -> SmtpReply:
         """Judge a message and deliver it; when this returns `ACCEPTED`, it is durable.
+
+        It came by DATA, behind a CRLF and with dots stuffed, or else by BDAT.
 
         Raises:
             CommandError: It was refused, and nobody got it.
         """
         try:
-            reply = await self._deliver(transaction, stuffed)
+            reply = await self._deliver(transaction, came, make_message if is_stuffed else check_message)
         except CommandError:
             self.refused_count += 1
             raise
         self.accepted_count += 1
         return reply
 
-    async def _deliver(self, transaction: Transaction, stuffed: bytes) -> SmtpReply:
+    async def _deliver(self, transaction: Transaction, came: bytes, make: Make) -> SmtpReply:
         addresses = [address for _, address in transaction.recipients.values()]
         addresses += transaction.foreign
-        work = (stuffed, self.max_bytes, transaction.mail_from, addresses)
-        if len(stuffed) > LARGE_MESSAGE_BYTES:
+        work = (make, came, self.max_bytes, transaction.mail_from, addresses)
+        if len(came) > LARGE_MESSAGE_BYTES:
             async with self._examining:
                 message = await asyncio.to_thread(_examine, *work)
         else:
@@ -182,9 +187,9 @@ class Submission:
             return False
 
 
-def _examine(stuffed: bytes, max_bytes: int, mail_from: str, recipients: list[str]) -> bytes:
+def _examine(make: Make, came: bytes, max_bytes: int, mail_from: str, recipients: list[str]) -> bytes:
     """Make the message that is stored, if it may be."""
-    message = make_message(stuffed, max_bytes)
+    message = make(came, max_bytes)
     try:
         check_outgoing(message, mail_from, recipients)
     except UnencryptedError as refusal:

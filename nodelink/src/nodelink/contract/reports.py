@@ -15,6 +15,8 @@ MAX_PROBES = 64
 MAX_PEERS_REPORTED = 20
 MAX_CREDENTIALS = 32
 MAX_ADDRESSES = 64
+MAX_UDP_PORTS = 64
+MAX_ISSUER_CHARACTERS = 128
 PROBED_AT_ONCE = 5
 """Peers of a node and round."""
 
@@ -23,7 +25,10 @@ Sentence = Annotated[str, Field(max_length=500)]
 
 
 class MailPlaces(BaseModel):
-    """Where a mail node is reached. `tls_pin` is the key of its certificate where no CA vouches for that."""
+    """Where a mail node is reached. `tls_pin` is the key of its certificate where no CA vouches for that.
+
+    `issuer` is the organisation whose CA has issued it, "" where that names none; older nodes do not tell.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -31,6 +36,7 @@ class MailPlaces(BaseModel):
     imap_tls_port: int = Field(ge=1, le=65535)
     smtp_tls_port: int = Field(ge=1, le=65535)
     tls_pin: SpkiPin | None
+    issuer: str | None = Field(default=None, max_length=MAX_ISSUER_CHARACTERS)
 
 
 class ProbeReport(BaseModel):
@@ -67,7 +73,8 @@ class Report(BaseModel):
     `probes` are those of the last rounds, one for each peer. `dkim_keys` are what a mail node signs with, and
     `peers` the servers of others that it has exchanged mail with last. `addresses` are those by which a node
     is reached, and `credentials` are those that used a TURN node most. `ports` are those that can be moved,
-    and `alternate_ports` where they can be moved to; a node of an older version tells neither.
+    and `alternate_ports` where they can be moved to; a node of an older version tells neither. `udp_ports`
+    are those at which a TURN node takes clients, that of `public_port` among them; older ones do not tell.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -94,3 +101,4 @@ class Report(BaseModel):
     peers: tuple[PeerTraffic, ...] = Field(default=(), max_length=MAX_PEERS_REPORTED)
     addresses: tuple[Annotated[str, Field(max_length=45)], ...] = Field(default=(), max_length=MAX_ADDRESSES)
     credentials: tuple[CredentialUse, ...] = Field(default=(), max_length=MAX_CREDENTIALS)
+    udp_ports: tuple[PortNumber, ...] = Field(default=(), max_length=MAX_UDP_PORTS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509 import Certificate, NameOID, load_der_x509_certificate, load_pem_x509_certificate
 
 from nodelink.daemon.errors import HostError
 from nodelink.daemon.tasks import open_task_group
@@ -109,6 +109,16 @@ def read_self_signed_pin(certificate: Path) -> str | None:
     """
     leaf = _read_leaf(certificate)
     return _pin(leaf) if leaf.issuer == leaf.subject else None
+
+
+def read_issuer(certificate: Path) -> str:
+    """Read the name of the organisation whose CA has issued a certificate; "" where it names none.
+
+    Raises:
+        CertificateError: The file holds no certificate.
+    """
+    names = _read_leaf(certificate).issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(names[0].value) if names else ""
 
 
 def pin_of(certificate_der: bytes) -> str:

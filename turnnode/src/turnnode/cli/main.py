@@ -10,7 +10,6 @@ from nodelink.contract.states import NodeKind
 from nodelink.daemon.handover_wire import HandoverError
 from nodelink.daemon.settings import read_settings_or_exit, refuse_configuration
 from nodelink.daemon.succession import fork_successor
-from turnnode.daemon import run
 from turnnode.listening import list_relay_addresses
 from turnnode.probe.command import probe
 from turnnode.relay.egress_guard import EgressFacts, write_rules
@@ -34,6 +33,8 @@ def serve(
     check: Annotated[bool, typer.Option("--check", help="Only judge the settings.")] = False,  # noqa: FBT002 - a switch
 ) -> None:
     """Run the TURN node until it is told to stop. Settings are TURNNODE_* variables or in a file."""
+    from turnnode.daemon import run  # noqa: PLC0415 - the daemon is large, and the other commands are short
+
     read = read_settings_or_exit(TurnNodeSettings, settings)
     if not check:
         run(read)
@@ -44,6 +45,8 @@ def take_over(
     settings: Annotated[Path | None, typer.Option(help="File of NAME=value lines.")] = None,
 ) -> None:
     """Run the TURN node in place of the one that runs, with all its calls. `systemctl reload` does this."""
+    from turnnode.daemon import run  # noqa: PLC0415 - as above
+
     try:
         succession = fork_successor()
     except HandoverError as error:

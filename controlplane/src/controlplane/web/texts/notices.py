@@ -175,6 +175,12 @@ REFUSALS: Phrases = {
         "Another service of the node has this port. Move that one first, or choose another port.",
         "سرویس دیگری از همین گره این درگاه را دارد. نخست آن را جابه‌جا کنید یا درگاه دیگری برگزینید.",
     ),
+    "turn_port_silent": Phrase(
+        "No TURN node takes clients at this UDP port. The TURN page lists those that are open; 0 is the one that"
+        " TURN nodes name.",
+        "هیچ گرهٔ TURN روی این درگاه UDP کسی را نمی‌پذیرد. صفحهٔ TURN درگاه‌های باز را فهرست می‌کند؛ ۰ همان است که"
+        " گره‌های TURN می‌گویند.",
+    ),
     "ports_unknown": Phrase(
         "The node has not said which ports are open. Wait until it is connected, or upgrade an older one.",
         "گره نگفته است کدام درگاه‌ها بازند. تا وصل شدن آن صبر کنید یا اگر قدیمی است آن را ارتقا دهید.",

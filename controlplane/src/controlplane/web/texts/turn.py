@@ -17,6 +17,11 @@ PHRASES: Phrases = {
     ),
     "service": Phrase("What apps are told", "آنچه به برنامه‌ها گفته می‌شود"),
     "host": Phrase("Host", "میزبان"),
+    "udp_ports": Phrase("UDP ports that are open", "درگاه‌های باز UDP"),
+    "udp_ports_hint": Phrase(
+        "The policy of the fleet, a group or a mail node may name another of these ports to apps.",
+        "سیاست ناوگان، گروه یا گرهٔ پیام می‌تواند یکی دیگر از این درگاه‌ها را به برنامه‌ها بگوید.",
+    ),
     "secrets": Phrase("Secrets", "رازها"),
     "secrets_hint": Phrase(
         "Mail nodes make credentials with the secret in use; TURN nodes take all that are listed, at most two.",
