@@ -22,6 +22,7 @@ VALUES = PolicyValues(
     turn_enabled=True,
     push_enabled=True,
     push_pauses=False,
+    turn_announced_port=0,
 )
 
 
