@@ -22,6 +22,7 @@ import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -157,6 +158,23 @@ def is_current(bundle: Path, fingerprint: str) -> bool:
     return bundle.exists() and note.exists() and note.read_text() == describe_bundle(bundle, fingerprint)
 
 
+def find_bundle(program: str, architecture: str) -> Path:
+    """Find where a bundle lies, or will."""
+    return BUNDLES / f"{program}-{architecture}.tar.gz"
+
+
+def update_bundle(program: str, architecture: str) -> bool:
+    """Make a bundle, unless it is what would be made; tell whether it was. Raises: BundleError."""
+    bundle = find_bundle(program, architecture)
+    fingerprint = compute_fingerprint(program)
+    if is_current(bundle, fingerprint):
+        return False
+    make_bundle(bundle, program, architecture, build_own_wheels())
+    bundle.with_name(bundle.name + ".made").write_text(describe_bundle(bundle, fingerprint))
+    return True
+
+
+@cache
 def build_own_wheels() -> list[Wheel]:
     """Build the wheels of our packages anew."""
     directory = ROOT / "dist" / "wheels"
@@ -215,18 +233,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help="all, if not given")
     options = parser.parse_args()
-    own: list[Wheel] | None = None
     try:
         for architecture in options.architecture or ARCHITECTURES:
             for program in SERVICES + TOOLS:
-                bundle = BUNDLES / f"{program}-{architecture}.tar.gz"
-                fingerprint = compute_fingerprint(program)
-                was_current = is_current(bundle, fingerprint)
-                if not was_current:
-                    own = own or build_own_wheels()
-                    make_bundle(bundle, program, architecture, own)
-                    bundle.with_name(bundle.name + ".made").write_text(describe_bundle(bundle, fingerprint))
-                state = ", unchanged" if was_current else ""
+                was_made, bundle = update_bundle(program, architecture), find_bundle(program, architecture)
+                state = "" if was_made else ", unchanged"
                 print(f"{bundle.relative_to(ROOT)}  {bundle.stat().st_size / 1e6:.1f} MB{state}", flush=True)
     except BundleError as error:
         raise SystemExit(str(error)) from error

@@ -18,12 +18,12 @@ from mail.closed_loop import Target
 from mail.tree import Tree
 from mail.wire import BenchError
 from self_signed import make_certificate
-from wheels import ROOT, build_own_wheels, make_bundle
+from wheels import find_bundle, update_bundle
 
 HOST, DOMAIN = "127.0.0.1", "chat.example.org"
 SMTP_PORT, IMAP_PORT = 29465, 29993
 READY_SECONDS = 30
-BUNDLE = ROOT / "dist" / "bundles" / f"mailnode-{os.uname().machine}.tar.gz"
+BUNDLE = find_bundle("mailnode", os.uname().machine)
 RELEASE = "/opt/mailnode"
 STATE, RUNTIME, SETTINGS = "/var/lib/mailnode", "/run/mailnode", "/etc/bench/settings"
 SYNCS = "/var/log/syncs"
@@ -59,7 +59,7 @@ def make_settings(state: Path, runtime: Path, certificate: Path, key: Path) -> d
 
 def make_node_bundle() -> None:
     """Make the bundle of this checkout; it may need the network. Raises: BundleError."""
-    make_bundle("mailnode", os.uname().machine, build_own_wheels())
+    update_bundle("mailnode", os.uname().machine)
 
 
 def install_node(tree: Tree) -> None:

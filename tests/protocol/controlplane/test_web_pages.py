@@ -57,6 +57,7 @@ PAGES = [
 NAMES = {
     "English",
     "TURN",
+    "UDP",
     "JSON",
     "CSV",
     "QR",
