@@ -45,11 +45,12 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	scripts/test_units.sh
+	scripts/test_again.sh $(BIN)/pytest -n 2 --dist loadfile \
+		tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/bundles
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
-	$(BIN)/pytest tests/browser -m "not slow" --timeout 120
+	scripts/test_again.sh $(BIN)/pytest tests/browser -m "not slow" --timeout 120
 
 .PHONY: bench-mail
 bench-mail: setup ## Measure the mail node beside Postfix and Dovecot (root); ARGUMENTS=--smoke for the node alone

@@ -41,8 +41,8 @@ step "lint of playbooks, roles and scenarios" make --no-print-directory lint-ans
 step "unit, protocol and fuzz tests" make --no-print-directory test-unit
 step "the same units on Python 3.13" scripts/test_python313.sh
 step "browser" make --no-print-directory test-browser
-step "power cuts" .venv/bin/pytest tests/power_cuts --timeout 120
-step "make up, make down" .venv/bin/pytest tests/make_up --timeout 180
+step "power cuts" scripts/test_again.sh .venv/bin/pytest tests/power_cuts --timeout 120
+step "make up, make down" scripts/test_again.sh .venv/bin/pytest tests/make_up --timeout 180
 step "bench" make --no-print-directory bench-mail ARGUMENTS="--smoke"
 trap 'make --no-print-directory lab-down' EXIT
 step "lab: a fleet from an empty cache" make --no-print-directory lab

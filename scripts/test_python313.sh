@@ -12,4 +12,4 @@ if [[ -z $python ]]; then
     exit 0
 fi
 [[ -e .venv-3.13/.ready ]] || { scripts/setup.sh "$python" .venv-3.13 && touch .venv-3.13/.ready; }
-.venv-3.13/bin/pytest -q -n 2 --dist loadfile -p no:cacheprovider "${@:-tests/unit}"
+scripts/test_again.sh .venv-3.13/bin/pytest -q -n 2 --dist loadfile "${@:-tests/unit}"
