@@ -116,6 +116,7 @@ async def wait_for_data(client: httpx.AsyncClient, api: str, query: str) -> bool
 
 
 @needs_prometheus
+@pytest.mark.timeout(60)
 async def test_every_panel_has_data_and_every_rule_is_evaluated(plane: Plane, tmp_path: Path) -> None:
     keys = {
         name: add_node(plane, name, kind)
