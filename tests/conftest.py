@@ -1,7 +1,11 @@
 """What every test may use."""
 
+import asyncio
+import functools
+import inspect
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -12,6 +16,10 @@ settings.register_profile("thorough", max_examples=3000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 FIGURE = "figure"
+SHARE_OF_LIMIT = 0.8
+"""After this share of its time limit an async test is cancelled; the rest is for cleaning up."""
+SHORTEST_SECONDS = 1.0
+began_at = pytest.StashKey[float]()
 
 
 @pytest.fixture
@@ -24,6 +32,36 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Show a measured figure at the end of the run."""
     return lambda figure: request.node.user_properties.append((FIGURE, figure))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    item.stash[began_at] = time.monotonic()
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Cancel an async test that is late, before the signal of pytest-timeout comes.
+
+    That raises in whatever callback runs, and a loop that was left so may wait for ever when it is closed.
+    """
+    marker = pyfuncitem.get_closest_marker("timeout")
+    config = pyfuncitem.config
+    limit = float(marker.args[0] if marker else config.getoption("timeout") or config.getini("timeout"))
+    if limit and inspect.iscoroutinefunction(pyfuncitem.obj):
+        spent_seconds = time.monotonic() - pyfuncitem.stash[began_at]
+        seconds = max(SHARE_OF_LIMIT * limit - spent_seconds, SHORTEST_SECONDS)
+        pyfuncitem.obj = _bound(pyfuncitem.obj, seconds)
+
+
+def _bound(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def bounded(*arguments: object, **fixtures: object) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*arguments, **fixtures)
+
+    return bounded
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
