@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
-#   check_full.sh fuzz python313 bundles postgresql interop browser kernels kills power benches molecule lab
+#   check_full.sh fuzz python313 bundles postgresql interop queue browser kernels kills power benches molecule lab
 # The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,6 +26,9 @@ browser() {
 interop() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postfix opendkim >/dev/null
     .venv/bin/pytest -q tests/interop --timeout 120
+}
+queue() {
+    QUEUE_MESSAGES=10000 QUEUE_DESTINATIONS=100 QUEUE_DEAD=10 .venv/bin/pytest -q tests/full_queue
 }
 kernels() {
     .venv/bin/python scripts/kernel_matrix.py
@@ -76,7 +79,7 @@ measure() {
 
 mkdir -p "$records"
 parts=("$@")
-((${#parts[@]})) || parts=(fuzz python313 bundles postgresql interop browser kernels kills power benches molecule lab)
+((${#parts[@]})) || parts=(fuzz python313 bundles postgresql interop queue browser kernels kills power benches molecule lab)
 failed=()
 for part in "${parts[@]}"; do
     measure "$part" || failed+=("$part")

@@ -27,10 +27,13 @@ class RunningNode:
 
 
 @contextmanager
-def running_node(directory: Path, *, log: Path | None = None, **changes: object) -> Iterator[RunningNode]:
+def running_node(
+    directory: Path, *, log: Path | None = None, opens_registration: bool = True, **changes: object
+) -> Iterator[RunningNode]:
     """Run a node with open registration and further settings; killed with the block, should it still run.
 
-    What it says goes to `log`, or nowhere.
+    What it says goes to `log`, or nowhere. Where one was killed before, it goes on with what that has left.
+    Without `opens_registration` it is open to whom the control plane says, and starts sooner.
     """
     certificate, key = make_certificate(directory, HOST)
     ports = _find_ports()
@@ -46,13 +49,15 @@ def running_node(directory: Path, *, log: Path | None = None, **changes: object)
         **changes,
     }
     environment = os.environ | {f"MAILNODE_{name}": str(value) for name, value in settings.items()}
+    admin = directory / "run" / "admin.sock"
+    admin.unlink(missing_ok=True)  # one that was killed left it: it would look as if this one were ready
     with (
         (log or Path(os.devnull)).open("wb") as output,
         subprocess.Popen([PROGRAM, "serve"], env=environment, stdout=output, stderr=output) as process,
     ):
         try:
-            wait_until((directory / "run" / "admin.sock").exists, SOON_SECONDS)
-            for switch in ("open", "jit-on"):
+            wait_until(admin.exists, SOON_SECONDS)
+            for switch in ("open", "jit-on") if opens_registration else ():
                 subprocess.run(
                     [PROGRAM, "registration", switch], env=environment, check=True, capture_output=True
                 )

@@ -133,6 +133,14 @@ class Taken:
     headers: list[tuple[str, str]] = field(default_factory=list)
 
 
+class FarSession(SMTP):
+    """Ends with its client, also when that is gone before the greeting: aiosmtpd's own then stays open."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
+
+
 @dataclass
 class FarSide:
     """A server of others: HTTPS and SMTP with STARTTLS, which answer as a test wants."""
@@ -158,7 +166,7 @@ class FarSide:
         def build() -> SMTP:
             self.connections += 1
             tls = self.tls if self.offers_tls else None
-            return SMTP(self, hostname=self.host, tls_context=tls, loop=asyncio.get_running_loop())
+            return FarSession(self, hostname=self.host, tls_context=tls, loop=asyncio.get_running_loop())
 
         server = await asyncio.get_running_loop().create_server(build, self.address, self.ports.smtp)
         stack.callback(server.close)

@@ -13,9 +13,10 @@ from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
 from mailnode.peering.sts_memory import StsMemory
 from mailnode.smtp.syntax import CommandError
 from nodelink.contract.federation import FederationMode, PeerTransport
+from nodelink.daemon.tls import ServerCertificate
 from support.dkim_mails import ask_oracle, keys
 from support.openpgp_messages import ALICE, encrypted_mail
-from support.peering_site import FarSide, PeerStation, PeerWorld, open_world
+from support.peering_site import FarSide, PeerStation, PeerWorld, next_address, open_world
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +45,27 @@ async def wait_for(taken: list[object], number: int = 1) -> None:
     async with asyncio.timeout(17):
         while len(taken) < number:  # noqa: ASYNC110 - the far side counts
             await asyncio.sleep(0.02)
+
+
+async def add_mute_side(world: PeerWorld, host: str, drop: bytes = b"") -> None:
+    """Add a server that never finishes an answer; it says something again and again, or nothing at all."""
+    address = next_address()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: " if drop else b"")
+            while True:
+                writer.write(drop)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+
+    tls = ServerCertificate(*world.certify(host)).build_context()
+    server = await asyncio.start_server(hold, address, world.ports.https, ssl=tls)
+    world.stack.callback(server.close)
+    world.names.say(host, "A", address)
 
 
 async def test_one_upload_goes_to_the_host_of_the_mx_for_all_recipients(world: PeerWorld) -> None:
@@ -348,3 +370,38 @@ async def test_dead_destinations_slow_no_other(world: PeerWorld) -> None:
     async with asyncio.timeout(5):
         while (await home.store.read_outgoing_usage()).message_count != 20:  # noqa: ASYNC110 - any store
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("drop", [b"", b"a"], ids=["silent", "dripping"])
+async def test_a_server_that_never_finishes_its_answer_is_tried_again_and_stops_nobody(
+    world: PeerWorld, drop: bytes
+) -> None:
+    await add_mute_side(world, "mute.example", drop)
+    far = await world.add_far_side("mx.far.example")
+    home = await world.add_station(HOME)
+    home.courier.uploads.answer_seconds = 0.3
+    await home.submit("alice", MESSAGE, "bob@mute.example")
+
+    async with asyncio.timeout(10):
+        while not (rows := await home.store.list_outgoing("mute.example", 1))[0].attempt_count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await home.submit("alice", MESSAGE, BOB)
+
+    await wait_for(far.uploads)  # type: ignore[arg-type] # counted only
+    assert rows[0].attempt_count == 1
+    (row,) = [each for each in home.traffic.list_peers(9).peers if each.domain == "mute.example"]
+    assert row.failed_https == 1
+    assert row.queued == 1
+
+
+async def test_mail_goes_though_the_host_of_a_mta_sts_policy_never_answers(world: PeerWorld) -> None:
+    await add_mute_side(world, "mta-sts.far.example")
+    world.names.say("_mta-sts.far.example", "TXT", '"v=STSv1; id=1"')
+    far = await world.add_far_side("mx.far.example")
+    home = await world.add_station(HOME)
+    home.courier.uploads.answer_seconds = 0.3
+
+    await home.submit("alice", MESSAGE, BOB)
+
+    await home.wait_until_empty()
+    assert len(far.uploads) == 1

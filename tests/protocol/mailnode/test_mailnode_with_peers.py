@@ -11,12 +11,8 @@ from pathlib import Path
 import pytest
 
 from mailnode.dkim.signing import write_signatures
-from nodelink.channel.node_files import NodeFiles
-from nodelink.contract.documents import DocumentType, sign_document
-from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.federation import FederationMode, FederationRule, FederationState
-from nodelink.contract.keys import PrivateKey
-from nodelink.contract.states import DesiredState, MailNodeState, NodeKind
+from support.cut_off_node import enrol
 from support.dkim_mails import keys
 from support.mailnode_process import HOST, running_node
 from support.openpgp_messages import ALICE, encrypted_mail
@@ -25,38 +21,6 @@ from support.peering_site import NameServer, find_free_port
 EVE, BOB, DOMAIN = "eve@far.example", "bob56789", "home.example"
 PASSWORD = "correct horse battery"
 MAIL = bytes(encrypted_mail()).replace(ALICE.encode(), EVE.encode())
-
-
-def enrol(directory: Path) -> None:
-    """Write what a node keeps of a control plane that it does not reach now."""
-    key = PrivateKey.generate()
-    files = NodeFiles(directory / "state" / "node")
-    files.keep_enrolment(
-        Enrolment(
-            node="mail1",
-            kind=NodeKind.MAIL,
-            url=f"https://{HOST}:{find_free_port()}",
-            trusted_keys=(key.public.x,),
-            tls_pin=None,
-        )
-    )
-    rule = FederationRule(domain="blocked.example")
-    state = MailNodeState(
-        registration_open=True,
-        jit_enabled=True,
-        quota_bytes=1 << 30,
-        message_bytes=1 << 20,
-        turn=None,
-        federation=FederationState(is_enabled=True, mode=FederationMode.ACCEPT, rules=(rule,)),
-    )
-    desired = DesiredState(
-        node="mail1",
-        revision=1,
-        issued_at_seconds=int(time.time()),
-        trusted_keys=(key.public.x,),
-        state=state,
-    )
-    files.keep_state(sign_document(key, DocumentType.DESIRED_STATE, desired), (key.public,))
 
 
 def talk(submission: int, inbound: int) -> dict[str, tuple[int, str]]:
@@ -87,7 +51,8 @@ def talk(submission: int, inbound: int) -> dict[str, tuple[int, str]]:
 
 @pytest.mark.anyio
 async def test_a_node_that_is_cut_off_exchanges_mail_by_the_policy_that_it_has(tmp_path: Path) -> None:
-    enrol(tmp_path)
+    rule = FederationRule(domain="blocked.example")
+    enrol(tmp_path, FederationState(is_enabled=True, mode=FederationMode.ACCEPT, rules=(rule,)))
     inbound = find_free_port()
     async with AsyncExitStack() as stack:
         names = NameServer()

@@ -37,3 +37,21 @@ def test_traceback_is_one_line_of_json_without_local_variables(source: str) -> N
     assert "no such account" in line
     assert "log_in" in line
     assert "hunter2" not in line
+
+
+REQUEST = """
+import httpx
+from nodelink.daemon.log import set_up_log
+from nodelink.daemon.settings import LogLevel
+
+set_up_log(LogLevel.INFO)
+with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as client:
+    client.post("https://192.0.2.7/mxdeliv")
+    client.post("https://hooks.example.org/secret")
+"""
+
+
+def test_requests_of_ours_are_not_in_the_log() -> None:
+    ended = subprocess.run([sys.executable, "-c", REQUEST], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == ended.stderr == ""

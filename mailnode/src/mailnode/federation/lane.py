@@ -128,7 +128,7 @@ class Lane:
             log.error("queued message has no body", destination=self.destination)
             await self._finish(row)
             return False
-        outcome = await self.sender.send(row, message)
+        outcome = await self._send(row, message)
         match outcome:
             case Delivered():
                 await self._divide(row, message, outcome)
@@ -141,6 +141,14 @@ class Lane:
             case _:
                 assert_never(outcome)
         return False
+
+    async def _send(self, row: Outgoing, message: bytes) -> Outcome:
+        """Send; what a server may do that nobody has thought of is this message's trouble alone."""
+        try:
+            return await self.sender.send(row, message)
+        except Exception as error:
+            log.exception("delivery broke off", destination=self.destination)
+            return Failed(f"this server is at fault: {type(error).__name__}", is_of_node=False)
 
     async def _fail(self, row: Outgoing, message: bytes, outcome: Failed) -> None:
         now_seconds = self.clock_seconds()

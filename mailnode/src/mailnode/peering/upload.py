@@ -26,6 +26,8 @@ from mailnode.peering.routes import Stop
 from nodelink.contract.federation import PeerTransport
 
 TIMEOUT = httpx.Timeout(60, connect=10)
+ANSWER_SECONDS = 60.0
+"""For a whole request, however slowly its answer drips."""
 KEEP_ALIVE_SECONDS = 25
 CONNECTIONS_PER_HOST = 8
 MAX_CLIENTS = 500
@@ -66,6 +68,7 @@ class Uploads:
     tls: TlsContexts
     find_addresses: FindAddresses
     source_address: str | None = None
+    answer_seconds: float = ANSWER_SECONDS
     _clients: dict[Stop, httpx.AsyncClient] = field(init=False, default_factory=dict)
     _good_addresses: dict[str, tuple[str, float]] = field(init=False, default_factory=dict)
 
@@ -103,11 +106,14 @@ class Uploads:
         problem: Exception = httpx.ConnectError("the host has no address that may be dialled")
         for address in await self._list_addresses(stop.host):
             try:
-                answer = await _ask(client, stop, address, (method, content, headers))
+                async with asyncio.timeout(self.answer_seconds):
+                    answer = await _ask(client, stop, address, (method, content, headers))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 self._good_addresses.pop(stop.host, None)
                 problem = error
                 continue
+            except TimeoutError as error:
+                raise httpx.ReadTimeout("no whole answer in time") from error
             self._good_addresses[stop.host] = address, time.monotonic()
             return answer
         raise problem
@@ -167,16 +173,13 @@ async def _ask(
     scheme = "http" if stop.transport is PeerTransport.HTTP else "https"
     shown = f"[{address}]" if ":" in address else address
     name = f"[{stop.host}]" if ":" in stop.host else stop.host
-    async with (
-        asyncio.timeout(TIMEOUT.read),
-        client.stream(
-            method,
-            f"{scheme}://{shown}:{stop.port}{stop.path}",
-            content=content,
-            headers=[*headers, ("host", name)],
-            extensions={"sni_hostname": stop.host},
-        ) as answer,
-    ):
+    async with client.stream(
+        method,
+        f"{scheme}://{shown}:{stop.port}{stop.path}",
+        content=content,
+        headers=[*headers, ("host", name)],
+        extensions={"sni_hostname": stop.host},
+    ) as answer:
         body = b""
         async for part in answer.aiter_bytes():
             body += part

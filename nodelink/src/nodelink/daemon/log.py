@@ -44,3 +44,5 @@ def set_up_log(level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # It tells of every request, and in its URL to whom, and sometimes by which secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
