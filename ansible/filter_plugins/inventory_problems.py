@@ -36,6 +36,11 @@ MAIL_PORTS = {
 TURN_PORTS = {"turnnode_port": 3478}
 """Ports of a host's other variables, with their defaults: no alternate port may be one of them."""
 
+OWN_PORTS = range(32_768, 61_000)
+"""From these a host takes ports for its own sockets. Source: Linux, net.ipv4.ip_local_port_range."""
+
+MIN_OWN_PORTS = 4_096
+
 INSIDE_NAMES = (".test", ".local", ".localhost", ".internal", ".invalid", ".example", ".lan", ".home.arpa")
 """Ends of names that lead nowhere on the Internet. Source: RFC 6761, 6762, 8375."""
 
@@ -181,6 +186,7 @@ def _check_turn_node(host: Host) -> Iterator[str]:
             " an IPv6 address here."
         )
     yield from _check_turn_ports(host)
+    yield from _check_relay_ports(host)
     bound = host.get("turnnode_relay_addresses") or addresses
     published = host.get("turnnode_published_addresses")
     if (
@@ -213,6 +219,25 @@ def _check_turn_ports(host: Host) -> Iterator[str]:
         )
 
 
+def _check_relay_ports(host: Host) -> Iterator[str]:
+    """Find ranges that leave the host none for its own sockets: the playbook reserves them for calls."""
+    first, last = _read_relay_ports(host)
+    if not (isinstance(first, int) and isinstance(last, int)):
+        return
+    left = sum(not first <= port <= last for port in OWN_PORTS)
+    own = host.get("host_setup_kernel_parameters")
+    if left < MIN_OWN_PORTS and not (isinstance(own, dict) and "net.ipv4.ip_local_port_range" in own):
+        yield (
+            f"Calls are relayed from ports {first} to {last}, which leaves {left} for the host's own sockets."
+            " Write a higher turnnode_relay_port_min, or let host_setup_kernel_parameters set"
+            " net.ipv4.ip_local_port_range to ports below it."
+        )
+
+
+def _read_relay_ports(host: Host) -> tuple[object, object]:
+    return host.get("turnnode_relay_port_min", 49152), host.get("turnnode_relay_port_max", 65535)
+
+
 def _list_of(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
@@ -237,9 +262,7 @@ def _check_alternates(host: Host, role: str, others: Mapping[str, int]) -> Itera
     if role == "turnnode":
         for port in _list_of(host.get("turnnode_other_udp_ports")):
             taken[str(port)] = "in turnnode_other_udp_ports"
-    first, last = (
-        host.get(f"turnnode_relay_port_{end}", value) for end, value in (("min", 49152), ("max", 65535))
-    )
+    first, last = _read_relay_ports(host)
     for port in ports:
         if str(port) in taken:
             yield f"{variable} has {port}, which is {taken[str(port)]}. Remove it; it is open already."

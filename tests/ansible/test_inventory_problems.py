@@ -61,6 +61,20 @@ def test_alternate_ports_are_no_problem_up_to_their_limits() -> None:
     assert find(change("turn1", turnnode_alternate_ports=[60000], turnnode_relay_port_max=59999)) == []
 
 
+@pytest.mark.parametrize(("first", "problems"), [(36_863, 1), (36_864, 0), (36_865, 0)])
+def test_calls_leave_the_host_ports_of_its_own(first: int, problems: int) -> None:
+    found = find(change("turn1", turnnode_relay_port_min=first))
+
+    assert len(found) == problems
+    assert all("net.ipv4.ip_local_port_range" in problem for problem in found)
+
+
+def test_a_host_whose_own_ports_are_elsewhere_may_relay_from_any() -> None:
+    own = {"net.ipv4.ip_local_port_range": "2048 9999"}
+
+    assert find(change("turn1", turnnode_relay_port_min=10_000, host_setup_kernel_parameters=own)) == []
+
+
 class AnsibleNumber(int):
     """A number as ansible-core hands it to filters: with where it was written, and of a type below `int`."""
 
