@@ -6,10 +6,6 @@ Not for: queries. They live with the domain that asks them.
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -103,6 +99,14 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
         AbsentDatabaseError: PostgreSQL does not answer.
         BadInstallationError: The file is no database of ours, or one of a newer version.
     """
+    if revision == "head" and _is_newest(engine):
+        return
+    # Alembic would make every command slower to start, and is hardly ever needed.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
@@ -127,6 +131,17 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
         if engine.dialect.name == "postgresql" and isinstance(error, OperationalError):
             raise AbsentDatabaseError(_explain(engine, error)) from error
         raise BadInstallationError(_explain(engine, error)) from error
+
+
+def _is_newest(engine: Engine) -> bool:
+    """Tell whether the last migration there is was done; `False` also where the database cannot be read."""
+    newest = max(path.stem for path in (MIGRATIONS / "versions").glob("r*.py"))
+    try:
+        with engine.connect() as connection:
+            done = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    except DatabaseError:
+        return False
+    return [newest[1:5]] == list(done)
 
 
 def _explain(engine: Engine, error: DatabaseError) -> str:
