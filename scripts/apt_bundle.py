@@ -28,7 +28,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = ROOT / "ansible/roles"
-MODULE_PACKAGES = ("python3-apt",)  # Ansible's module apt installs it where it is missing
 SUITE = "trixie"
 SUITES_OF_DEBIAN = ("bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable")
 ARCHITECTURES = ("amd64", "arm64")
@@ -71,7 +70,6 @@ def read_packages(*, databases: bool = False) -> list[str]:
     """Read what the roles install on a host, or on one of the databases."""
     return [
         *_read_default("host_setup", "host_setup_packages"),
-        *MODULE_PACKAGES,
         *(_read_default("postgresql", "postgresql_packages") if databases else []),
     ]
 

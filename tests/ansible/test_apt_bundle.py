@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader
 
 from apt_bundle import (
-    MODULE_PACKAGES,
     AptBundleError,
     Source,
     download,
@@ -270,9 +269,12 @@ def test_what_is_listed_is_what_the_roles_install() -> None:
     using = [
         path.relative_to(ROLES).parts[0]
         for path in ROLES.rglob("*.yml")
-        if re.search(r"ansible\.builtin\.(apt|package|dpkg_selections|apt_repository):", path.read_text())
+        if re.search(
+            r"ansible\.builtin\.(apt|package|dpkg_selections|apt_repository):|apt-get, |'apt-get', ",
+            path.read_text(),
+        )
     ]
 
     assert set(using) == {"host_setup"}
-    assert read_packages() == [*defaults["host_setup_packages"], *MODULE_PACKAGES]
+    assert read_packages() == defaults["host_setup_packages"]
     assert read_packages(databases=True) == [*read_packages(), "postgresql-17"]
