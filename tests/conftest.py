@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -19,6 +20,7 @@ FIGURE = "figure"
 SHARE_OF_LIMIT = 0.8
 """After this share of its time limit an async test is cancelled; the rest is for cleaning up."""
 SHORTEST_SECONDS = 1.0
+MINUTES_SECONDS = 150
 began_at = pytest.StashKey[float]()
 
 
@@ -34,6 +36,18 @@ def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return lambda figure: request.node.user_properties.append((FIGURE, figure))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that take minutes where processes share them, so that none is left alone with one."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    counts = Counter(item.path for item in items)
+    longest = {item.path: 0.0 for item in items}
+    for item in items:
+        longest[item.path] = max(longest[item.path], _read_limit(item))
+    items.sort(key=lambda item: (longest[item.path] < MINUTES_SECONDS, -counts[item.path]))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     item.stash[began_at] = time.monotonic()
@@ -46,13 +60,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
     That raises in whatever callback runs, and a loop that was left so may wait for ever when it is closed.
     """
-    marker = pyfuncitem.get_closest_marker("timeout")
-    config = pyfuncitem.config
-    limit = float(marker.args[0] if marker else config.getoption("timeout") or config.getini("timeout"))
+    limit = _read_limit(pyfuncitem)
     if limit and inspect.iscoroutinefunction(pyfuncitem.obj):
         spent_seconds = time.monotonic() - pyfuncitem.stash[began_at]
         seconds = max(SHARE_OF_LIMIT * limit - spent_seconds, SHORTEST_SECONDS)
         pyfuncitem.obj = _bound(pyfuncitem.obj, seconds)
+
+
+def _read_limit(item: pytest.Item) -> float:
+    """Tell within how many seconds a test must end; 0 is no limit."""
+    marker = item.get_closest_marker("timeout")
+    return float(
+        marker.args[0] if marker else item.config.getoption("timeout") or item.config.getini("timeout")
+    )
 
 
 def _bound(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
