@@ -43,8 +43,9 @@ def test_only_declared_udp_ports_are_open(fleet: LabFleet, host: str) -> None:
     assert found == ([443, 3478, first, last] if host == "turn1" else [])
 
 
-def test_turn_reaches_its_name_server_from_any_port(fleet: LabFleet) -> None:
-    """What relays send to name servers is dropped; what the node itself asks must not come from a relay's port."""
+@pytest.mark.usefixtures("fleet")
+def test_turn_reaches_its_name_server_whenever_it_asks() -> None:
+    """What relays send to name servers is dropped; nothing else of the node may come from a relay's port."""
     look_up = "for i in $(seq 40); do getent hosts _control.test >/dev/null || echo failed; done"
 
     assert run_on("turn1", f"setpriv --reuid turnnode --clear-groups bash -c '{look_up}'") == ""
