@@ -24,7 +24,7 @@ from lab_machines import (
     make_base_tree,
     make_ssh_key,
 )
-from lab_names import PLANE_NAME, Host, write_server_settings, write_zone
+from lab_names import FOREIGN_NAME, PLANE_NAME, Host, write_server_settings, write_zone
 from lab_network import NAMESPACE, NetworkError, enter_network, make_network, remove_network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,8 @@ def prepare() -> None:
     make_base_tree(find_cache())
     make_base_tree(find_cache(), NAME_SERVER_PACKAGES)
     make_ssh_key(find_home())
-    make_certificates(find_home() / "certificates", [PLANE_NAME, *(f"_{name}.test" for name in NUMBERS)])
+    names = [PLANE_NAME, FOREIGN_NAME, *(f"_{name}.test" for name in NUMBERS)]
+    make_certificates(find_home() / "certificates", names)
     make_network()
 
 

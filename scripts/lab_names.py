@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 TURN_NAME = "turn.test"
 PLANE_NAME = "_plane.test"
+FOREIGN_NAME = "far.test"
+"""A mail server that is not of the fleet. It is no machine: a test that runs one says where it is."""
+
 ZONE_START = """$TTL 60
 . IN SOA ns.test. admin.test. 1 3600 600 86400 60
 . IN NS ns.test.

@@ -20,6 +20,7 @@ ADDRESSES = {
     "turn1": "198.51.100.31",
     "turn2": "198.51.100.32",
 }
+NAME_SERVER_ADDRESS = "198.51.100.53"
 UNITS = {
     "control": "controlplane",
     "mail1": "mailnode",
@@ -59,9 +60,14 @@ def deploy(*arguments: str) -> dict[str, int]:
 
 def run_on(host: str, command: str) -> str:
     """Run a command on a machine as root; return what it printed, without blanks around it."""
+    return run_at(ADDRESSES[host], command)
+
+
+def run_at(address: str, command: str) -> str:
+    """Do so on the machine at an address."""
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     return subprocess.run(
-        ["ssh", "-i", ROOT / ".lab/id_ed25519", *options, f"root@{ADDRESSES[host]}", command],
+        ["ssh", "-i", ROOT / ".lab/id_ed25519", *options, f"root@{address}", command],
         capture_output=True,
         text=True,
         check=True,

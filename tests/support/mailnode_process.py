@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,18 @@ class RunningNode:
 
 @contextmanager
 def running_node(
-    directory: Path, *, log: Path | None = None, opens_registration: bool = True, **changes: object
+    directory: Path,
+    *,
+    log: Path | None = None,
+    opens_registration: bool = True,
+    prefix: Sequence[str] = (),
+    **changes: object,
 ) -> Iterator[RunningNode]:
     """Run a node with open registration and further settings; killed with the block, should it still run.
 
     What it says goes to `log`, or nowhere. Where one was killed before, it goes on with what that has left.
-    Without `opens_registration` it is open to whom the control plane says, and starts sooner.
+    Without `opens_registration` it is open to whom the control plane says, and starts sooner. `prefix` is a
+    command that starts it elsewhere, such as in another network.
     """
     certificate, key = make_certificate(directory, HOST)
     ports = _find_ports()
@@ -53,7 +59,9 @@ def running_node(
     admin.unlink(missing_ok=True)  # one that was killed left it: it would look as if this one were ready
     with (
         (log or Path(os.devnull)).open("wb") as output,
-        subprocess.Popen([PROGRAM, "serve"], env=environment, stdout=output, stderr=output) as process,
+        subprocess.Popen(
+            [*prefix, PROGRAM, "serve"], env=environment, stdout=output, stderr=output
+        ) as process,
     ):
         try:
             wait_until(admin.exists, SOON_SECONDS)

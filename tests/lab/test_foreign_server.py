@@ -1,0 +1,213 @@
+"""A mail server that is not of the fleet: mail goes both ways, by whatever a network leaves open.
+
+It is our mail node, run by somebody else: of another domain, on a computer of its own in the lab's network,
+known by the lab's name server, with a certificate that the lab's authority vouches for.
+"""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailnode.dkim.key_files import read_ring
+from mailnode.dkim.key_ring import write_key_record
+from support.clocks import wait_until
+from support.deltachat import Client
+from support.deployed_fleet import NAME_SERVER_ADDRESS, ROOT, run_at
+from support.lab import MAIL_NAME, LabFleet, OpenCore
+from support.mailnode_process import running_node
+
+pytestmark = [pytest.mark.lab, pytest.mark.netns]
+
+FAR = "far.test"
+COMPUTER = "b"
+CERTIFICATES = ROOT / ".lab/certificates"
+PORTS: dict[str, Any] = {
+    "SMTP_TLS_PORT": 465,
+    "SMTP_STARTTLS_PORT": 587,
+    "IMAP_TLS_PORT": 993,
+    "IMAP_STARTTLS_PORT": 143,
+    "HTTPS_PORT": 443,
+    "INBOUND_SMTP_PORT": 25,
+}
+ZONE = "/etc/nsd/lab.zone"
+HTTPS, SMTP = 443, 25
+LINE_CHARACTERS = 200
+WAITING_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """The server that is not of the fleet, and the records that the name server has of both sides."""
+
+    fleet: LabFleet
+    directory: Path
+    first_zone: str
+    fleet_records: str
+
+    def publish(self, *exchangers: str) -> None:
+        """Have the name server say where its mail goes: `PREFERENCE HOST`."""
+        ring = read_ring(self.directory / "state/dkim-keys.json")
+        assert ring is not None
+        lines = [
+            self.first_zone,
+            self.fleet_records,
+            f"{FAR}. IN A {self.fleet.network.address(COMPUTER)}",
+            *(f"{FAR}. 1 IN MX {exchanger}" for exchanger in exchangers),
+            *(
+                f"{key.selector}._domainkey.{FAR}. IN TXT {quote(write_key_record(key))}"
+                for key in ring.signing_keys
+            ),
+        ]
+        write_zone("\n".join(lines))
+
+    @contextmanager
+    def without(self, *ports: int) -> Iterator[None]:
+        """Let nothing through to or from these ports of others, or of its own."""
+        numbers = ", ".join(map(str, ports))
+        refuse = f"tcp dport {{ {numbers} }} reject with tcp reset;"
+        chains = "".join(
+            f"chain {hook} {{ type filter hook {hook} priority 0; {refuse} }}" for hook in ("input", "output")
+        )
+        self._nft(f"table inet blocked {{ {chains} }}")
+        try:
+            yield
+        finally:
+            self._nft("delete table inet blocked")
+
+    def _nft(self, rules: str) -> None:
+        command = self.fleet.network.command(COMPUTER, "nft", "--file", "-")
+        subprocess.run(command, input=rules, text=True, check=True, timeout=20)
+
+    def by_transport(self) -> dict[str, int]:
+        """Count what mail1 has delivered there, by transport."""
+        servers = json.loads(self.fleet.madfleet("federation", "--node", "mail1", "--json", "servers"))
+        return next((server["delivered"] for server in servers if server["domain"] == FAR), {})
+
+
+def quote(text: str) -> str:
+    parts = (text[start : start + LINE_CHARACTERS] for start in range(0, len(text), LINE_CHARACTERS))
+    return " ".join(f'"{part}"' for part in parts)
+
+
+def write_zone(text: str) -> None:
+    run_at(NAME_SERVER_ADDRESS, f"cat > {ZONE} <<'END'\n{text}\nEND\nsystemctl kill --signal=HUP nsd")
+
+
+def read_missing_records(fleet: LabFleet) -> str:
+    """Read what the fleet's own records are that the name server does not have yet."""
+    ended = fleet.madfleet("dns", "--check", "--json", "--server", NAME_SERVER_ADDRESS, "|| true")
+    return "\n".join(
+        f"{each['name']} {each['ttl_seconds']} IN {each['type']} {each['value']}"
+        for each in json.loads(ended)
+        if each["action"] == "add"
+    )
+
+
+@pytest.fixture(scope="module")
+def foreign(fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+    directory = tmp_path_factory.mktemp("far")
+    first_zone = run_at(NAME_SERVER_ADDRESS, f"cat {ZONE}")
+    with running_node(
+        directory,
+        prefix=fleet.network.command(COMPUTER),
+        log=directory / "log",
+        MAIL_DOMAIN=FAR,
+        PUBLIC_HOST=FAR,
+        LISTEN_ADDRESSES=fleet.network.address(COMPUTER),
+        TLS_CERTIFICATE=CERTIFICATES / f"{FAR}.chain.pem",
+        TLS_KEY=CERTIFICATES / f"{FAR}.key.pem",
+        PEERS_CA_FILE=CERTIFICATES / "ca.pem",
+        DNS_SERVERS=NAME_SERVER_ADDRESS,
+        MESSAGES_PER_MINUTE=0,
+        **PORTS,
+    ):
+        foreign = Foreign(fleet, directory, first_zone, read_missing_records(fleet))
+        foreign.publish(f"10 {FAR}.")
+        try:
+            yield foreign
+        finally:
+            write_zone(first_zone)
+
+
+@pytest.fixture
+def apart(foreign: Foreign, device: OpenCore) -> tuple[Client, Client]:
+    """One client on mail1 and one on the foreign server, who have scanned one another."""
+    alice, carol = device("a").add_client(), device(COMPUTER).add_client()
+    alice.configure_by_qr(foreign.fleet.register(MAIL_NAME)["dclogin_url"])
+    carol.configure_by_login(f"carol-{secrets.token_hex(3)}@{FAR}", secrets.token_hex(11), FAR)
+    carol.join(alice.invite())
+    return alice, carol
+
+
+def test_the_fleets_own_records_are_those_that_it_asks_for(foreign: Foreign) -> None:
+    said = foreign.fleet.madfleet("dns", "--check", "--server", NAME_SERVER_ADDRESS)
+
+    assert "are published" in said
+
+
+@pytest.mark.parametrize(
+    ("transport", "blocked"), [("https", [SMTP]), ("smtp", [HTTPS])], ids=["only HTTPS", "only SMTP"]
+)
+def test_mail_takes_the_way_that_is_open(
+    foreign: Foreign,
+    apart: tuple[Client, Client],
+    transport: str,
+    blocked: Sequence[int],
+    show: Callable[[str], None],
+) -> None:
+    alice, carol = apart
+    before = foreign.by_transport().get(transport, 0)
+    text, answer = f"out {secrets.token_hex(4)}", f"and back {secrets.token_hex(4)}"
+    with foreign.without(*blocked):
+        alice.send(alice.chat_with(carol.address), text)
+        heard = carol.wait_for_message(text, WAITING_SECONDS)
+        carol.send(heard["chatId"], answer)
+        replied = alice.wait_for_message(answer, WAITING_SECONDS)
+
+    assert heard["showPadlock"]
+    assert replied["showPadlock"]
+    wait_until(lambda: foreign.by_transport().get(transport, 0) > before, 20)
+    show(f"mail to a server of others, {transport} alone: {foreign.by_transport()}")
+
+
+def test_the_second_exchanger_takes_what_the_first_cannot(
+    foreign: Foreign, apart: tuple[Client, Client]
+) -> None:
+    alice, carol = apart
+    text = f"second {secrets.token_hex(4)}"
+    foreign.publish("5 nobody.test.", f"10 {FAR}.")
+    try:
+        alice.send(alice.chat_with(carol.address), text)
+        assert carol.wait_for_message(text, WAITING_SECONDS)["showPadlock"]
+    finally:
+        foreign.publish(f"10 {FAR}.")
+
+
+def test_mail_waits_while_the_exchanger_is_down(foreign: Foreign, apart: tuple[Client, Client]) -> None:
+    alice, carol = apart
+    text = f"later {secrets.token_hex(4)}"
+    with foreign.without(HTTPS, SMTP):
+        alice.send(alice.chat_with(carol.address), text)
+        alice.wait_for("MsgDelivered")
+        wait_until(lambda: foreign.fleet.node("mail1")["report"]["figures"]["queued_messages"] > 0, 20)
+
+    assert carol.wait_for_message(text, WAITING_SECONDS)["showPadlock"]
+
+
+def test_apps_show_what_came_back_and_why(foreign: Foreign, apart: tuple[Client, Client]) -> None:
+    alice, carol = apart
+    chat = carol.chat_with(alice.address)
+    foreign.fleet.madfleet("accounts", "delete", alice.address, "--yes")
+    message = carol.send(chat, "anybody there?")
+
+    carol.wait_for("MsgFailed", lambda event: event["msgId"] == message, WAITING_SECONDS)
+
+    said = carol.rpc.get_message(carol.account, message)["error"]
+    assert "5.1.1" in said, said
