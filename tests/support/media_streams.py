@@ -80,6 +80,7 @@ class Figures:
     lost: int = 0
     newcomers: int = 0
     refused: int = 0
+    refused_with: list[list[int]] = field(default_factory=list)
     slowest_newcomer_seconds: float = 0
     client_late_seconds: float = 0
 
@@ -304,7 +305,10 @@ class MediaStreams:
             finally:
                 newcomer.close()
             figures.newcomers += 1
-            figures.refused += answers != [200, 200]
+            # 437: the end was heard, and its answer was lost with a process. Source: RFC 8656 section 8.3.
+            if answers not in ([200, 200], [200, 437]):
+                figures.refused += 1
+                figures.refused_with.append(answers)
             figures.slowest_newcomer_seconds = max(
                 figures.slowest_newcomer_seconds, time.monotonic() - began_at
             )
