@@ -47,5 +47,3 @@ step "bench" make --no-print-directory bench-mail ARGUMENTS="--smoke"
 trap 'make --no-print-directory lab-down' EXIT
 step "lab: a fleet from an empty cache" make --no-print-directory lab
 step "lab: real clients, and what operators do" make --no-print-directory lab-test
-make --no-print-directory lab-down
-step "lab: once more, from a warm cache" make --no-print-directory lab

@@ -110,6 +110,8 @@ def _send(load: Load, pair: tuple[Account, Account], armor: bytes) -> None:
                 client.sendmail(sender["email"], [receiver["email"]], message)
             except (OSError, smtplib.SMTPException) as error:
                 load.outcomes[f"sender: {_name(error)}"] += 1
+                if client is not None:
+                    client.close()
                 client = None
                 time.sleep(RETRY_SECONDS)
             else:

@@ -39,7 +39,11 @@ def open_imap(address: str, password: str) -> imaplib.IMAP4_SSL:
 def open_smtp(address: str, password: str) -> smtplib.SMTP_SSL:
     """Log in by SMTP."""
     client = smtplib.SMTP_SSL(_host_of(address), 465, context=trusting_context(), timeout=TIMEOUT_SECONDS)
-    client.login(address, password)
+    try:
+        client.login(address, password)
+    except (OSError, smtplib.SMTPException):
+        client.close()
+        raise
     return client
 
 
