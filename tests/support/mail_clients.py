@@ -30,7 +30,7 @@ def open_imap(address: str, password: str) -> imaplib.IMAP4_SSL:
     )
     try:
         client.login(address, password)
-    except imaplib.IMAP4.error:
+    except (OSError, imaplib.IMAP4.error):
         client.shutdown()
         raise
     return client
