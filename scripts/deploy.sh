@@ -10,6 +10,7 @@ shift
 export PATH=$root/.venv-ansible/bin:$PATH
 mitogen=("$root"/.venv-ansible/lib/python3.*/site-packages/ansible_mitogen/plugins/strategy)
 export ANSIBLE_STRATEGY=${ANSIBLE_STRATEGY:-mitogen_linear} ANSIBLE_STRATEGY_PLUGINS=${mitogen[0]}
+export ANSIBLE_TIMEOUT=${ANSIBLE_TIMEOUT:-60} # seconds until that Python must be there, also on a host that is busy
 export ANSIBLE_DEPRECATION_WARNINGS=False # that strategies of others may be gone one day
 cd "$root/ansible"
 exec ansible-playbook --inventory "$inventory" playbooks/site.yml "$@"
