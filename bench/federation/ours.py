@@ -14,6 +14,8 @@ from mail.tree import Tree
 from mail.wire import BenchError
 from mailnode.dkim.key_files import read_ring
 from mailnode.dkim.key_ring import write_key_record
+from nodelink.contract.federation import FederationMode, FederationState
+from support.cut_off_node import enrol
 from support.name_server import HOST, running_name_server
 
 HOME, FAR = Place("home", "127.0.0.1"), Place("far", "127.0.0.2")
@@ -46,7 +48,10 @@ def start_nodes(home: Tree, far: Tree, stack: ExitStack) -> tuple[Target, Target
     for tree, other in ((home, far), (far, home)):
         shutil.copy(other.home / "tls.crt", tree.root / PEERS.lstrip("/"))
     for tree in trees.values():
-        start_node(tree)
+        enrol(
+            Path(f"{tree.root}{STATE}"), FederationState(is_enabled=True, mode=FederationMode.ACCEPT)
+        )  # of a control plane that is away: who exchanges mail with others is its to say
+        start_node(tree, opens_registration=False)
     records = "".join(write_records(place, _read_keys(tree)) for place, tree in trees.items())
     directory = home.home.parent / "names"
     stack.enter_context(running_name_server(directory, records, DNS_PORT))

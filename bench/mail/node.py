@@ -82,14 +82,19 @@ def install_node(tree: Tree, name: str = HOST, **settings: object) -> None:
     tree.write(SETTINGS, "".join(f"export {variable}='{value}'\n" for variable, value in written.items()))
 
 
-def start_node(tree: Tree, *, is_traced: bool = False) -> "subprocess.Popen[bytes]":
-    """Start the installed node with open registration; traced, its syncs go to a file. Raises: BenchError."""
+def start_node(
+    tree: Tree, *, is_traced: bool = False, opens_registration: bool = True
+) -> "subprocess.Popen[bytes]":
+    """Start the installed node with open registration; traced, its syncs go to a file. Raises: BenchError.
+
+    Without `opens_registration` it is open to whom its control plane says.
+    """
     program = f". {SETTINGS}; exec {RELEASE}/venv/bin/mailnode"
     socket = tree.root / RUNTIME.lstrip("/") / "admin.sock"
     socket.unlink(missing_ok=True)  # a former one's, which was killed
     node = tree.start(*(TRACE if is_traced else ()), "sh", "-c", f"{program} serve", log="node.log")
     _wait_until_open(socket, node, tree.home / "node.log")
-    for switch in ("open", "jit-on"):
+    for switch in ("open", "jit-on") if opens_registration else ():
         tree.run("sh", "-c", f"{program} registration {switch}")
     return node
 

@@ -168,7 +168,7 @@ def mean_rate(drains: Sequence[Drain]) -> float:
 
 def fill_queue(directory: Path, destinations: Destinations) -> float:
     """Submit everything to a node that reaches no name server, and kill it; return how long it took."""
-    enrol(directory, FederationState(is_enabled=True, mode=FederationMode.ACCEPT))
+    enrol(directory / "state", FederationState(is_enabled=True, mode=FederationMode.ACCEPT))
     parcels = [
         (each.domain, f"{number}.{each.domain}") for number in range(EACH) for each in destinations.all
     ]

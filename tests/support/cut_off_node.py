@@ -18,10 +18,10 @@ from support.peering_site import find_free_port
 NODE = "mail1"
 
 
-def enrol(directory: Path, federation: FederationState) -> None:
-    """Write it where a program that `running_node` starts in this directory finds it."""
+def enrol(state_directory: Path, federation: FederationState) -> None:
+    """Write it where the program finds it."""
     key = PrivateKey.generate()
-    files = NodeFiles(directory / "state" / "node")
+    files = NodeFiles(state_directory / "node")
     files.keep_enrolment(
         Enrolment(
             node=NODE,

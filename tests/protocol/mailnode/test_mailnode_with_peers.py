@@ -52,7 +52,7 @@ def talk(submission: int, inbound: int) -> dict[str, tuple[int, str]]:
 @pytest.mark.anyio
 async def test_a_node_that_is_cut_off_exchanges_mail_by_the_policy_that_it_has(tmp_path: Path) -> None:
     rule = FederationRule(domain="blocked.example")
-    enrol(tmp_path, FederationState(is_enabled=True, mode=FederationMode.ACCEPT, rules=(rule,)))
+    enrol(tmp_path / "state", FederationState(is_enabled=True, mode=FederationMode.ACCEPT, rules=(rule,)))
     inbound = find_free_port()
     async with AsyncExitStack() as stack:
         names = NameServer()
