@@ -24,16 +24,15 @@ INSIDE = "MADFLEET_BENCH_INSIDE"
 COMMAND_SECONDS = 120
 
 
-def enter_namespaces(prepare: Callable[[], None], module: str) -> None:
-    """Start this program, which is a module, again in namespaces of its own, unless that was done.
+def enter_namespaces(prepare: Callable[[], None]) -> None:
+    """Start this program again in namespaces of its own, unless that has been done. Needs root.
 
-    Needs root.
     Before, all is prepared that needs a network: there is none inside. Raises: MachineError.
     """
     if INSIDE in os.environ:
         return
     if os.geteuid():
-        sys.exit("This makes namespaces: run it as root.")
+        sys.exit("This makes namespaces: run it as root, or with --smoke.")
     find_base()
     prepare()
     os.environ[INSIDE] = "1"
@@ -48,7 +47,7 @@ def enter_namespaces(prepare: Callable[[], None], module: str) -> None:
         "bash",
         sys.executable,
         "-m",
-        module,
+        "mail",
         *sys.argv[1:],
     ]
     os.execvp("unshare", words)  # noqa: S606 - no shell is wanted

@@ -119,7 +119,6 @@ def foreign(fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     directory = tmp_path_factory.mktemp("far")
     first_zone = run_at(NAME_SERVER_ADDRESS, f"cat {ZONE}")
     enrol(directory / "state", FederationState(is_enabled=True, mode=FederationMode.ACCEPT))
-    fleet.madfleet("federation", "switch", "on")
     with running_node(
         directory,
         opens_registration=False,
@@ -141,7 +140,6 @@ def foreign(fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             yield foreign
         finally:
             write_zone(first_zone)
-            fleet.madfleet("federation", "switch", "off")
 
 
 @pytest.fixture
