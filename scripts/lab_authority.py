@@ -1,4 +1,4 @@
-"""The lab's certificate authority: it vouches for names that begin with `_`, as a public one does for others.
+"""The lab's certificate authority: it vouches for names of the lab, as a public one does for others.
 
 For: lab.py. The inventory hands the certificates out by `tls_certificate_mode: file`.
 Not for: certificates without an authority (self_signed.py), nor what a host gets by ACME.

@@ -21,6 +21,7 @@ SHARE_OF_LIMIT = 0.8
 """After this share of its time limit an async test is cancelled; the rest is for cleaning up."""
 SHORTEST_SECONDS = 1.0
 MINUTES_SECONDS = 150
+"""A test that may take as long is one that takes minutes."""
 began_at = pytest.StashKey[float]()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from lab_names import FOREIGN_NAME
 from mailnode.dkim.key_files import read_ring
 from mailnode.dkim.key_ring import write_key_record
 from nodelink.contract.federation import FederationMode, FederationState
@@ -28,7 +29,7 @@ from support.mailnode_process import running_node
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
-FAR = "far.test"
+FAR = FOREIGN_NAME
 COMPUTER = "b"
 CERTIFICATES = ROOT / ".lab/certificates"
 PORTS: dict[str, Any] = {

@@ -305,8 +305,7 @@ class MediaStreams:
             finally:
                 newcomer.close()
             figures.newcomers += 1
-            # 437: the end was heard, and its answer was lost with a process. Source: RFC 8656 section 8.3.
-            if answers not in ([200, 200], [200, 437]):
+            if answers != [200, 200]:
                 figures.refused += 1
                 figures.refused_with.append(answers)
             figures.slowest_newcomer_seconds = max(
