@@ -31,6 +31,9 @@ NOT_FOR_JSON = {
     "migrate": "prints how many rows of each table it has moved",
 }
 
+VALUES = ([], ["mail1"], ["30d"], ["2026-11-29"], ["9"], ["mail"], ["size"], ["done"])
+"""Each option takes one of them; none for a switch."""
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[ClientSite]:
@@ -51,6 +54,22 @@ def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 
         yield name, command
     for word, each in (commands or {}).items():
         yield from walk(each, f"{name} {word}".strip())
+
+
+def list_groups() -> Iterator[tuple[str, str, str]]:
+    """List groups that do something by themselves: an option of each, and a command behind it."""
+    for path, group in walk(typer.main.get_command(app), ""):
+        for parameter in group.params if hasattr(group, "commands") else ():
+            yield path, parameter.opts[0], next(iter(group.commands))
+
+
+def test_option_before_a_command_is_refused_and_not_forgotten(site: ClientSite) -> None:
+    groups = list(list_groups())
+    assert len(groups) > 20
+    for group, option, command in groups:
+        tries = (site.call(*group.split(), option, *value, command) for value in VALUES)
+        sentence = f"write it behind the command: madfleet {group} {command} … {option}"
+        assert any(ended.code == 2 and sentence in " ".join(ended.error.split()) for ended in tries), option
 
 
 def test_every_command_prints_json_on_demand() -> None:

@@ -21,6 +21,7 @@ from controlplane.client.options import (
     YesOption,
     check_quota,
     confirm,
+    has_command,
 )
 from controlplane.client.output import (
     Column,
@@ -80,7 +81,7 @@ def list_accounts(  # noqa: PLR0913 - a command has as many options as it needs
     as_json: JsonOption = False,
 ) -> None:
     """List the accounts of all nodes; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     order = "desc" if is_descending else "asc"
     query = {"search": search, "sort": sort, "order": order, "group": group, "node": node}

@@ -12,7 +12,14 @@ from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
 from controlplane.client.login_commands import describe_scope
-from controlplane.client.options import GroupOption, JsonOption, NodeOption, check_duration, parse_seconds
+from controlplane.client.options import (
+    GroupOption,
+    JsonOption,
+    NodeOption,
+    check_duration,
+    has_command,
+    parse_seconds,
+)
 from controlplane.client.output import Column, moment_of, print_done, print_item, print_json, print_list
 
 
@@ -47,7 +54,7 @@ def add_admin_commands(app: typer.Typer) -> None:
 @admin_tokens.callback()
 def list_tokens(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List the admin tokens, revoked ones too; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.list_all("/admin-tokens")

@@ -14,7 +14,7 @@ import typer
 
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
-from controlplane.client.options import JsonOption, check_duration, parse_seconds
+from controlplane.client.options import JsonOption, check_duration, has_command, parse_seconds
 from controlplane.client.output import Column, Row, moment_of, print_list
 
 DEFAULT_ENTRIES = 50
@@ -58,7 +58,7 @@ def list_audit(  # noqa: PLR0913 - a command has as many options as it needs
     as_json: JsonOption = False,
 ) -> None:
     """List what admins have changed, the newest first; or export it."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     found: list[dict[str, object]] = []
     with open_api(context) as api:

@@ -11,7 +11,7 @@ import typer
 from controlplane.client.api import Document, write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
-from controlplane.client.options import JsonOption, parse_seconds, read_input
+from controlplane.client.options import JsonOption, has_command, parse_seconds, read_input
 from controlplane.client.output import Column, print_done, print_item, print_list
 
 MAX_TOKEN_BYTES = 1_000
@@ -39,7 +39,7 @@ def add_exchanger_commands(app: typer.Typer) -> None:
 @exchangers.callback()
 def list_exchangers(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List the exchangers; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.get("/exchangers")["items"]

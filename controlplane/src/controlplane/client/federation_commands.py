@@ -13,7 +13,7 @@ from controlplane.client.api import Api, Document, write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
 from controlplane.client.operation_commands import wait_for
-from controlplane.client.options import FLEET, GroupOption, JsonOption, NodeArgument, NodeOption
+from controlplane.client.options import FLEET, GroupOption, JsonOption, NodeArgument, NodeOption, has_command
 from controlplane.client.output import Column, Row, moment_of, print_done, print_item, print_list
 
 
@@ -65,7 +65,7 @@ def show_federation(
     context: typer.Context, *, group: GroupOption = None, node: NodeOption = None, as_json: JsonOption = False
 ) -> None:
     """Show what holds; or do something about it."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.get(find_federation_path(group, node))

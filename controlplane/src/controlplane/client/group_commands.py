@@ -9,7 +9,7 @@ import typer
 
 from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
-from controlplane.client.options import GroupArgument, JsonOption
+from controlplane.client.options import GroupArgument, JsonOption, has_command
 from controlplane.client.output import Column, print_done, print_item, print_list
 
 LIST_COLUMNS: list[Column] = [("NAME", "name"), ("LABEL", "label"), ("NODES", "nodes")]
@@ -26,7 +26,7 @@ def add_group_commands(app: typer.Typer) -> None:
 @groups.callback()
 def list_groups(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List the groups; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.list_all("/groups")

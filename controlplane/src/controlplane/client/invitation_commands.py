@@ -11,7 +11,7 @@ import typer
 from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
-from controlplane.client.options import JsonOption, check_duration, parse_seconds
+from controlplane.client.options import JsonOption, check_duration, has_command, parse_seconds
 from controlplane.client.output import Column, moment_of, print_done, print_item, print_list
 
 MAX_USES = 1_000_000
@@ -50,7 +50,7 @@ def add_invitation_commands(app: typer.Typer) -> None:
 @registration_tokens.callback()
 def list_invitations(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List the registration tokens; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.list_all("/registration-tokens")

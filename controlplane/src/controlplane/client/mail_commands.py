@@ -29,6 +29,7 @@ from controlplane.client.options import (
     YesOption,
     check_duration,
     confirm,
+    has_command,
     parse_seconds,
 )
 from controlplane.client.output import Column, moment_of, print_done, print_list, size_of
@@ -52,7 +53,7 @@ def list_blocked(
     context: typer.Context, *, group: GroupOption = None, node: NodeOption = None, as_json: JsonOption = False
 ) -> None:
     """List blocked addresses of all nodes; or change the list."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found, missing = list_live(api, "/blocklist", {"group": group, "node": node})

@@ -10,7 +10,7 @@ import typer
 
 from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
-from controlplane.client.options import GroupOption, JsonOption, NodeArgument, check_name
+from controlplane.client.options import GroupOption, JsonOption, NodeArgument, check_name, has_command
 from controlplane.client.output import (
     NOTHING,
     Column,
@@ -61,7 +61,7 @@ def list_nodes(
     as_json: JsonOption = False,
 ) -> None:
     """List the nodes and how they are; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.list_all("/nodes", {"kind": kind, "group": group})

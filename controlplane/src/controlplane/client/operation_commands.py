@@ -16,7 +16,7 @@ import typer
 from controlplane.client.api import Api, Document, write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError, RefusedError
-from controlplane.client.options import JsonOption, NodeOption
+from controlplane.client.options import JsonOption, NodeOption, has_command
 from controlplane.client.output import (
     Column,
     Row,
@@ -66,7 +66,7 @@ def list_operations(  # noqa: PLR0913 - a command has as many options as it need
     as_json: JsonOption = False,
 ) -> None:
     """List operations of the last days, the newest first; or look at one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     found: list[Document] = []
     with open_api(context) as api:

@@ -79,6 +79,26 @@ def read_input(path: Path, max_bytes: int) -> str:
         raise MisuseError(f"{path} is no text in UTF-8. Convert it.") from error
 
 
+def has_command(context: typer.Context) -> bool:
+    """Tell whether a command follows, for groups of commands that list something when they stand alone.
+
+    Raises:
+        typer.BadParameter: An option stands before that command, which does not see it: what is meant for one
+            node would be done to all.
+    """
+    if context.invoked_subcommand is None:
+        return False
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name) if parameter.name else None
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(
+                f"write it behind the command: {context.command_path} {context.invoked_subcommand} "
+                f"… {parameter.opts[0]}",
+                param=parameter,
+            )
+    return True
+
+
 def confirm(question: str, *, is_sure: bool) -> None:
     """Ask before something that cannot be undone, unless the operator has said that he is sure."""
     if not is_sure:

@@ -19,6 +19,7 @@ from controlplane.client.options import (
     JsonOption,
     NodeOption,
     check_quota,
+    has_command,
     parse_seconds,
 )
 from controlplane.client.output import NOTHING, make_printable, print_done, print_json, write_table
@@ -135,7 +136,7 @@ def show_policy(
     context: typer.Context, *, group: GroupOption = None, node: NodeOption = None, as_json: JsonOption = False
 ) -> None:
     """Show all that holds; of a group or node also in what it differs."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         answer = api.get(find_policy_path(group, node))

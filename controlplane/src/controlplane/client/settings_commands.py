@@ -10,7 +10,7 @@ import typer
 
 from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
-from controlplane.client.options import JsonOption, NodeOption
+from controlplane.client.options import JsonOption, NodeOption, has_command
 from controlplane.client.output import Column, print_done, print_list
 
 SETTING_COLUMNS: list[Column] = [
@@ -43,7 +43,7 @@ def add_settings_commands(app: typer.Typer) -> None:
 @settings.callback()
 def list_settings(context: typer.Context, *, node: NodeOption = None, as_json: JsonOption = False) -> None:
     """List all settings by name and who decides them; set and reset them."""
-    if context.invoked_subcommand is None:
+    if not has_command(context):
         with open_api(context) as api:
             items = api.get(_find_path(node, "settings"))["items"]
         print_list(items, SETTING_COLUMNS, as_json=as_json, empty="There are no settings.")
@@ -78,7 +78,7 @@ def reset_setting(
 @services.callback()
 def list_services(context: typer.Context, *, node: NodeOption = None, as_json: JsonOption = False) -> None:
     """List what is on or off, and switch it."""
-    if context.invoked_subcommand is None:
+    if not has_command(context):
         with open_api(context) as api:
             items = api.get(_find_path(node, "services"))["items"]
         print_list(items, SERVICE_COLUMNS, as_json=as_json, empty="There are no services.")

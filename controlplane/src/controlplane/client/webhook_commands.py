@@ -11,7 +11,7 @@ import typer
 from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
-from controlplane.client.options import JsonOption
+from controlplane.client.options import JsonOption, has_command
 from controlplane.client.output import Column, moment_of, print_done, print_item, print_list
 
 
@@ -68,7 +68,7 @@ def add_webhook_commands(app: typer.Typer) -> None:
 @webhooks.callback()
 def list_webhooks(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List who is told; or do something with one."""
-    if context.invoked_subcommand is not None:
+    if has_command(context):
         return
     with open_api(context) as api:
         found = api.list_all("/webhooks")
