@@ -50,7 +50,7 @@ test-unit: setup ## Run the tests that need neither root nor a browser
 
 .PHONY: test-browser
 test-browser: setup ## Press the buttons of the pages in Chromium
-	scripts/test_again.sh $(BIN)/pytest tests/browser -m "not slow" --timeout 120
+	scripts/test_again.sh $(BIN)/pytest -n 2 --dist loadfile tests/browser -m "not slow" --timeout 120
 
 .PHONY: bench-mail
 bench-mail: setup ## Measure the mail node beside Postfix and Dovecot (root); ARGUMENTS=--smoke for the node alone

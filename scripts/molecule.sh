@@ -2,7 +2,9 @@
 # Prove the roles on machines of the lab; the arguments are Molecule's. Root, .venv, .venv-ansible, `make wheels` and
 # `make apt-bundle` are needed. Whatever it starts is ended, however it ends.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+source scripts/ansible_environment.sh
 lab=(.venv/bin/python scripts/lab.py)
 if ((EUID)); then
     echo "The lab starts machines; run it as root." >&2
@@ -13,4 +15,4 @@ MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
 export MOLECULE_EPHEMERAL_DIRECTORY
 trap '"${lab[@]}" down; rm -r "$MOLECULE_EPHEMERAL_DIRECTORY"' EXIT
 "${lab[@]}" prepare
-PATH=$PWD/.venv-ansible/bin:$PATH "${lab[@]}" run molecule "$@"
+"${lab[@]}" run molecule "$@"

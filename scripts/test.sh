@@ -35,9 +35,20 @@ step() {
     echo "== ${SECONDS} s"
 }
 
+# Programs and, beside them, playbooks, roles and scenarios.
+lint() {
+    local output playbooks
+    output=$(mktemp)
+    make --no-print-directory lint-ansible >"$output" 2>&1 &
+    playbooks=$!
+    make --no-print-directory lint
+    wait "$playbooks" || { cat "$output"; return 1; }
+    cat "$output"
+    rm "$output"
+}
+
 step "set-up" make --no-print-directory setup
-step "lint" make --no-print-directory lint
-step "lint of playbooks, roles and scenarios" make --no-print-directory lint-ansible
+step "lint" lint
 step "unit, protocol and fuzz tests" make --no-print-directory test-unit
 step "the same units on Python 3.13" scripts/test_python313.sh
 step "browser" make --no-print-directory test-browser

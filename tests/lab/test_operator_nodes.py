@@ -15,6 +15,8 @@ pytestmark = pytest.mark.lab
 IMAPS = 993
 SOON_SECONDS = 20
 FORGET_KEY = "systemctl stop turnnode; rm -r /var/lib/turnnode/node"
+DEPLOY_TURN1 = ("--limit", "turn1", "--tags", "turnnode")
+DEPLOY_MAIL2 = ("--limit", "mail2", "--tags", "mailnode")
 
 
 def read_served_certificate() -> str:
@@ -39,8 +41,8 @@ def test_a_node_with_another_key_is_let_in_only_on_demand(fleet: LabFleet) -> No
     run_on("turn1", FORGET_KEY)
 
     with pytest.raises(PlaybookError, match="A node of this name is enrolled already"):
-        deploy("--limit", "turn1")
-    deploy("--limit", "turn1", "-e", "node_enrolment_key_replaced=true")
+        deploy(*DEPLOY_TURN1)
+    deploy(*DEPLOY_TURN1, "-e", "node_enrolment_key_replaced=true")
 
     fleet.wait_until_ready()
 
@@ -50,21 +52,21 @@ def test_a_node_joins_with_a_token_that_is_good_once(fleet: LabFleet) -> None:
     run_on("turn1", FORGET_KEY)
     token = run_on("control", "madfleet join-token turn1 --kind turn 2>/dev/null")
 
-    deploy("--limit", "turn1", "-e", f"node_enrolment_join_token={token}")
+    deploy(*DEPLOY_TURN1, "-e", f"node_enrolment_join_token={token}")
     fleet.wait_until_ready()
 
     run_on("turn1", FORGET_KEY)
     with pytest.raises(PlaybookError, match="The control plane refuses: "):
-        deploy("--limit", "turn1", "-e", f"node_enrolment_join_token={token}")
-    deploy("--limit", "turn1", "-e", "node_enrolment_key_replaced=true")
+        deploy(*DEPLOY_TURN1, "-e", f"node_enrolment_join_token={token}")
+    deploy(*DEPLOY_TURN1, "-e", "node_enrolment_key_replaced=true")
     fleet.wait_until_ready()
 
 
 def test_a_service_that_is_not_wanted_is_removed_but_not_what_users_entrusted_to_it(fleet: LabFleet) -> None:
-    deploy("--limit", "mail2", "-e", "mailnode_enabled=false")
+    deploy(*DEPLOY_MAIL2, "-e", "mailnode_enabled=false")
 
     looked = run_on("mail2", "ls -d /opt/madfleet/mailnode /etc/systemd/system/mailnode.service 2>&1; true")
     assert looked.count("cannot access") == 2
     assert run_on("mail2", "ls -d /var/lib/mailnode/mail") == "/var/lib/mailnode/mail"
-    deploy("--limit", "mail2")
+    deploy(*DEPLOY_MAIL2)
     fleet.wait_until_ready()

@@ -4,7 +4,9 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -14,22 +16,25 @@ from controlplane.admins.audit import Author
 from controlplane.admins.models import TokenRequest
 from controlplane.admins.tokens import create_token
 from controlplane.application import create_app
+from controlplane.database import open_postgresql, open_sqlite, upgrade_database
 from controlplane.nodes.administration import move_node
 from controlplane.nodes.enrolment import NewNode, enrol_node
 from controlplane.nodes.group_models import GroupRequest
 from controlplane.nodes.groups import create_group
 from controlplane.nodes.models import NodeMove
 from controlplane.nodes.turn_secrets import open_secrets
-from controlplane.plane import Plane, open_plane
+from controlplane.plane import DATABASE, Plane, open_plane
 from controlplane.serving import serve_application
 from controlplane.settings import ControlPlaneSettings
+from nodelink.channel.files import make_private_directory
 from nodelink.contract.keys import PrivateKey
 from nodelink.contract.reports import MailPlaces, Report
 from nodelink.contract.states import NodeKind
-from support.postgresql import ENGINE, database_of
+from support.postgresql import ENGINE, database_of, make_database
 
 PUBLIC_URL = "https://control.example.org:8443"
 NOW = 1_800_000_000
+TEMPLATE = "tables"
 AUTHOR = Author("tester", "test", NOW)
 
 
@@ -51,14 +56,44 @@ def make_settings(directory: Path, **changes: object) -> ControlPlaneSettings:
         "tls_key": directory / "tls.key",
     }
     if ENGINE == "postgresql":
-        fields["database_url"] = database_of(directory)
+        fields["database_url"] = database_of(directory, template=_make_template())
     return ControlPlaneSettings.model_validate(fields | changes)
 
 
 @contextmanager
 def open_test_plane(directory: Path, **changes: object) -> Iterator[Plane]:
-    with open_plane(make_settings(directory, **changes)) as plane:
+    settings = make_settings(directory, **changes)
+    if settings.database_url is None:
+        _place_tables(settings.state_directory)
+    with open_plane(settings) as plane:
         yield plane
+
+
+def _place_tables(directory: Path) -> None:
+    """Give a new state directory the tables, which are made once: its first start finds them there."""
+    if not directory.exists():
+        make_private_directory(directory)
+        (directory / DATABASE).write_bytes(_make_tables())
+
+
+@cache
+def _make_template() -> str:
+    """Make the same on PostgreSQL; return the name of the database."""
+    engine = open_postgresql(make_database(TEMPLATE))
+    upgrade_database(engine)
+    engine.dispose()
+    return TEMPLATE
+
+
+@cache
+def _make_tables() -> bytes:
+    """Make the file that the product makes at a first start, before there is anything in it."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory, DATABASE)
+        engine = open_sqlite(path)
+        upgrade_database(engine)
+        engine.dispose()
+        return path.read_bytes()
 
 
 def add_token(plane: Plane, role: Role = Role.OWNER, name: str = "alice", **fields: object) -> str:

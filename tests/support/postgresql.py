@@ -28,19 +28,19 @@ SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=300", "listen_
 READY_SECONDS = 15
 
 
-def make_database(name: str) -> str:
-    """Make an empty database of this name unless there is one; return its URL."""
+def make_database(name: str, template: str = "template1") -> str:
+    """Make a database of this name unless there is one, empty or like another one; return its URL."""
     directory = start_server()
     with psycopg.connect(_url(directory, USER), autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
         if found is None:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return _url(directory, name)
 
 
-def database_of(directory: Path) -> str:
+def database_of(directory: Path, template: str = "template1") -> str:
     """Make the database that belongs to a directory of a test; return its URL."""
-    return make_database("test_" + sha256(str(directory).encode()).hexdigest()[:32])
+    return make_database("test_" + sha256(str(directory).encode()).hexdigest()[:32], template)
 
 
 @cache
