@@ -191,6 +191,20 @@ def test_memory_is_bounded_and_who_holds_nothing_and_used_least_goes_first() -> 
     assert {usage.bytes for usage in table.list_largest(9, KEY)} == {10, 0}
 
 
+def test_a_full_memory_is_looked_through_once_for_many_newcomers() -> None:
+    table = UsageTable(max_remembered=64)
+    lengths = []
+    for number in range(200):
+        usage = table.hold(str(number))
+        table.admit(usage, number, 0)
+        usage.allocations -= 1
+        lengths.append(len(table))
+
+    assert max(lengths) == 64
+    assert lengths[64:70] == [61, 62, 63, 64, 61, 62]
+    assert {usage.bytes for usage in table.list_largest(9, KEY)} == set(range(191, 200))
+
+
 def test_time_that_an_allocate_takes_is_measured() -> None:
     node = Node()
     node.client().allocate()
