@@ -6,7 +6,7 @@ Not for: queries. They live with the domain that asks them.
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import sessionmaker
@@ -99,8 +99,26 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
         AbsentDatabaseError: PostgreSQL does not answer.
         BadInstallationError: The file is no database of ours, or one of a newer version.
     """
-    if revision == "head" and _is_newest(engine):
-        return
+    try:
+        if revision != "head" or not _is_newest(engine):
+            _migrate(engine, revision)
+    except DatabaseError as error:
+        if engine.dialect.name == "postgresql" and isinstance(error, OperationalError):
+            raise AbsentDatabaseError(_explain(engine, error)) from error
+        raise BadInstallationError(_explain(engine, error)) from error
+
+
+def _is_newest(engine: Engine) -> bool:
+    """Tell whether the last migration there is was done."""
+    newest = max(path.stem for path in (MIGRATIONS / "versions").glob("r*.py"))
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        done = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    return [newest[1:5]] == list(done)
+
+
+def _migrate(engine: Engine, revision: str) -> None:
     # Alembic would make every command slower to start, and is hardly ever needed.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -110,38 +128,22 @@ def upgrade_database(engine: Engine, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
-    try:
-        with engine.connect() as connection:
-            hold_off_starts(connection)
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == (scripts.get_current_head() if revision == "head" else revision):
-                return
-            known = {script.revision for script in scripts.walk_revisions()}
-            if current is not None and current not in known:
-                raise BadInstallationError(
-                    "The database was written by a newer version. Install that version, or restore a backup."
-                )
-            if engine.dialect.name == "sqlite":
-                connection.rollback()
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # or each DDL statement would stand alone
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            connection.commit()
-    except DatabaseError as error:
-        if engine.dialect.name == "postgresql" and isinstance(error, OperationalError):
-            raise AbsentDatabaseError(_explain(engine, error)) from error
-        raise BadInstallationError(_explain(engine, error)) from error
-
-
-def _is_newest(engine: Engine) -> bool:
-    """Tell whether the last migration there is was done; `False` also where the database cannot be read."""
-    newest = max(path.stem for path in (MIGRATIONS / "versions").glob("r*.py"))
-    try:
-        with engine.connect() as connection:
-            done = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
-    except DatabaseError:
-        return False
-    return [newest[1:5]] == list(done)
+    with engine.connect() as connection:
+        hold_off_starts(connection)
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current == (scripts.get_current_head() if revision == "head" else revision):
+            return
+        known = {script.revision for script in scripts.walk_revisions()}
+        if current is not None and current not in known:
+            raise BadInstallationError(
+                "The database was written by a newer version. Install that version, or restore a backup."
+            )
+        if engine.dialect.name == "sqlite":
+            connection.rollback()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # or each DDL statement would stand alone
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()
 
 
 def _explain(engine: Engine, error: DatabaseError) -> str:
