@@ -12,6 +12,9 @@ import httpx
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
+from mailnode.backup_addresses import endpoint as backup_endpoint
+from mailnode.backup_addresses.finder import BackupFinder
+from mailnode.backup_addresses.offer import BackupOffer, decide_offer
 from mailnode.federation.delivery import Delivery
 from mailnode.federation.door import Door
 from mailnode.federation.endpoint import build_router
@@ -77,8 +80,14 @@ class MailStation:
             limits=SmtpLimits(mail_rate=None),
         )
         self.inbound = Inbound(accounts=self.accounts, store=self.store)
-        router = build_router(Door(self.domain, self.siblings), self.inbound)
-        self.http = HttpServer(create_app(accounts=self.accounts, read_site=lambda: SITE, deliveries=router))
+        door = Door(self.domain, self.siblings)
+        router = build_router(door, self.inbound)
+        router.include_router(backup_endpoint.build_router(door, self.read_offer))
+        finder = BackupFinder(siblings=self.siblings, transport=self.outbound.transport)
+        app = create_app(
+            accounts=self.accounts, read_site=lambda: SITE, deliveries=router, find_backups=finder.find
+        )
+        self.http = HttpServer(app)
         self.server: asyncio.Server | None = None
 
     @property
@@ -88,6 +97,11 @@ class MailStation:
     @property
     def submission(self) -> Submission:
         return self.smtp.submission
+
+    def read_offer(self) -> BackupOffer | None:
+        """Say what is offered to those who have registered elsewhere."""
+        policy = self.accounts.policy.current
+        return decide_offer(policy, weight=100, accounts=9, has_room=True, ports=(993, 465))
 
     def describe(self) -> SiblingNode:
         """Say what the control plane would tell others."""

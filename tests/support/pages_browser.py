@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import uvloop
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from mailnode.backup_addresses.place import BackupPlace
 from mailnode.http.app import create_app
 from mailnode.http.protocol import HttpServer
 from support.pages_site import SITE, CountingRegistrar
@@ -30,15 +31,21 @@ OPTIONS = [
 
 
 @contextmanager
-def serve_pages(folder: Path, accounts: CountingRegistrar) -> Iterator[str]:
-    """Serve the pages over TLS on loopback; yields their address."""
+def serve_pages(
+    folder: Path, accounts: CountingRegistrar, backups: Sequence[BackupPlace] = ()
+) -> Iterator[str]:
+    """Serve the pages over TLS on loopback; yields their address. `backups` are found on other nodes."""
     is_ready, is_over = threading.Event(), asyncio.Event()
     place: list[tuple[asyncio.AbstractEventLoop, int]] = []
+
+    async def find_backups(count: int) -> Sequence[BackupPlace]:
+        return backups[:count]
 
     async def serve() -> None:
         tls = LoopbackTls(folder)
         site = replace(SITE, https_host=LOOPBACK, is_self_signed=True)
-        server = HttpServer(create_app(accounts=accounts, read_site=lambda: site))
+        app = create_app(accounts=accounts, read_site=lambda: site, find_backups=find_backups)
+        server = HttpServer(app)
         async with AsyncExitStack() as stack:
             port = await stack.enter_async_context(tls.listen(server.build_protocol))
             await server.start(stack)
@@ -66,9 +73,10 @@ def start_browser() -> Iterator[Browser]:
         browser.close()
 
 
-def read_qr_code(page: Page) -> str:
-    """Read the QR code from a picture of the whole page, as another phone's camera would."""
-    pixels = np.frombuffer(page.screenshot(full_page=True), np.uint8)
+def read_qr_code(shown: Page | Locator) -> str:
+    """Read the QR code from a picture of the whole page, or a part of it, as another phone's camera would."""
+    image = shown.screenshot(full_page=True) if isinstance(shown, Page) else shown.screenshot()
+    pixels = np.frombuffer(image, np.uint8)
     picture = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
     assert picture is not None
     content: str = cv2.QRCodeDetector().detectAndDecode(picture)[0]

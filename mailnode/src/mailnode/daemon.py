@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from mailnode.accounts.accounts import Accounts
@@ -28,6 +29,8 @@ from mailnode.administration.operations import Operations
 from mailnode.administration.purge import Purge
 from mailnode.administration.queries import Queries
 from mailnode.administration.retention import Retention
+from mailnode.backup_addresses import endpoint as backup_endpoint
+from mailnode.backup_addresses.finder import BackupFinder
 from mailnode.dkim.errors import DkimError
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
@@ -37,7 +40,7 @@ from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.probes import MailProbes
 from mailnode.federation.transport import Transport
-from mailnode.http.app import create_app
+from mailnode.http.app import FindBackups, create_app
 from mailnode.http.multiplexer import Multiplexer, offer_protocols
 from mailnode.http.protocol import Bounds, HttpServer
 from mailnode.http.site import MailEndpoint, Security, Site
@@ -184,6 +187,7 @@ class MailNode:
                 accounts=accounts,
                 read_site=lambda: describe_site(settings, listeners),
                 deliveries=deliveries,
+                find_backups=_offer_backups(deliveries, door, outbound, steering),
             ),
             bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
         )
@@ -308,6 +312,16 @@ class MailNode:
                 ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if context else None,
             )
             stack.callback(server.close)
+
+
+def _offer_backups(
+    deliveries: APIRouter | None, door: Door, outbound: Outbound | None, steering: Steering
+) -> FindBackups | None:
+    """Tell siblings what is offered here, and find what they offer; `None` for a node of no fleet."""
+    if deliveries is None or outbound is None:
+        return None
+    deliveries.include_router(backup_endpoint.build_router(door, steering.read_offer))
+    return BackupFinder(siblings=steering.siblings, transport=outbound.transport).find
 
 
 def limit_per_minute(events: int, at_once: int) -> RateLimit | None:

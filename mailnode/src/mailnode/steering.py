@@ -19,6 +19,7 @@ from mailnode.accounts.brake import Brake
 from mailnode.accounts.errors import BadAddressError
 from mailnode.accounts.overrides import LocalOverrides, list_overridden
 from mailnode.accounts.policy import Policy
+from mailnode.backup_addresses.offer import BackupOffer, decide_offer
 from mailnode.disk_usage import DiskUsage, measure_disk
 from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
@@ -89,6 +90,7 @@ class Steering:
     _disk: DiskUsage | None = field(init=False, default=None)
     _lag: LoopLag = field(init=False, default_factory=LoopLag)
     _turn: TurnAccess | None = field(init=False, default=None)
+    _weight: int = field(init=False, default=0)
     _account_count: int = field(init=False, default=0)
     _near_quota_count: int = field(init=False, default=0)
     _problems: tuple[str, ...] = field(init=False, default=())
@@ -139,7 +141,7 @@ class Steering:
         """Put a desired state in force at once; what the local admin has overridden stays so."""
         if not isinstance(state, MailNodeState):
             return  # the agent has refused it already
-        self._turn = state.turn
+        self._turn, self._weight = state.turn, state.weight
         self.siblings.replace(state.siblings)
         self.listeners.want(state.ports)
         if self._pusher is not None:
@@ -157,12 +159,28 @@ class Steering:
                 unused_account_days=state.unused_account_days,
                 large_message_retention_days=state.large_message_retention_days,
                 auto_trim=state.auto_trim,
+                app_accounts_enabled=state.app_accounts_enabled,
+                backup_addresses=state.backup_addresses,
             )
         )
 
     def read_turn(self) -> TurnAccess | None:
         """Tell how calls go now."""
         return self._turn
+
+    def read_offer(self) -> BackupOffer | None:
+        """Tell other nodes what those get here who have registered there; `None` for nothing."""
+        brake = self.accounts.brake
+        return decide_offer(
+            self.accounts.policy.current,
+            weight=self._weight,
+            accounts=self._account_count,
+            has_room=brake is None or brake.shortage is None,
+            ports=(
+                self.listeners.find_port(PortName.IMAP_TLS),
+                self.listeners.find_port(PortName.SUBMISSION_TLS),
+            ),
+        )
 
     def read_figures(self) -> dict[str, float]:
         """Read what is counted, by name."""

@@ -8,6 +8,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from mailnode.accounts.policy import Policy, PolicyHolder
+from support.backup_places import make_place
 from support.pages_browser import read_qr_code, serve_pages, start_browser
 from support.pages_login_link import read_login_link
 from support.pages_site import CountingRegistrar
@@ -107,6 +109,28 @@ def test_reader_changes_the_language_and_keeps_the_page(browser: Browser, served
     assert visit.page.url == f"{served.url}/docs?lang=fa"
     assert visit.page.locator("html").get_attribute("dir") == "rtl"
     assert visit.faults == visit.left_the_host(served.url) == []
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", PHONE), ("fa", PHONE), ("fa", DESKTOP)])
+def test_backup_address_has_a_button_and_a_code_that_does_not_disturb_the_first(
+    browser: Browser, tmp_path: Path, language: str, size: ViewportSize
+) -> None:
+    accounts = CountingRegistrar(policy=PolicyHolder(Policy(backup_addresses=1)))
+    with serve_pages(tmp_path, accounts, [make_place("mail2"), make_place("mail3")]) as url:
+        visit = Visit(browser, url, language, "light", size)
+        page = visit.page
+        page.locator("button").click()
+        assert read_qr_code(page) == page.locator("#open").get_attribute("href")
+
+        [backup] = page.locator(".backup").all()
+        backup.locator("summary").click()
+
+        link = "dcaccount:https://mail2.example.org/new"
+        assert backup.locator(".button").get_attribute("href") == link
+        assert read_qr_code(backup) == link
+        width, visible = page.locator("html").evaluate("html => [html.scrollWidth, html.clientWidth]")
+        assert width <= visible
+        assert visit.faults == visit.left_the_host(url) == []
 
 
 def test_closed_registration_leaves_no_button(browser: Browser, served: Served) -> None:

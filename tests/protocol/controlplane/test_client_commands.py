@@ -221,6 +221,12 @@ def test_policy_is_changed_for_fleet_group_and_node(site: ClientSite) -> None:
     assert site.read("quota", "2G", "--node", "mail1")["in_force"]["quota_bytes"] == 2 << 30
     assert "on on node mail1" in site.run("jit", "on", "--node", "mail1")
     assert site.read("jit", "fleet", "--node", "mail1")["overrides"]["jit_enabled"] is None
+    assert "on, but apps add no accounts by themselves on node mail1" in site.run(
+        *("jit", "on", "--no-apps", "--node", "mail1")
+    )
+    assert site.read("jit", "fleet", "--node", "mail1")["in_force"]["app_accounts_enabled"] is True
+    assert site.read("registration", "status", "--backup-addresses", "2")["backup_addresses"] == 2
+    assert site.call("registration", "status", "--backup-addresses", "5").code == 2
     assert "500M on node mail1" in site.run("quota", "fleet", "--node", "mail1")
     assert "closed on nodes of group eu" in site.run("registration", "fleet", "--group", "eu")
     assert site.read("jit", "status")["jit_enabled"] is False

@@ -1,83 +1,39 @@
 """Registration at the control plane: nodes on loopback that make accounts, or do not."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from http.client import HTTPConnection
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
-from sqlmodel import select
 
 from controlplane.application import NEW_ACCOUNTS_BURST
 from controlplane.nodes.administration import change_node
 from controlplane.nodes.enrolment import retire_node
-from controlplane.nodes.models import NodeChange, NodeReport
-from controlplane.operations.models import NodeOperation
+from controlplane.nodes.models import NodeChange
 from controlplane.operations.service import list_waiting
 from controlplane.plane import Plane
 from controlplane.registration import service
-from nodelink.contract.frames import Desired, Done, OperationFrame, read_frame_from_control_plane
-from nodelink.contract.operations import Operation, open_operation
+from nodelink.contract.frames import Desired
 from nodelink.contract.reports import MailPlaces
-from nodelink.contract.states import NodeKind
 from support.clocks import until
-from support.controlplane_node import FakeNode, open_node
+from support.controlplane_node import open_node
 from support.controlplane_site import AUTHOR, PUBLIC_URL, add_node, add_token, make_report, serve_plane
+from support.registration_site import RegistrationSite
 
 pytestmark = pytest.mark.anyio
 
 
-class Site:
-    """A control plane that is served, and nodes that follow it."""
-
-    def __init__(self, plane: Plane, port: int, stack: AsyncExitStack) -> None:
-        self.plane, self.port, self.stack = plane, port, stack
-        self.made: dict[str, list[Operation]] = {}
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
-
-    async def add(self, name: str, problem: str | None = None, **changes: object) -> FakeNode:
-        """Add a mail node that makes accounts, or has this problem with it (`silent`: never answers)."""
-        key = add_node(self.plane, name)
-        opened = open_node(self.port, name, key, self.plane.keys.trusted)
-        node = await self.stack.enter_async_context(opened)
-        await node.greet()
-        await node.report(make_report(NodeKind.MAIL, **{"public_name": f"{name}.example.org", **changes}))
-        self.made[name] = []
-        task = asyncio.create_task(self._serve(node, problem))
-        self.stack.callback(task.cancel)
-        await until(lambda: any(kept.node_name == name for kept in self.reports()))
-        return node
-
-    async def _serve(self, node: FakeNode, problem: str | None) -> None:
-        async for text in node.channel:
-            frame = read_frame_from_control_plane(text)
-            if isinstance(frame, OperationFrame):
-                operation = open_operation(frame.document, node.trusted, node.name, int(time.time()))
-                self.made[node.name].append(operation)
-                if problem != "silent":
-                    await node.say(Done(operation=operation.id, problem=problem))
-
-    def reports(self) -> list[NodeReport]:
-        with self.plane.sessions() as session:
-            return list(session.exec(select(NodeReport)))
-
-    def operations(self) -> list[NodeOperation]:
-        with self.plane.sessions() as session:
-            return list(session.exec(select(NodeOperation)))
-
-
 @pytest.fixture
-async def site(plane: Plane) -> AsyncIterator[Site]:
+async def site(plane: Plane) -> AsyncIterator[RegistrationSite]:
     async with serve_plane(plane) as port, AsyncExitStack() as stack:
-        site = Site(plane, port, stack)
+        site = RegistrationSite(plane, port, stack)
         stack.push_async_callback(site.client.aclose)
         yield site
 
 
-async def test_account_is_made_on_a_node_before_it_is_handed_out(site: Site) -> None:
+async def test_account_is_made_on_a_node_before_it_is_handed_out(site: RegistrationSite) -> None:
     await site.add("mail1")
 
     answer = await site.client.post("/new")
@@ -94,7 +50,7 @@ async def test_account_is_made_on_a_node_before_it_is_handed_out(site: Site) -> 
     assert "ic" not in query
 
 
-async def test_login_link_lets_apps_accept_a_pinned_certificate(site: Site) -> None:
+async def test_login_link_lets_apps_accept_a_pinned_certificate(site: RegistrationSite) -> None:
     await site.add(
         "mail1", places=MailPlaces(host="192.0.2.1", imap_tls_port=1993, smtp_tls_port=1465, tls_pin="0" * 64)
     )
@@ -104,7 +60,7 @@ async def test_login_link_lets_apps_accept_a_pinned_certificate(site: Site) -> N
     assert (query["ic"], query["ip"], query["sp"]) == (["3"], ["1993"], ["1465"])
 
 
-async def test_password_is_forgotten_at_the_acknowledgement(site: Site) -> None:
+async def test_password_is_forgotten_at_the_acknowledgement(site: RegistrationSite) -> None:
     await site.add("mail1")
 
     await site.client.post("/new")
@@ -112,7 +68,7 @@ async def test_password_is_forgotten_at_the_acknowledgement(site: Site) -> None:
     assert [row.arguments for row in site.operations()] == [None]
 
 
-async def test_new_accounts_are_spread_by_weight(site: Site) -> None:
+async def test_new_accounts_are_spread_by_weight(site: RegistrationSite) -> None:
     await site.add("mail1")
     await site.add("mail2")
     with site.plane.sessions.begin() as session:
@@ -124,7 +80,7 @@ async def test_new_accounts_are_spread_by_weight(site: Site) -> None:
     assert len(site.made["mail1"]) > len(site.made["mail2"]) > 0
 
 
-async def test_node_of_weight_zero_gets_none(site: Site) -> None:
+async def test_node_of_weight_zero_gets_none(site: RegistrationSite) -> None:
     await site.add("mail1")
     with site.plane.sessions.begin() as session:
         change_node(session, site.plane.facts, AUTHOR, "mail1", NodeChange(weight=0))
@@ -133,7 +89,7 @@ async def test_node_of_weight_zero_gets_none(site: Site) -> None:
     assert site.made["mail1"] == []
 
 
-async def test_node_that_refuses_is_passed_over(site: Site) -> None:
+async def test_node_that_refuses_is_passed_over(site: RegistrationSite) -> None:
     await site.add("mail1", problem="The address is taken.")
     await site.add("mail2", figures={"accounts": 1000.0})
 
@@ -143,7 +99,9 @@ async def test_node_that_refuses_is_passed_over(site: Site) -> None:
     assert len(site.made["mail1"]) == 1
 
 
-async def test_account_that_is_late_is_taken_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_account_that_is_late_is_taken_back(
+    site: RegistrationSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "MAKE_SECONDS", 0.2)
     await site.add("mail1", problem="silent")
 
@@ -157,7 +115,7 @@ async def test_account_that_is_late_is_taken_back(site: Site, monkeypatch: pytes
         assert [row.name for row in list_waiting(session, "mail1")] == ["remove_account"]
 
 
-async def test_closed_registration_is_told_as_on_the_node(site: Site) -> None:
+async def test_closed_registration_is_told_as_on_the_node(site: RegistrationSite) -> None:
     await site.add("mail1")
     token = add_token(site.plane)
     await site.client.patch(
@@ -173,13 +131,13 @@ async def test_closed_registration_is_told_as_on_the_node(site: Site) -> None:
     assert site.made["mail1"] == []
 
 
-async def test_node_whose_own_admin_has_closed_it_is_not_asked(site: Site) -> None:
+async def test_node_whose_own_admin_has_closed_it_is_not_asked(site: RegistrationSite) -> None:
     await site.add("mail1", overrides=("registration_open",), figures={"registration_open": 0.0})
 
     assert (await site.client.post("/new")).status_code == 403
 
 
-async def test_node_that_is_not_connected_is_not_asked(site: Site) -> None:
+async def test_node_that_is_not_connected_is_not_asked(site: RegistrationSite) -> None:
     node = await site.add("mail1")
     await node.channel.close()
 
@@ -190,7 +148,7 @@ async def test_node_that_is_not_connected_is_not_asked(site: Site) -> None:
     assert answers[-1] == 503
 
 
-async def test_requests_of_one_client_are_limited(site: Site) -> None:
+async def test_requests_of_one_client_are_limited(site: RegistrationSite) -> None:
     limit = site.plane.settings.new_accounts_per_minute * NEW_ACCOUNTS_BURST
     codes = [(await site.client.post("/new")).status_code for _ in range(limit + 20)]
 
@@ -198,7 +156,7 @@ async def test_requests_of_one_client_are_limited(site: Site) -> None:
     assert set(codes[:limit]) == {403}  # nobody takes accounts, and each attempt counts
 
 
-async def test_page_of_another_site_cannot_make_accounts(site: Site) -> None:
+async def test_page_of_another_site_cannot_make_accounts(site: RegistrationSite) -> None:
     await site.add("mail1")
 
     for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
@@ -209,7 +167,7 @@ async def test_page_of_another_site_cannot_make_accounts(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "Create account"), ("fa", "ساخت حساب")])
-async def test_page_invites_in_both_languages(site: Site, language: str, word: str) -> None:
+async def test_page_invites_in_both_languages(site: RegistrationSite, language: str, word: str) -> None:
     page = await site.client.get("/join", params={"lang": language})
 
     assert word in page.text
@@ -217,7 +175,7 @@ async def test_page_invites_in_both_languages(site: Site, language: str, word: s
     assert "<svg" in page.text
 
 
-async def test_button_shows_the_account(site: Site) -> None:
+async def test_button_shows_the_account(site: RegistrationSite) -> None:
     await site.add("mail1")
 
     page = await site.client.post("/join")
@@ -228,7 +186,7 @@ async def test_button_shows_the_account(site: Site) -> None:
     assert 'href="dclogin:' in page.text
 
 
-async def test_browser_is_led_to_the_app(site: Site) -> None:
+async def test_browser_is_led_to_the_app(site: RegistrationSite) -> None:
     def read_redirect() -> tuple[int, str | None]:
         connection = HTTPConnection("127.0.0.1", site.port)  # httpx takes no location of this scheme
         connection.request("GET", "/new")
@@ -239,7 +197,7 @@ async def test_browser_is_led_to_the_app(site: Site) -> None:
     assert await asyncio.to_thread(read_redirect) == (302, f"dcaccount:{PUBLIC_URL}/new")
 
 
-async def test_mail_nodes_hear_of_one_another(site: Site) -> None:
+async def test_mail_nodes_hear_of_one_another(site: RegistrationSite) -> None:
     key = add_node(site.plane, "mail1")
     async with open_node(site.port, "mail1", key, site.plane.keys.trusted) as node:
         await node.greet()
@@ -254,7 +212,7 @@ async def test_mail_nodes_hear_of_one_another(site: Site) -> None:
         assert (await node.hear_mail_state()).siblings == ()
 
 
-async def test_report_that_says_nothing_new_wakes_nobody(site: Site) -> None:
+async def test_report_that_says_nothing_new_wakes_nobody(site: RegistrationSite) -> None:
     key = add_node(site.plane, "mail1")
     async with open_node(site.port, "mail1", key, site.plane.keys.trusted) as node:
         await node.greet()

@@ -99,6 +99,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0021": lambda _: None,
     "0022": lambda _: None,
     "0023": lambda _: None,
+    "0024": lambda _: None,
 }
 
 
@@ -139,6 +140,8 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert read_fleet_policy(session).registration_open is (revision == "0001")
         assert not read_node(session, "mail1").is_draining
         assert not read_fleet_policy(session).registration_token_required
+        assert read_fleet_policy(session).app_accounts_enabled
+        assert read_fleet_policy(session).backup_addresses == 1
         assert read_fleet_policy(session).turn_enabled
         assert read_fleet_policy(session).push_enabled
         assert not read_fleet_policy(session).push_pauses

@@ -20,6 +20,8 @@ VALUES = PolicyValues(
     registration_open=True,
     jit_enabled=False,
     registration_token_required=True,
+    app_accounts_enabled=False,
+    backup_addresses=2,
     quota_bytes=1 << 30,
     message_bytes=1 << 24,
     message_retention_days=30,
@@ -32,7 +34,7 @@ VALUES = PolicyValues(
     turn_announced_port=0,
 )
 RULES = FleetRules(turn_lifetime_seconds=5 * DAY, turn_allocations_per_credential=16, turn_allocations=4096)
-MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS)
+MAIL = NodeFacts(NodeKind.MAIL, 3, VALUES, RULES, TurnService("192.0.2.1", 3478), 16, SECRETS, weight=30)
 TURN = NodeFacts(NodeKind.TURN, None, VALUES, RULES, None, 16, SECRETS)
 
 any_value = st.one_of(st.none(), st.booleans())
@@ -58,6 +60,7 @@ def test_mail_node_is_told_the_policy_in_force() -> None:
 
     assert (state.registration_open, state.jit_enabled) == (True, False)
     assert state.registration_token_required
+    assert (state.app_accounts_enabled, state.backup_addresses, state.weight) == (False, 2, 30)
     assert (state.quota_bytes, state.message_bytes) == (1 << 30, 1 << 24)
 
 

@@ -140,6 +140,32 @@ async def test_siblings_are_those_of_the_desired_state(steering: Steering) -> No
     assert steering.siblings.find_domain("two.example") is None
 
 
+async def test_state_puts_backup_addresses_and_the_accounts_of_apps_in_force(steering: Steering) -> None:
+    assert steering.read_offer() is None  # nobody has told it yet what it may do
+    state = MailNodeState(
+        registration_open=True,
+        jit_enabled=True,
+        quota_bytes=1 << 30,
+        message_bytes=1 << 24,
+        turn=None,
+        app_accounts_enabled=False,
+        backup_addresses=3,
+        weight=50,
+    )
+    steering.apply(state)
+
+    assert steering.accounts.policy.current.backup_addresses == 3
+    offer = steering.read_offer()
+    assert offer is not None
+    assert offer.accounts_per_weight == 1 / 50
+    assert (offer.imap_tls_port, offer.smtp_tls_port) == (993, 465)
+    with pytest.raises(LoginRefusedError):
+        await steering.accounts.log_in("4kpolc2wk@one.example", "c6gver64I7jxCI3MXoKyHGk", "192.0.2.1")
+    steering.apply(state.model_copy(update={"weight": 0, "app_accounts_enabled": True}))
+    assert steering.read_offer() is None
+    await steering.accounts.log_in("4kpolc2wk@one.example", "c6gver64I7jxCI3MXoKyHGk", "192.0.2.1")
+
+
 async def test_tokens_that_are_needed_close_registration_and_neither_logins_nor_placement(
     steering: Steering,
 ) -> None:

@@ -41,7 +41,7 @@ def show_status(context: typer.Context, *, as_json: JsonOption = False) -> None:
         ("Fleet", "fleet"),
         ("Address", "url"),
         ("Registration", lambda _: describe_registration(policy)),
-        ("JIT", lambda _: "on" if policy["jit_enabled"] else "off"),
+        ("JIT", lambda _: describe_jit(policy)),
         ("Quota", lambda _: format_size(policy["quota_bytes"])),
         ("TURN", lambda _: fleet["turn"] or "none"),
         ("Nodes", lambda _: ", ".join(f"{count} {name}" for name, count in healths.most_common()) or "none"),
@@ -54,3 +54,10 @@ def describe_registration(policy: dict[str, object]) -> str:
     if not policy.get("registration_open"):
         return "closed"
     return "by token" if policy.get("registration_token_required") else "open"
+
+
+def describe_jit(policy: dict[str, object]) -> str:
+    """Say in words which unknown logins make their accounts."""
+    if not policy.get("jit_enabled"):
+        return "off"
+    return "on" if policy.get("app_accounts_enabled") else "on, but apps add no accounts by themselves"

@@ -12,7 +12,7 @@ import typer
 from controlplane.client.api import Api, Document, write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
-from controlplane.client.fleet_commands import describe_registration
+from controlplane.client.fleet_commands import describe_jit, describe_registration
 from controlplane.client.options import (
     FLEET,
     GroupOption,
@@ -26,6 +26,7 @@ from controlplane.client.output import NOTHING, make_printable, print_done, prin
 from controlplane.policy.quantities import format_exact_size, format_size, parse_size
 
 SECONDS_PER_DAY = 86_400
+MAX_BACKUP_ADDRESSES = 4
 WORDS: Mapping[str, bool | None] = {
     "on": True,
     "yes": True,
@@ -78,40 +79,58 @@ def change_registration(  # noqa: PLR0913 - a command has as many options as it 
         bool | None,
         typer.Option("--by-token/--by-anyone", help="Whether whoever registers must have a token."),
     ] = None,
+    backup_addresses: Annotated[
+        int | None,
+        typer.Option(
+            "--backup-addresses",
+            min=0,
+            max=MAX_BACKUP_ADDRESSES,
+            help="How many addresses on other nodes whoever has registered is offered; 0 for none.",
+        ),
+    ] = None,
     group: GroupOption = None,
     node: NodeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open or close registration, and say whether it needs a token."""
+    """Open or close registration, and say whether it needs a token and what is offered after it."""
     change: dict[str, object] = {}
     match state:
         case RegistrationWord.FLEET:
-            change = {"registration_open": None, "registration_token_required": None}
+            change = dict.fromkeys(("registration_open", "registration_token_required", "backup_addresses"))
         case RegistrationWord.OPEN | RegistrationWord.CLOSE:
             change = {"registration_open": state is RegistrationWord.OPEN}
         case RegistrationWord.STATUS:
             pass
     if by_token is not None:
         change["registration_token_required"] = by_token
+    if backup_addresses is not None:
+        change["backup_addresses"] = backup_addresses
     answer = _change_or_show(context, group, node, change)
     _tell(answer, "Registration is " + describe_registration(_in_force(answer)), change, as_json=as_json)
 
 
-def change_jit(
+def change_jit(  # noqa: PLR0913 - a command has as many options as it needs
     context: typer.Context,
     state: SwitchWord,
     *,
+    apps: Annotated[
+        bool | None,
+        typer.Option("--apps/--no-apps", help="Whether also the accounts that apps add by themselves."),
+    ] = None,
     group: GroupOption = None,
     node: NodeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn on or off whether an unknown login makes its account, while registration is open."""
     change: dict[str, object] = {}
-    if state is not SwitchWord.STATUS:
+    if state is SwitchWord.FLEET:
+        change = {"jit_enabled": None, "app_accounts_enabled": None}
+    elif state is not SwitchWord.STATUS:
         change = {"jit_enabled": WORDS[state]}
+    if apps is not None:
+        change["app_accounts_enabled"] = apps
     answer = _change_or_show(context, group, node, change)
-    word = "on" if _in_force(answer).get("jit_enabled") else "off"
-    _tell(answer, f"JIT is {word}", change, as_json=as_json)
+    _tell(answer, f"JIT is {describe_jit(_in_force(answer))}", change, as_json=as_json)
 
 
 def change_quota(

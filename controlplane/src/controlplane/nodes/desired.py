@@ -119,6 +119,7 @@ class Ingredients:
             modulus=decide_modulus(self.fleet.mail_nodes_ever),
             secrets=self.secrets,
             sibling_list=self.sibling_list,
+            weight=node.weight,
             is_draining=node.is_draining,
             turn_peers=tuple(peer for peer in peers if peer.name != name),
             federation=in_force.federation,

@@ -15,12 +15,11 @@ from sqlmodel import Field, SQLModel
 from controlplane.nodes.group_models import Label
 from controlplane.rest.schemas import forbid_null
 from nodelink.contract.reports import Report
-from nodelink.contract.states import NodeKind, NodeName
+from nodelink.contract.states import MAX_WEIGHT, NodeKind, NodeName
 
 DEFAULT_TOKEN_HOURS = 24
 MAX_TOKEN_HOURS = 30 * 24
 DEFAULT_WEIGHT = 100
-MAX_WEIGHT = 10_000
 
 
 class Health(StrEnum):

@@ -62,6 +62,7 @@ class NodeFacts:
     modulus: int
     secrets: LiveSecrets
     sibling_list: SiblingListName | None = None
+    weight: int = 100
     is_draining: bool = False
     turn_peers: tuple[TurnPeer, ...] = ()
     federation: FederationState | None = None
@@ -84,6 +85,9 @@ def decide_state(node: NodeFacts) -> NodeState:
                 unused_account_days=node.policy.unused_account_days,
                 large_message_retention_days=node.policy.large_message_retention_days,
                 auto_trim=node.policy.auto_trim,
+                app_accounts_enabled=node.policy.app_accounts_enabled,
+                backup_addresses=node.policy.backup_addresses,
+                weight=node.weight,
                 push_enabled=node.policy.push_enabled,
                 push_pauses=node.policy.push_pauses,
                 federation=node.federation,

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from controlplane.rest.schemas import forbid_null
-from nodelink.contract.states import MAX_DAYS
+from nodelink.contract.states import MAX_BACKUP_ADDRESSES, MAX_DAYS
 
 SMALLEST_QUOTA_BYTES = 1 << 20
 LARGEST_QUOTA_BYTES = 1 << 50
@@ -28,6 +28,7 @@ Days = Annotated[StrictInt, PydanticField(ge=0, le=MAX_DAYS)]
 TurnLifetime = Annotated[StrictInt, PydanticField(ge=SECONDS_PER_DAY, le=30 * SECONDS_PER_DAY)]
 CredentialAllocations = Annotated[StrictInt, PydanticField(ge=1, le=10_000)]
 Allocations = Annotated[StrictInt, PydanticField(ge=1, le=1_000_000)]
+BackupAddresses = Annotated[StrictInt, PydanticField(ge=0, le=MAX_BACKUP_ADDRESSES)]
 AnnouncedPort = Annotated[StrictInt, PydanticField(ge=0, le=65535)]
 
 
@@ -38,6 +39,14 @@ class PolicyValues(SQLModel):
     jit_enabled: bool = Field(description="Whether an unknown login makes its account, while that is open.")
     registration_token_required: bool = Field(
         description="Whether whoever registers must have a token; JIT alone rules logins."
+    )
+    app_accounts_enabled: bool = Field(
+        description="Whether JIT also makes the accounts that apps add by themselves."
+    )
+    backup_addresses: int = Field(
+        ge=0,
+        le=MAX_BACKUP_ADDRESSES,
+        description="How many addresses on other nodes whoever has registered is offered; 0 for none.",
     )
     quota_bytes: int = Field(
         ge=SMALLEST_QUOTA_BYTES,
@@ -109,6 +118,10 @@ class Overrides(SQLModel):
     registration_open: bool | None = Field(default=None, description="In place of the fleet's.")
     jit_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
     registration_token_required: bool | None = Field(default=None, description="In place of the fleet's.")
+    app_accounts_enabled: bool | None = Field(default=None, description="In place of the fleet's.")
+    backup_addresses: int | None = Field(
+        default=None, ge=0, le=MAX_BACKUP_ADDRESSES, description="In place of the fleet's."
+    )
     quota_bytes: int | None = Field(
         default=None,
         ge=SMALLEST_QUOTA_BYTES,
@@ -180,6 +193,8 @@ class OverridesChange(SQLModel):
     registration_token_required: StrictBool | None = Field(
         default=None, description="In place of the fleet's."
     )
+    app_accounts_enabled: StrictBool | None = Field(default=None, description="In place of the fleet's.")
+    backup_addresses: BackupAddresses | None = Field(default=None, description="In place of the fleet's.")
     quota_bytes: QuotaBytes | None = Field(default=None, description="In place of the fleet's.")
     message_bytes: MessageBytes | None = Field(default=None, description="In place of the fleet's.")
     message_retention_days: Days | None = Field(default=None, description="In place of the fleet's.")
@@ -228,6 +243,8 @@ class OverridesPublic(SQLModel):
     registration_open: bool | None
     jit_enabled: bool | None
     registration_token_required: bool | None
+    app_accounts_enabled: bool | None
+    backup_addresses: int | None
     quota_bytes: int | None
     message_bytes: int | None
     message_retention_days: int | None

@@ -3,14 +3,17 @@
     /join   a page with a button and a QR code ──▶ POST /join ──▶ the account, as a page
     /inv    what Madmail calls that page:          GET /inv/TOKEN ──▶ /join
     /new    what the QR code leads an app to:      POST /new  ──▶ the account, as JSON
+                                                   `node`: made there or not at all, as a backup address
 
 Not for: rules (service.py), texts (web/texts.py).
 """
 
+import asyncio
 import json
 import re
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import OperationalError
@@ -26,6 +29,7 @@ from controlplane.errors import (
     TooManyAccountsError,
 )
 from controlplane.rate_limit import RateLimit
+from controlplane.registration.backups import BackupAddress, find_backups
 from controlplane.registration.login_url import build_account_url, build_login_url
 from controlplane.registration.service import NewAccount, Registration
 from controlplane.web.forms import read_form
@@ -39,6 +43,7 @@ OWN_PAGES = frozenset({"same-origin", "none"})
 # Not `no-referrer`: with it, browsers send `Origin: null` from our own form as from a foreign one.
 HEADERS = {"referrer-policy": "same-origin"}
 TOKEN = "token"  # noqa: S105 - the name of a field
+NODE = "node"
 NOTICES = {
     "token_needed": Notice.TOKEN_NEEDED,
     "token_refused": Notice.TOKEN_REFUSED,
@@ -47,6 +52,8 @@ NOTICES = {
     "cross_site": Notice.CROSS_SITE,
     "too_many_accounts": Notice.TOO_MANY_ACCOUNTS,
 }
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 
@@ -92,7 +99,7 @@ async def make_account(request: Request) -> NewAccount | ControlPlaneError:
         client = name_client_of(request, lend_plane(request).settings.trusted_proxies)
         if limit is not None and not limit.admit(client):
             raise TooManyAccountsError
-        return await registration.register(await read_token(request))
+        return await registration.register(await read_token(request), request.query_params.get(NODE))
     except TokenRefusedError as refusal:
         try:
             refuse_wrong_secret(request, refusal)
@@ -105,6 +112,22 @@ async def make_account(request: Request) -> NewAccount | ControlPlaneError:
 
 
 Made = Annotated[NewAccount | ControlPlaneError, Depends(make_account)]
+
+
+async def list_backups(request: Request, made: Made) -> list[BackupAddress]:
+    """List what is offered to whoever has got an account; that is there, so nothing is refused here."""
+    if isinstance(made, ControlPlaneError):
+        return []
+    registration: Registration = request.app.state.registration
+    token, connected = await read_token(request), registration.hub.list_connected()
+    try:
+        return await asyncio.to_thread(find_backups, registration, made, token, connected)
+    except (ControlPlaneError, OperationalError) as error:
+        log.warning("no backup address offered", problem=str(error))
+        return []
+
+
+Backups = Annotated[list[BackupAddress], Depends(list_backups)]
 
 
 @router.get("/join")
@@ -121,7 +144,7 @@ def follow_invitation(token: str) -> Response:
 
 
 @router.post("/join")
-def show_account(request: Request, plane: PlaneDep, made: Made) -> Response:
+def show_account(request: Request, plane: PlaneDep, made: Made, backups: Backups) -> Response:
     """Make an account and show it; what the button does."""
     if isinstance(made, ControlPlaneError):
         return _show_join_page(request, plane.settings.public_url, made)
@@ -131,6 +154,7 @@ def show_account(request: Request, plane: PlaneDep, made: Made) -> Response:
         "qr_code": draw_qr_code(url),
         "address": made.address,
         "password": made.password,
+        "backups": [(backup, draw_qr_code(backup.link)) for backup in backups],
     }
     page = render(request, "joined.html", values)
     page.headers.update(HEADERS)

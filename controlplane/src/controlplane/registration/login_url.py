@@ -34,6 +34,14 @@ def build_login_url(places: MailPlaces, address: str, password: str) -> str:
     return f"dclogin:{quote(address, safe=PLAIN_IN_ADDRESS)}?{query}"
 
 
-def build_account_url(public_url: str, token: str | None = None) -> str:
-    """Build the `dcaccount:` link by which an app fetches an account from `/new`, with a token if need be."""
-    return f"dcaccount:{public_url}/new" + ("" if token is None else f"?token={quote(token, safe='')}")
+def build_account_url(public_url: str, token: str | None = None, node: str | None = None) -> str:
+    """Build the `dcaccount:` link by which an app fetches an account from `/new`.
+
+    Args:
+        public_url: Whose `/new` it is.
+        token: Shown there, if need be.
+        node: Where alone it may be made; `None` for anywhere.
+    """
+    shown = {name: value for name, value in (("token", token), ("node", node)) if value is not None}
+    query = urlencode(shown, quote_via=quote, safe="")
+    return f"dcaccount:{public_url}/new" + (f"?{query}" if query else "")

@@ -22,6 +22,7 @@ class Candidate:
     is_connected: bool
     is_token_needed: bool = False
     is_draining: bool = False
+    makes_unknown_logins: bool = False
 
     def for_admins(self) -> "Candidate":
         """Return the node as an admin sees it, who makes accounts also where registration is closed."""

@@ -65,20 +65,23 @@ class Registration:
     hub: ChannelHub
     clock: Callable[[], float]
 
-    async def register(self, token: str | None = None) -> NewAccount:
+    async def register(self, token: str | None = None, only_node: str | None = None) -> NewAccount:
         """Make an account on the node with the most room; it works when this returns.
 
         Args:
             token: A registration token; one use of it is counted when there is an account.
+            only_node: Where alone it may be made; `None` for anywhere.
 
         Raises:
-            RegistrationClosedError: No mail node takes new accounts.
+            RegistrationClosedError: No mail node takes new accounts, or not the one that is meant.
             TokenNeededError: Only for those with a token.
             TokenRefusedError: The token is unknown, used up or expired.
             NoRoomError: No node could make the account at this moment.
         """
         connected = self.hub.list_connected()
         token_id, reports = await asyncio.to_thread(self._prepare, token, connected)
+        if only_node is not None:
+            reports = {node: found for node, found in reports.items() if node == only_node}
         if not any(candidate.is_open for candidate, _ in reports.values()):
             raise RegistrationClosedError
         if token_id is None:
@@ -153,6 +156,7 @@ def list_candidates(session: Session, connected: frozenset[str]) -> list[tuple[C
             is_connected=node.name in connected,
             is_token_needed=policy.in_force.registration_token_required,
             is_draining=node.is_draining,
+            makes_unknown_logins=policy.in_force.jit_enabled and "jit_enabled" not in report.overrides,
         )
         candidates.append((candidate, report))
     return candidates

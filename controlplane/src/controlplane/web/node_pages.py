@@ -16,7 +16,6 @@ from controlplane.health.samples import KEPT_MINUTES, read_node_history
 from controlplane.nodes.endpoints import TAGGED_FIELDS
 from controlplane.nodes.enrolment import read_node
 from controlplane.nodes.groups import page_groups
-from controlplane.nodes.models import MAX_WEIGHT
 from controlplane.nodes.reports import describe_node
 from controlplane.policy import service
 from controlplane.rest.tags import write_tag
@@ -25,7 +24,7 @@ from controlplane.web.overview import MAX_GROUPS
 from controlplane.web.pages import render
 from controlplane.web.policy_form import list_node_fields
 from nodelink.contract.accounts import PurgeWhat
-from nodelink.contract.states import MAX_DAYS, NodeKind
+from nodelink.contract.states import MAX_DAYS, MAX_WEIGHT, NodeKind
 
 router = APIRouter(include_in_schema=False)
 

@@ -26,6 +26,8 @@ FIELDS: dict[str, Kind] = {
     "registration_open": "switch",
     "jit_enabled": "switch",
     "registration_token_required": "switch",
+    "app_accounts_enabled": "switch",
+    "backup_addresses": "count",
     "quota_bytes": "size",
     "message_bytes": "size",
     "message_retention_days": "days",

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from mailnode.accounts.address import check_new_name, normalise_address
+from mailnode.accounts.app_form import is_added_by_app
 from mailnode.accounts.brake import Brake
 from mailnode.accounts.errors import (
     BadAddressError,
@@ -274,7 +275,7 @@ class Accounts:
             try:
                 check_new_name(address)
                 check_new_password(password)
-                self._check_registration(self._jit_is_open())
+                self._check_registration(self._jit_is_open_for(address, password))
                 if await self.store.find_block(address) is not None:
                     raise BadAddressError("This address is blocked.")  # noqa: TRY301 - as the checks above do
             except (BadAddressError, RegistrationClosedError) as refusal:
@@ -307,8 +308,9 @@ class Accounts:
         log.debug("account created")
         return account
 
-    def _jit_is_open(self) -> bool:
-        return self.policy.current.registration_open and self.policy.current.jit_enabled
+    def _jit_is_open_for(self, address: str, password: str) -> bool:
+        policy = self.policy.current
+        return policy.is_jit_open and (policy.app_accounts_enabled or not is_added_by_app(address, password))
 
     def _check_registration(self, is_open: bool) -> None:  # noqa: FBT001 - the name says it
         if not is_open:

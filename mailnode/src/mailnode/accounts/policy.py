@@ -18,6 +18,8 @@ class Policy:
     registration_open: whether new accounts may be made at all.
     jit_enabled: whether an unknown login makes its account (only while registration is open).
     registration_token_required: whether whoever registers must have a token, which the control plane redeems.
+    app_accounts_enabled: whether JIT also makes the accounts that apps add by themselves (app_form.py).
+    backup_addresses: how many addresses on other nodes whoever has registered is offered.
     quota_bytes: how much an account may hold that has no quota of its own.
     message_bytes: the largest message that is taken.
     message_retention_days: after how many days messages go; 0 for never.
@@ -35,11 +37,18 @@ class Policy:
     unused_account_days: int = 0
     large_message_retention_days: int = 0
     auto_trim: bool = True
+    app_accounts_enabled: bool = True
+    backup_addresses: int = 0
 
     @property
     def is_open_to_all(self) -> bool:
         """Tell whether anybody may register here."""
         return self.registration_open and not self.registration_token_required
+
+    @property
+    def is_jit_open(self) -> bool:
+        """Tell whether an unknown login makes its account, if it is none that an app adds."""
+        return self.registration_open and self.jit_enabled
 
 
 @dataclass(slots=True)

@@ -32,8 +32,13 @@ class Sibling:
     @property
     def url(self) -> str:
         """Where it takes mail."""
+        return f"{self.origin}/mxdeliv"
+
+    @property
+    def origin(self) -> str:
+        """Where its HTTPS is."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"https://{host}:{self.port}/mxdeliv"
+        return f"https://{host}:{self.port}"
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
-"""Hand a message over to a sibling by HTTPS, signed with this node's key.
+"""Hand a message over to a sibling by HTTPS, or ask it something, signed with this node's key.
 
-For: lane.py.
+For: lane.py, probes.py, and the finder of backup addresses.
 Not for: when and how often (retry.py, lane.py).
 
 Connections are kept open between messages. TLS is verified by a CA, or by the key that is pinned for the
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import structlog
 
 from mailnode.federation.delivery import LARGE_MESSAGE_BYTES, Delivery, read_refused, tidy_reason
 from mailnode.federation.retry import Delivered, Failed, Outcome, judge_status
@@ -28,6 +29,8 @@ KEEP_ALIVE_SECONDS = 25
 CONNECTIONS_PER_NODE = 8
 UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 MAX_ANSWER_BYTES = 1 << 20
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,14 +49,7 @@ class Transport:
             digest = await asyncio.to_thread(delivery.digest, message)
         else:
             digest = delivery.digest(message)
-        assertion = make_assertion(
-            self.identity,
-            node=self.node,
-            audience=sibling.domain,
-            now_seconds=int(self.clock_seconds()),
-            content_digest=digest,
-        )
-        headers = [*delivery.write_headers(), ("authorization", f"Bearer {assertion}")]
+        headers = [*delivery.write_headers(), self._sign(sibling, digest)]
         try:
             client = self._open_client(sibling)
             async with client.stream("POST", sibling.url, content=message, headers=headers) as answer:
@@ -65,11 +61,40 @@ class Transport:
         except OSError as error:  # the file of CAs
             return Failed(_describe(error), is_of_node=True)
 
+    async def fetch(self, sibling: Sibling, path: str, digest: str, max_bytes: int) -> bytes | None:
+        """Fetch what a sibling answers at a path; `None` where it does not. `digest` says what is asked.
+
+        Who calls has a deadline for it.
+        """
+        try:
+            client = self._open_client(sibling)
+            headers = [self._sign(sibling, digest)]
+            async with client.stream("GET", f"{sibling.origin}{path}", headers=headers) as answer:
+                content = b""
+                async for part in answer.aiter_bytes():
+                    content += part
+                    if len(content) > max_bytes:
+                        return None
+                return content if answer.is_success else None
+        except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
+            log.info("sibling does not answer", node=sibling.node, problem=_describe(error))
+            return None
+
     async def close(self) -> None:
         """Close all connections."""
         for client in self._clients.values():
             await client.aclose()
         self._clients.clear()
+
+    def _sign(self, sibling: Sibling, digest: str) -> tuple[str, str]:
+        assertion = make_assertion(
+            self.identity,
+            node=self.node,
+            audience=sibling.domain,
+            now_seconds=int(self.clock_seconds()),
+            content_digest=digest,
+        )
+        return "authorization", f"Bearer {assertion}"
 
     def _open_client(self, sibling: Sibling) -> httpx.AsyncClient:
         key = sibling.url, sibling.tls_pin

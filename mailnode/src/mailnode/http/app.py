@@ -7,7 +7,7 @@ Not for: how pages look (pages.py), who may have an account and how often (accou
 The policy is read at each request, so that closing registration is in force with the next one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from mailnode.accounts.errors import LoginUnavailableError, RegistrationClosedError
 from mailnode.accounts.policy import PolicyHolder
+from mailnode.backup_addresses.place import BackupPlace
 from mailnode.http.autoconfig import build_autoconfig
 from mailnode.http.language import Language, choose_language
 from mailnode.http.login_url import build_account_url, build_login_url
@@ -61,13 +62,21 @@ class Registrar(Protocol):
         """
 
 
+FindBackups = Callable[[int], Awaitable[Sequence[BackupPlace]]]
+
+
 def create_app(
-    *, accounts: Registrar, read_site: Callable[[], Site], deliveries: APIRouter | None = None
+    *,
+    accounts: Registrar,
+    read_site: Callable[[], Site],
+    deliveries: APIRouter | None = None,
+    find_backups: FindBackups | None = None,
 ) -> FastAPI:
     """Build the application around its dependencies; nothing is global, so a test may build many.
 
     `read_site` is asked for each page, because ports can be moved. `deliveries` is where other nodes hand
-    mail over; `None` for a node that belongs to no fleet.
+    mail over, and `find_backups` finds as many nodes on which there is another address for whoever has just
+    registered; `None` for a node that belongs to no fleet.
     """
     app = FastAPI(
         title=read_site().name,
@@ -76,6 +85,7 @@ def create_app(
         openapi_url=None,
     )
     app.state.accounts = accounts
+    app.state.find_backups = find_backups
     app.state.pages = Pages(read_site, accounts.policy)
     app.include_router(router, dependencies=[Depends(refuse_body_over_limit)])
     if deliveries is not None:
@@ -122,7 +132,8 @@ async def show_landing(request: Request) -> Response:
 async def register_by_button(request: Request) -> Response:
     """Make an account and show it; what the button on the landing page does."""
     address, password = await _register(request)
-    return _pages(request).draw_account(_language(request), address, password)
+    backups = await _find_backups(request)
+    return _pages(request).draw_account(_language(request), address, password, backups)
 
 
 @router.post(ACCOUNT_PATH, dependencies=[Depends(refuse_cross_site)])
@@ -204,6 +215,12 @@ async def show_health() -> Response:
 async def _register(request: Request) -> tuple[str, str]:
     accounts: Registrar = request.app.state.accounts
     return await accounts.register(request.client.host if request.client else "")
+
+
+async def _find_backups(request: Request) -> Sequence[BackupPlace]:
+    accounts: Registrar = request.app.state.accounts
+    find_backups: FindBackups | None = request.app.state.find_backups
+    return () if find_backups is None else await find_backups(accounts.policy.current.backup_addresses)
 
 
 def _pages(request: Request) -> Pages:

@@ -5,7 +5,7 @@ Not for: deciding anything (app.py).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mailnode.accounts.policy import PolicyHolder
+from mailnode.backup_addresses.place import BackupPlace, write_link
 from mailnode.http.language import Language, write_size
 from mailnode.http.login_url import build_https_url, build_login_url
 from mailnode.http.refusals import STATUS, Refusal
@@ -76,11 +77,19 @@ class Pages:
         closed = None if self.policy.current.is_open_to_all else TEXTS[language].refusals[Refusal.CLOSED]
         return self._draw("landing.html", language, path="/", closed=closed)
 
-    def draw_account(self, language: Language, address: str, password: str) -> HTMLResponse:
-        """Draw the page of a new account, with everything that a client needs to use it."""
+    def draw_account(
+        self, language: Language, address: str, password: str, backups: Sequence[BackupPlace] = ()
+    ) -> HTMLResponse:
+        """Draw the page of a new account, with all that a client needs and what it can have besides."""
         url = build_login_url(self.site, address, password)
-        values = {"address": address, "password": password, "login_url": url, "path": None}
+        values: dict[str, object] = {
+            "address": address,
+            "password": password,
+            "login_url": url,
+            "path": None,
+        }
         qr_code = draw_qr_code(url, TEXTS[language].qr_title)
+        values["backups"] = [self._draw_backup(language, place) for place in backups]
         return self._draw("account.html", language, qr_code=qr_code, **values)
 
     def draw_guide(self, language: Language) -> HTMLResponse:
@@ -96,6 +105,14 @@ class Pages:
         page.status_code = STATUS[refusal]
         page.headers.update(headers or {})
         return page
+
+    def _draw_backup(self, language: Language, place: BackupPlace) -> dict[str, str]:
+        link = write_link(place)
+        return {
+            "domain": place.domain,
+            "link": link,
+            "qr_code": draw_qr_code(link, TEXTS[language].backup_qr),
+        }
 
     def _draw(self, template: str, language: Language, **values: object) -> HTMLResponse:
         site = self.site

@@ -46,6 +46,11 @@ class Texts:
     keep_secret: Passage
     this_phone: Passage
     other_phone: Passage
+    backup: Passage
+    backup_how: str
+    backup_open: str
+    backup_show: str
+    backup_qr: str
     address_label: str
     password_label: str
     settings_title: str
@@ -97,6 +102,15 @@ EN = Texts(
         "On another phone",
         "Open Delta Chat there, tap the QR code sign and point the camera at the code on this screen.",
     ),
+    backup=Passage(
+        "A backup address",
+        "If this place is ever out of reach, messages find you at another one. Your app sees to that.",
+    ),
+    backup_how="Set up your account first. Then open Settings → Advanced → Relays in Delta Chat, "
+    "add a relay and scan this code.",
+    backup_open="Add it in Delta Chat",
+    backup_show="Show the QR code",
+    backup_qr="QR code of a backup address",
     address_label="Address",
     password_label="Password",  # noqa: S106 - the name of a row, no secret
     settings_title="Manual settings",
@@ -171,6 +185,16 @@ FA = Texts(
         "روی گوشی دیگر",
         "دلتا چت را در آن گوشی باز کنید، نشان کد QR را لمس کنید و دوربین را رو به کد این صفحه بگیرید.",
     ),
+    backup=Passage(
+        "یک نشانی پشتیبان",
+        "اگر روزی اینجا از دسترس بیرون باشد، پیام‌ها از جای دیگری به شما می‌رسند. "
+        "برنامه خودش ترتیب آن را می‌دهد.",
+    ),
+    backup_how="نخست حساب خود را راه بیندازید. سپس در دلتا چت به تنظیمات ← پیشرفته ← رله‌ها بروید، "
+    "یک رله بیفزایید و این کد را اسکن کنید.",
+    backup_open="افزودن در دلتا چت",
+    backup_show="نمایش کد QR",
+    backup_qr="کد QR نشانی پشتیبان",
     address_label="نشانی",
     password_label="گذرواژه",  # noqa: S106 - the name of a row, no secret
     settings_title="تنظیمات دستی",

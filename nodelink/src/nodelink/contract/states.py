@@ -31,6 +31,11 @@ MAX_REVISION = 1 << 53
 PUSH_FAILURES_BEFORE_PAUSE = 5
 MAX_SIBLINGS = 4096
 
+MAX_BACKUP_ADDRESSES = 4
+"""Delta Chat keeps a profile on at most five relays."""
+
+MAX_WEIGHT = 10_000
+
 MAX_DAYS = 3_650
 """Ten years are as good as for ever."""
 
@@ -146,6 +151,22 @@ class MailNodeState(Part):
     push_enabled: bool = Field(default=True, description="Whether sleeping apps are woken.")
     push_pauses: bool = Field(
         default=False, description="Whether that pauses for an hour after five failures in a row."
+    )
+    app_accounts_enabled: bool = Field(
+        default=True,
+        description="Whether JIT also makes the accounts that apps add by themselves.",
+    )
+    backup_addresses: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_BACKUP_ADDRESSES,
+        description="How many addresses on other nodes whoever has registered is offered.",
+    )
+    weight: int = Field(
+        default=100,
+        ge=0,
+        le=MAX_WEIGHT,
+        description="How many new accounts the node gets in relation to others; none with 0.",
     )
     federation: FederationState | None = Field(
         default=None, description="Mail to and from servers of others; None: there is none."

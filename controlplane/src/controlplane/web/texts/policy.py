@@ -37,6 +37,10 @@ FIELDS: Phrases = {
     "registration_open": Phrase("Registration", "ثبت‌نام"),
     "jit_enabled": Phrase("Accounts at first login", "ساختن حساب در نخستین ورود"),
     "registration_token_required": Phrase("Only with a registration token", "تنها با توکن ثبت‌نام"),
+    "app_accounts_enabled": Phrase(
+        "Accounts that apps add by themselves", "حساب‌هایی که برنامه‌ها خودشان می‌سازند"
+    ),
+    "backup_addresses": Phrase("Backup addresses offered", "شمار نشانی‌های پشتیبان پیشنهادی"),
     "quota_bytes": Phrase("Quota of an account", "سهمیهٔ هر حساب"),
     "message_bytes": Phrase("Largest message", "بزرگ‌ترین پیام"),
     "message_retention_days": Phrase("Messages go after days", "پیام‌ها پس از چند روز پاک شوند"),
@@ -89,6 +93,14 @@ HINTS: Phrases = {
     "registration_token_required": Phrase(
         "Whether whoever registers needs one. Logins are ruled by the line above.",
         "آیا برای ثبت‌نام توکن لازم باشد. ورود از سطر بالا پیروی می‌کند.",
+    ),
+    "app_accounts_enabled": Phrase(
+        "Whether Delta Chat may add an account here to a profile without being asked. Codes that people scan work either way.",
+        "آیا دلتا چت بتواند بی‌آنکه کسی بخواهد، حسابی در اینجا به یک نمایه بیفزاید. کدهایی که افراد اسکن می‌کنند در هر دو حال کار می‌کنند.",
+    ),
+    "backup_addresses": Phrase(
+        "How many addresses on other nodes whoever has just registered is offered, from 0 to 4.",
+        "به کسی که تازه ثبت‌نام کرده چند نشانی روی گره‌های دیگر پیشنهاد شود، از ۰ تا ۴.",
     ),
     "quota_bytes": Phrase(
         "An amount such as 500M or 2G, from 1M to 1024T.", "مقداری مانند 500M یا 2G، از 1M تا 1024T."
