@@ -31,7 +31,7 @@ NOT_FOR_JSON = {
     "migrate": "prints how many rows of each table it has moved",
 }
 
-VALUES = ([], ["mail1"], ["30d"], ["2026-11-29"], ["9"], ["mail"], ["size"], ["done"])
+VALUES: tuple[list[str], ...] = ([], ["mail1"], ["30d"], ["2026-11-29"], ["9"], ["mail"], ["size"], ["done"])
 """Each option takes one of them; none for a switch."""
 
 

@@ -94,7 +94,7 @@ def has_command(context: typer.Context) -> bool:
             raise typer.BadParameter(
                 f"write it behind the command: {context.command_path} {context.invoked_subcommand} "
                 f"… {parameter.opts[0]}",
-                param=parameter,
+                param_hint=f"'{parameter.opts[0]}'",
             )
     return True
 
