@@ -1,10 +1,12 @@
 """With whom mail is exchanged, where it goes, and what was counted."""
 
+from pathlib import Path
+
 import dns.name
 import pytest
 
 from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
-from mailnode.peering.errors import NoRouteError
+from mailnode.peering.errors import NoRouteError, RouteUnknownError
 from mailnode.peering.mta_sts import PolicyError, read_record, read_sts_policy
 from mailnode.peering.policy import (
     NOT_ALLOWED,
@@ -16,7 +18,7 @@ from mailnode.peering.policy import (
     read_policy,
 )
 from mailnode.peering.replays import REMEMBERED_SECONDS, Replays
-from mailnode.peering.resolver import MAX_EXCHANGERS, choose_exchangers
+from mailnode.peering.resolver import MAX_EXCHANGERS, Resolver, choose_exchangers
 from mailnode.peering.routes import Ports, Stop, may_be_dialled, plan_literal, plan_override
 from mailnode.peering.traffic import Traffic
 from mailnode.peering.upload import judge_answer
@@ -259,3 +261,17 @@ def test_the_table_forgets_who_was_idle_longest_and_counts_everything() -> None:
 
 def test_a_policy_is_off_until_it_is_enabled() -> None:
     assert PeerPolicy().explain("example.org") == NOT_OFFERED
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("content", [None, "", "search example.org\n"])
+async def test_host_without_name_servers_knows_no_names_yet(tmp_path: Path, content: str | None) -> None:
+    configuration = tmp_path / "resolv.conf"
+    if content is not None:
+        configuration.write_text(content)
+    resolver = Resolver(host_configuration=configuration)
+
+    with pytest.raises(RouteUnknownError, match="DNS"):
+        await resolver.find_exchangers("far.example.org")
+    with pytest.raises(RouteUnknownError, match="DNS"):
+        await resolver.find_addresses("far.example.org")

@@ -9,7 +9,9 @@ Source: RFC 5321 section 5.1 (MX and the implicit one), RFC 7505 (null MX).
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dns.asyncresolver
 import dns.exception
@@ -36,18 +38,25 @@ _NONE = (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer)
 
 @dataclass(slots=True, kw_only=True)
 class Resolver:
-    """The way to the name servers: those of the host, or `servers` (addresses) at a port."""
+    """The way to the name servers: those of the host, or `servers` (addresses) at a port.
+
+    A host may have none: then nobody answers, and a node serves those who need no names.
+    """
 
     servers: Sequence[str] = ()
     port: int = 53
+    host_configuration: Path = Path("/etc/resolv.conf")
     _resolver: dns.asyncresolver.Resolver = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the host's configuration, once."""
-        self._resolver = dns.asyncresolver.Resolver(configure=not self.servers)
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
         if self.servers:
             self._resolver.nameservers = [*self.servers]
             self._resolver.port = self.port
+        else:
+            with suppress(dns.resolver.NoResolverConfiguration):
+                self._resolver.read_resolv_conf(str(self.host_configuration))
         self._resolver.lifetime = LOOK_UP_SECONDS
         self._resolver.use_edns(0, 0, UDP_BYTES)
         self._resolver.cache = dns.resolver.LRUCache(REMEMBERED_ANSWERS)
