@@ -28,14 +28,14 @@ interop() {
     .venv/bin/pytest -q tests/interop --timeout 120
 }
 queue() {
-    QUEUE_MESSAGES=10000 QUEUE_DESTINATIONS=100 QUEUE_DEAD=10 .venv/bin/pytest -q tests/full_queue
+    QUEUE_MESSAGES=10000 QUEUE_DESTINATIONS=100 QUEUE_DEAD=10 .venv/bin/pytest -q tests/full_queue -o faulthandler_timeout=2400
 }
 kernels() {
     .venv/bin/python scripts/kernel_matrix.py
 }
 kills() {
     make --no-print-directory lab
-    KILL_ROUNDS=100 scripts/lab_test.sh -q tests/lab/test_kill.py --timeout 3000
+    KILL_ROUNDS=100 scripts/lab_test.sh -q tests/lab/test_kill.py --timeout 3000 -o faulthandler_timeout=3300
     make --no-print-directory lab-down
 }
 power() {
