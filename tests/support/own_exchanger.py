@@ -23,6 +23,7 @@ from support.peering_site import PeerWorld, find_free_port, next_address
 
 PROGRAM = Path(sys.executable).with_name("mailnode")
 SOON_SECONDS = 15
+TLS = ssl._create_unverified_context()  # noqa: S323, SLF001 - certificates are made a moment before
 
 
 @dataclass
@@ -32,11 +33,13 @@ class OwnExchanger:
     kept: tuple[str, ...] = ()
     forwarded: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, object] = field(default_factory=dict)
+    has_one_token: bool = False
     address: str = field(default_factory=next_address)
     port: int = field(default_factory=find_free_port)
 
     def __post_init__(self) -> None:
-        self.tokens = {domain: make_token() for domain in self.kept}
+        one = make_token()
+        self.tokens = {domain: one if self.has_one_token else make_token() for domain in self.kept}
 
     @property
     def url(self) -> str:
@@ -78,13 +81,16 @@ class OwnExchanger:
 
     async def ask(self, method: str, path: str, **arguments: object) -> httpx.Response:
         """Ask anything."""
-        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=20) as client:  # noqa: S501 - made a moment ago
-            return await client.request(method, self.url + path, **arguments)  # type: ignore[arg-type] # as httpx has it
+        async with self.connect() as client:
+            return await client.request(method, path, **arguments)  # type: ignore[arg-type] # as httpx has it
+
+    def connect(self) -> httpx.AsyncClient:
+        """Make a client that keeps its connection."""
+        return httpx.AsyncClient(base_url=self.url, verify=TLS, trust_env=False, timeout=20)
 
     async def say(self, request: bytes) -> bytes:
         """Say something as it is, and return the head of the answer."""
-        tls = ssl._create_unverified_context()  # noqa: S323, SLF001 - as above
-        reader, writer = await asyncio.open_connection(self.address, self.port, ssl=tls)
+        reader, writer = await asyncio.open_connection(self.address, self.port, ssl=TLS)
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         writer.close()
@@ -126,6 +132,6 @@ class OwnExchanger:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", verify=False, trust_env=False).is_success  # noqa: S501 - as above
+            return httpx.get(f"{self.url}/health", verify=TLS, trust_env=False).is_success
         except httpx.TransportError:
             return False

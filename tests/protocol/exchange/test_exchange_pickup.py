@@ -93,6 +93,22 @@ async def test_token_opens_its_own_domain_alone(exchanger: OwnExchanger) -> None
     assert await list_ids(exchanger) == [id_]
 
 
+async def test_token_of_a_fleet_opens_all_its_domains_each_by_its_name(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, AsyncExitStack() as stack:
+        exchanger = OwnExchanger(kept=(KEPT, OTHER), has_one_token=True)
+        await exchanger.start(world, stack)
+        await exchanger.post(MAIL, BOB)
+        await exchanger.post(MAIL, f"carol@{OTHER}")
+
+        ids = [*await list_ids(exchanger, KEPT), *await list_ids(exchanger, OTHER)]
+        unnamed = await exchanger.pull(KEPT, "/me/full")
+
+        assert len(ids) == 2
+        assert (unnamed.status_code, "several domains" in unnamed.text) == (400, True)
+        assert (await exchanger.acknowledge(KEPT, ids)).json() == {"acknowledged": 2}
+        assert (await exchanger.read_figures())["waiting_bytes"] == 0
+
+
 async def test_token_may_stand_in_the_address(exchanger: OwnExchanger) -> None:
     await exchanger.post(MAIL, BOB)
     shown = b64encode(f"any:{exchanger.tokens[KEPT]}".encode()).decode()
@@ -110,7 +126,8 @@ async def test_wrong_tokens_are_slowed_down_and_the_right_one_never_is(exchanger
 
     assert answers == [401] * daemon.WRONG_TOKENS.burst + [429]
     assert (await exchanger.pull(KEPT)).status_code == 200
-    assert (await exchanger.read_figures())["wrong_tokens"] == len(answers)
+    assert (await exchanger.pull(KEPT, f"/pull?domain={OTHER}")).status_code == 401
+    assert (await exchanger.read_figures())["wrong_tokens"] == len(answers) + 1
 
 
 async def test_acknowledgement_is_read_up_to_its_limits(exchanger: OwnExchanger) -> None:

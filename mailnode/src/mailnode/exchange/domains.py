@@ -3,7 +3,7 @@
 For: settings.py, which reads the two lists; intake.py and forwarding.py, which follow them. Pure functions.
 Not for: mail.
 
-    kept        DOMAIN=DIGEST            waits until somebody shows the token of that digest; may stand twice
+    kept        DOMAIN=DIGEST            waits until somebody shows the token of that digest; may stand often
     forwarded   DOMAIN                   to https://DOMAIN/mxdeliv
                 DOMAIN=URL               to that URL
 """
@@ -27,7 +27,6 @@ def read_kept(text: str) -> dict[str, tuple[str, ...]]:
         ValueError: It is no such list; the text tells why, and the remedy.
     """
     found: dict[str, tuple[str, ...]] = {}
-    seen: dict[str, str] = {}
     for word in _split(text):
         name, _, digest = word.partition("=")
         domain = read_domain(name)
@@ -36,8 +35,6 @@ def read_kept(text: str) -> dict[str, tuple[str, ...]]:
                 f"{domain} needs the digest of its token after a =; "
                 f"`mailnode exchange token {domain}` makes both"
             )
-        if seen.setdefault(digest, domain) != domain:
-            raise ValueError(f"{domain} and {seen[digest]} have one token; make one for each")
         if digest not in found.get(domain, ()):
             found[domain] = (*found.get(domain, ()), digest)
     return found

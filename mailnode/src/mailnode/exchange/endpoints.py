@@ -4,7 +4,7 @@
     GET  /mxdeliv, /health     anybody                  {"status": "ok", …}: how much, and nobody's name
     GET  /pull?domain=D        the token of D           {"messages": […]}
     GET  /me/full              a token                  the same, for the domain of the token
-    POST /pull/ack             a token                  {"ids": […]} of its domain may be forgotten
+    POST /pull/ack             a token                  {"ids": […]} of its domains may be forgotten
 
 For: the daemon; connections are mailnode.http.protocol's.
 Not for: rules (intake.py, pickup.py, tokens.py).
@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from mailnode.accounts.rate_limit import RateLimiter, find_prefix
-from mailnode.exchange.errors import TooManyTokensError, WrongTokenError
+from mailnode.exchange.errors import NoDomainError, TooManyTokensError, WrongTokenError
 from mailnode.exchange.figures import Counts
 from mailnode.exchange.hops import HOPS_HEADER, read_hops
 from mailnode.exchange.intake import Intake
@@ -38,7 +38,7 @@ from nodelink.daemon.complaints import Complaints
 RETRY_AFTER_SECONDS = 60
 WAIT_STATUSES = frozenset((429, 503))
 
-log = Complaints(structlog.get_logger())
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Gate:
@@ -49,19 +49,20 @@ class Gate:
         self._limiter = limiter
         self._counts = counts
 
-    def open(self, request: Request, wanted: str | None = None) -> str:
-        """Find the domain that a request may fetch; `wanted` is the one that it asks for.
+    def open(self, request: Request, wanted: str = "") -> frozenset[str]:
+        """Find the domains that a request may fetch; `wanted` is what it asks for, "" for none.
 
         Raises:
             WrongTokenError: It shows no token, or that of another domain.
             TooManyTokensError: This address has shown many of those.
         """
-        domain = self._book.find_domain(read_token(request.headers.get("authorization", "")))
-        if domain is not None and (wanted is None or find_peer(wanted) == domain):
-            return domain
+        opened = self._book.find_domains(read_token(request.headers.get("authorization", "")))
+        domains = opened & {find_peer(wanted) or ""} if wanted else opened
+        if domains:
+            return domains
         self._counts.wrong_tokens += 1
         source = request.client.host if request.client else ""
-        if not self._limiter.try_spend(find_prefix(source)):
+        if not opened and not self._limiter.try_spend(find_prefix(source)):  # a real one is no guess
             raise TooManyTokensError
         raise WrongTokenError
 
@@ -71,6 +72,7 @@ def create_exchange_app(
 ) -> FastAPI:
     """Build the application around its parts."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.complaints = Complaints(log)
 
     @app.post("/mxdeliv")
     async def take_delivery(request: Request) -> Response:
@@ -91,7 +93,7 @@ def create_exchange_app(
     @app.get("/pull")
     async def pull(request: Request, domain: str = "") -> Response:
         """Tell what waits for a domain."""
-        return await _list(pickup, gate.open(request, domain or None))
+        return await _list(pickup, gate.open(request, domain))
 
     @app.get("/me/full")
     async def pull_as_madmail(request: Request) -> Response:
@@ -101,9 +103,9 @@ def create_exchange_app(
     @app.post("/pull/ack")
     async def acknowledge(request: Request) -> Response:
         """Forget what a server has."""
-        domain = gate.open(request)
+        domains = gate.open(request)
         ids = read_acknowledgement(await read_message(request, MAX_ACKNOWLEDGEMENT_BYTES))
-        return _answer({"acknowledged": await pickup.acknowledge(domain, ids)})
+        return _answer({"acknowledged": await pickup.acknowledge(domains, ids)})
 
     app.add_exception_handler(DeliveryRefusedError, _refuse)
     app.add_exception_handler(StoreUnavailableError, _refuse)
@@ -122,7 +124,10 @@ async def _take(request: Request, intake: Intake) -> None:
         await intake.take(admitted, message)
 
 
-async def _list(pickup: Pickup, domain: str) -> Response:
+async def _list(pickup: Pickup, domains: frozenset[str]) -> Response:
+    if len(domains) > 1:
+        raise NoDomainError
+    (domain,) = domains
     rows, has_more = await pickup.choose(domain)
     return StreamingResponse(
         pickup.write_list(rows, has_more=has_more),
@@ -143,7 +148,10 @@ async def _refuse(request: Request, error: Exception) -> Response:
             refusal = error
         case _:
             refusal = TryLaterError()
-    log.info("request refused", path=request.url.path, status=refusal.status, reason=refusal.public_text)
+    complaints: Complaints = request.app.state.complaints
+    complaints.info(
+        "request refused", path=request.url.path, status=refusal.status, reason=refusal.public_text
+    )
     headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if refusal.status in WAIT_STATUSES else {}
     if refusal.status == WrongTokenError.status:
         headers["www-authenticate"] = "Bearer"

@@ -8,6 +8,7 @@ DeliveryRefusedError
 ├── NoSpaceError        429   as much waits as may
 ├── WrongTokenError     401   no token, or none of that domain
 ├── TooManyTokensError  429   wrong tokens, one after the other
+├── NoDomainError       400   the token opens several domains, and none is named
 └── BadAcknowledgementError 400
 
 429 and not 507 where there is no space: it is for a while, and senders take 507 for a mailbox that is full.
@@ -63,6 +64,13 @@ class TooManyTokensError(DeliveryRefusedError):
 
     status = 429
     public_text = "Too many wrong tokens from this address; the right one is still taken"
+
+
+class NoDomainError(DeliveryRefusedError):
+    """The token opens several domains, and the request names none of them."""
+
+    status = 400
+    public_text = "This token opens several domains: ask for /pull?domain=DOMAIN"
 
 
 class BadAcknowledgementError(DeliveryRefusedError):

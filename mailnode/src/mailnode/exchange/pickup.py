@@ -97,16 +97,17 @@ class Pickup:
                 separator = b", "
         yield b"]}"
 
-    async def acknowledge(self, domain: str, ids: Collection[WaitingId]) -> int:
+    async def acknowledge(self, domains: Collection[str], ids: Collection[WaitingId]) -> int:
         """Let go what a server has; tell how many of these it had not acknowledged before.
 
         Raises:
             StoreUnavailableError: Not now.
         """
-        sizes = await self.store.finish_waiting(domain, ids)
-        self.shelf.release(domain, sizes)
-        self.counts.fetched += len(sizes)
-        return len(sizes)
+        gone = await self.store.finish_waiting(domains, ids)
+        for domain, size_bytes in gone:
+            self.shelf.release(domain, [size_bytes])
+        self.counts.fetched += len(gone)
+        return len(gone)
 
     async def sweep(self) -> None:
         """Drop what has waited for too long. Raises: StoreUnavailableError."""

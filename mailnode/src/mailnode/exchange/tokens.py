@@ -26,21 +26,20 @@ _TOKEN = re.compile(r"mfx_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class TokenBook:
-    """Which digests open which domain; no digest opens two."""
+    """Which digests open which domains: a fleet may fetch the mail of all its nodes with one token."""
 
     digests: Mapping[str, Sequence[str]]
 
-    def find_domain(self, token: str | None) -> str | None:
-        """Find the domain that a token opens; it takes as long whichever it is."""
+    def find_domains(self, token: str | None) -> frozenset[str]:
+        """Find the domains that a token opens; it takes as long whichever they are."""
         if token is None or not _TOKEN.fullmatch(token):
-            return None
+            return frozenset()
         shown = digest_token(token)
-        found = None
-        for domain, digests in self.digests.items():
-            for digest in digests:
-                if compare_digest(digest, shown):
-                    found = domain
-        return found
+        return frozenset(
+            domain
+            for domain, digests in self.digests.items()
+            if any([compare_digest(digest, shown) for digest in digests])  # noqa: C419 - each is compared
+        )
 
 
 def make_token() -> str:

@@ -49,9 +49,11 @@ class WaitingStore(SqliteMailStore):
         """Tell how much waits for each domain. Raises: as `MailStore`, here and below."""
         return await self._readers.read_in_thread(_read_usages)
 
-    async def finish_waiting(self, domain: str, ids: Collection[WaitingId]) -> Sequence[int]:
-        """Let messages of a domain go; others are left alone. Returns the sizes of those that went."""
-        return await self._write(lambda transaction: _finish(transaction, domain, ids))
+    async def finish_waiting(
+        self, domains: Collection[str], ids: Collection[WaitingId]
+    ) -> Sequence[tuple[str, int]]:
+        """Let messages of these domains go, and no others; returns the domain and size of each that went."""
+        return await self._write(lambda transaction: _finish(transaction, domains, ids))
 
     async def expire(self, domain: str, before_seconds: int) -> Sequence[int]:
         """Let go what came for a domain before a moment, some of it; returns the sizes, none at the end."""
@@ -65,17 +67,19 @@ def _read_usages(reader: sqlite3.Connection) -> Mapping[str, Usage]:
     return {domain: Usage(size_bytes, count) for domain, size_bytes, count in rows}
 
 
-def _finish(transaction: Transaction, domain: str, ids: Collection[WaitingId]) -> list[int]:
-    sizes = []
+def _finish(
+    transaction: Transaction, domains: Collection[str], ids: Collection[WaitingId]
+) -> list[tuple[str, int]]:
+    gone = []
     for each in ids:
         row = transaction.execute(
-            "SELECT size_bytes FROM outgoing WHERE id = ? AND destination = ? AND delivery_id = ?",
-            (each.number, domain, each.secret),
+            "SELECT destination, size_bytes FROM outgoing WHERE id = ? AND delivery_id = ?",
+            (each.number, each.secret),
         ).fetchone()
-        if row is not None:
+        if row is not None and row[0] in domains:
             sqlite_queue.finish(transaction, each.number)
-            sizes.append(int(row[0]))
-    return sizes
+            gone.append((str(row[0]), int(row[1])))
+    return gone
 
 
 def _expire(transaction: Transaction, domain: str, before_seconds: int) -> list[int]:
