@@ -67,15 +67,15 @@ def test_what_it_has_taken_is_there_after_a_kill(tmp_path: Path) -> None:
     assert len(found) <= len(taken) + SENDERS  # beside those whose answer was lost
 
 
-def test_log_names_nobody(tmp_path: Path) -> None:
+def test_log_and_metrics_name_nobody(tmp_path: Path) -> None:
     log = tmp_path / "log"
     url = f"https://{next_address()}:{find_free_port()}/mxdeliv"  # nobody is there
-    exchanger = OwnExchanger(
-        kept=(KEPT,), forwarded={PASSED: url}, changes={"log_level": "debug", "message_bytes": 1 << 16}
-    )
+    metrics_port = find_free_port()
+    changes = {"log_level": "debug", "message_bytes": 1 << 16, "metrics_port": metrics_port}
+    exchanger = OwnExchanger(kept=(KEPT,), forwarded={PASSED: url}, changes=changes)
 
     async def do_everything() -> list[str]:
-        for to in (BOB, f"zephyrine@{PASSED}", "nobody@strangers.example"):
+        for to in (BOB, f"zephyrine@{PASSED}", "casanova@strangers.example"):
             await exchanger.post(mail(1), to, sender="montgolfier@faraway.example")
             await exchanger.post(
                 b"Message-ID: <wanderlust@x>\r\n\r\nplain", to, sender="montgolfier@faraway.example"
@@ -92,17 +92,20 @@ def test_log_names_nobody(tmp_path: Path) -> None:
 
     with exchanger.running(tmp_path, log) as process:
         ids = asyncio.run(do_everything())
+        metrics = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics", trust_env=False).text
         process.terminate()
         assert process.wait(10) == 0
     text = log.read_text()
 
     assert len(ids) == 1
+    for figure in ("received_total 2.0", "refused_total 7.0", "fetched_total 1.0", "waiting_messages 1.0"):
+        assert f"exchanger_{figure}\n" in metrics
     assert "daemon stopping" in text
     assert "request refused" in text
     assert "delivery failed" in text  # names the domain, which stands in the settings
-    names = ("quixotica", "zephyrine", "montgolfier", "faraway", "strangers", "nobody", "wanderlust")
+    names = ("quixotica", "zephyrine", "montgolfier", "faraway", "strangers", "casanova", "wanderlust")
     for word in (*names, *ids, exchanger.tokens[KEPT], digest_token(exchanger.tokens[KEPT]), "127.0.0.1"):
-        assert word not in text, word
+        assert word not in text + metrics, word
     assert all("event" in json.loads(line) for line in text.splitlines())
 
 
