@@ -37,6 +37,8 @@ NUMBERS = {
     "turn2": 32,
     "db1": 41,
     "db2": 42,
+    "exchanger1": 61,
+    "exchanger2": 62,
     "dns": 53,
 }
 HOST_PROGRAMS = {

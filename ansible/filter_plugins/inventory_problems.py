@@ -1,8 +1,9 @@
 """Filters that find what is wrong with an inventory, as sentences that say what to write instead.
 
 For: the role inventory_check, before anything is changed.
-Not for: databases, and several hosts of one control plane (database_problems.py); nor for
-what the daemons judge themselves when their settings are written (`--check`).
+Not for: databases, and several hosts of one control plane (database_problems.py), and what
+exchangers have of their own (exchanger_problems.py); nor for what the daemons judge themselves when their
+settings are written (`--check`).
 """
 
 import difflib
@@ -52,7 +53,7 @@ def find_inventory_problems(
 
     Args:
         hosts: The variables of each host.
-        groups: Host names by kind: `databases`, `controlplanes`, `mail_nodes`, `turn_nodes`.
+        groups: Host names by kind: `databases`, `controlplanes`, `mail_nodes`, `turn_nodes`, `exchangers`.
         options: What each role takes, by variable, as meta/argument_specs.yml says.
     """
     return [
@@ -69,7 +70,11 @@ def find_inventory_problems(
             groups["turn_nodes"], hosts, lambda host: _check_alternates(host, "turnnode", TURN_PORTS)
         ),
         *_check_domains(groups["mail_nodes"], hosts),
-        *_check_each([*groups["controlplanes"], *groups["mail_nodes"]], hosts, _check_certificate),
+        *_check_each(
+            [*groups["controlplanes"], *groups["mail_nodes"], *groups["exchangers"]],
+            hosts,
+            _check_certificate,
+        ),
     ]
 
 
@@ -95,7 +100,8 @@ def _check_groups(groups: Mapping[str, list[str]], hosts: Mapping[str, Host]) ->
     nodes = [*groups["mail_nodes"], *groups["turn_nodes"]]
     # Nodes that join a fleet of somebody else bring a token; their inventory has no control plane.
     joins = bool(nodes) and all(hosts[node].get("node_enrolment_join_token") for node in nodes)
-    if not groups["controlplanes"] and not joins:
+    is_apart = bool(groups["exchangers"]) and not nodes and not groups["databases"]
+    if not groups["controlplanes"] and not joins and not is_apart:
         yield (
             "The group controlplanes has no host. Write one there, or give each node a"
             " node_enrolment_join_token of the fleet that it joins."
@@ -308,7 +314,7 @@ def _check_acme(host: Host) -> Iterator[str]:
             f"tls_acme_directory_url is {_show(directory)}. Write the address of an ACME directory, which"
             " begins with https://, or leave it out for Let's Encrypt."
         )
-    for kind in ("controlplane", "mailnode"):
+    for kind in ("controlplane", "mailnode", "exchanger"):
         if str(host.get(f"{kind}_http_port", 80)) == "0":
             yield f"{kind}_http_port is 0, but authorities look at port 80. Write {kind}_http_port: 80."
     name = _find_certified_name(host)
@@ -330,7 +336,8 @@ def _find_certified_name(host: Host) -> str:
     if isinstance(url, str):
         authority = url.removeprefix("https://")
         return authority[1:].partition("]")[0] if authority.startswith("[") else authority.partition(":")[0]
-    name = host.get("mailnode_public_host") or host.get("mailnode_mail_domain") or ""
+    names = ("exchanger_public_host", "mailnode_public_host", "mailnode_mail_domain")
+    name = next((host[each] for each in names if host.get(each)), "")
     return str(name).removeprefix(IPV6_PREFIX).strip("[]")
 
 

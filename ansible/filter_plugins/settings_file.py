@@ -1,6 +1,6 @@
 """Filters that write a daemon's settings, so that systemd, a shell and python-dotenv read them alike.
 
-For: templates and tasks of the roles controlplane, mailnode and turnnode.
+For: templates and tasks of the roles controlplane, mailnode, turnnode and exchanger.
 Not for: judging settings; the daemon does (`--check`).
 """
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FILTERS = load_filters()
 ROLES = [
     "controlplane",
+    "exchanger",
     "host_firewall",
     "host_setup",
     "mailnode",
@@ -31,6 +32,7 @@ GROUPS: dict[str, list[str]] = {
     "controlplanes": ["control"],
     "mail_nodes": ["mail1"],
     "turn_nodes": ["turn1"],
+    "exchangers": [],
 }
 GOOD: Inventory = {
     "control": {"controlplane_public_url": "https://192.0.2.10"},

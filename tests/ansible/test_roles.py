@@ -91,7 +91,7 @@ def test_daemons_look_for_challenges_where_the_acme_client_puts_them() -> None:
         "{{ __tls_acme_state_directory }}", variables["__tls_acme_state_directory"]
     )
 
-    for role in ("controlplane", "mailnode"):
+    for role in ("controlplane", "exchanger", "mailnode"):
         options = read_options(ROOT / "ansible/roles" / role)
         assert options[f"{role}_acme_challenge_directory"]["default"] == (
             f"{webroot}/.well-known/acme-challenge"
@@ -104,6 +104,7 @@ def test_example_inventory_names_every_variable_that_an_operator_sets() -> None:
         "controlplane",
         "mailnode",
         "turnnode",
+        "exchanger",
         "postgresql",
         "tls_certificate",
         "tls_acme",

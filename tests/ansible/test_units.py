@@ -14,7 +14,12 @@ every_unit = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template:
 
 
 def test_there_is_a_unit_for_each_daemon() -> None:
-    assert [template.parents[1].name for template in TEMPLATES] == ["controlplane", "mailnode", "turnnode"]
+    assert [template.parents[1].name for template in TEMPLATES] == [
+        "controlplane",
+        "exchanger",
+        "mailnode",
+        "turnnode",
+    ]
 
 
 @every_unit

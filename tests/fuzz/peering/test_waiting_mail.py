@@ -32,7 +32,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 )
 def test_any_json_is_read_or_refused(document: object) -> None:
     try:
-        found = read_waiting(json.dumps(document).encode())
+        found = read_waiting(json.dumps(document).encode()).messages
     except StrangeListError:
         return
     for each in found:
@@ -47,7 +47,7 @@ def test_message_that_is_whole_is_read_back_with_lines_as_mail_has_them(
     entry = {"id": 7, "from": "<x@y.example>", "to": recipients, "body": b64encode(text.encode()).decode()}
 
     for document in ([entry], {"hash": "x", "count": 1, "messages": [entry]}):
-        (found,) = read_waiting(json.dumps(document).encode())
+        (found,) = read_waiting(json.dumps(document).encode()).messages
         assert (found.id, found.mail_from, found.problem) == ("7", "x@y.example", None)
         assert found.body == text.replace("\n", "\r\n").encode()
         assert found.recipients == tuple(dict.fromkeys(recipients))
@@ -55,11 +55,11 @@ def test_message_that_is_whole_is_read_back_with_lines_as_mail_has_them(
 
 def test_limits_hold_at_and_beyond_them() -> None:
     entry = {"id": "1", "from": "", "to": "a@b.example", "body": "YQ=="}
-    assert len(read_waiting(json.dumps([entry] * (MAX_MESSAGES + 1)).encode())) == MAX_MESSAGES
+    assert len(read_waiting(json.dumps([entry] * (MAX_MESSAGES + 1)).encode()).messages) == MAX_MESSAGES
     for count, is_whole in ((MAX_RECIPIENTS, True), (MAX_RECIPIENTS + 1, False)):
         many = entry | {"to": [f"u{number}@b.example" for number in range(count)]}
-        (found,) = read_waiting(json.dumps([many]).encode())
+        (found,) = read_waiting(json.dumps([many]).encode()).messages
         assert (found.problem is None) is is_whole
     for length, is_known in ((200, True), (201, False)):
-        assert len(read_waiting(json.dumps([entry | {"id": "x" * length}]).encode())) == is_known
-    assert read_waiting(b'{"count": 0, "messages": null}') == []
+        assert len(read_waiting(json.dumps([entry | {"id": "x" * length}]).encode()).messages) == is_known
+    assert read_waiting(b'{"count": 0, "messages": null}').messages == []

@@ -1,4 +1,7 @@
-"""Mail that waits at an exchanger: it is pulled, judged as at every door, and acknowledged."""
+"""Mail that waits at an exchanger of others, which may answer anything: it is judged as at every door.
+
+What our own exchanger does stands in test_own_exchanger.py.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,8 +14,7 @@ import pytest
 from mailnode.dkim.signing import write_signatures
 from mailnode.peering import exchangers as polling
 from mailnode.peering.exchangers import Exchangers
-from mailnode.peering.policy import PeerPolicy
-from nodelink.contract.federation import ExchangerAccess, FederationMode
+from nodelink.contract.federation import ExchangerAccess
 from support.dkim_mails import keys, now
 from support.exchanger_site import TOKEN, Exchanger
 from support.openpgp_messages import ALICE, encrypted_mail
@@ -75,18 +77,6 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield Site(home, exchanger, exchangers, far)
 
 
-async def test_mail_is_pulled_and_acknowledged_once(site: Site) -> None:
-    site.exchanger.leave("one", MAIL, BOB, mail_from=EVE)
-
-    site.want()
-
-    assert MAIL.partition(b"\r\n\r\n")[2] in (await site.home.wait_for("bob"))[0]
-    await site.until(lambda: site.exchanger.asked.count(f"pull {HOME}") >= 2)
-    assert site.exchanger.acknowledged == ["one"]
-    assert len(await site.home.inbox("bob")) == 1
-    assert site.exchangers.list_problems() == []
-
-
 async def test_exchanger_of_the_older_kind_is_pulled_without_a_second_copy(site: Site) -> None:
     site.exchanger.has_pull = False
     site.exchanger.leave("one", MAIL, BOB, mail_from=EVE)
@@ -120,42 +110,6 @@ async def test_what_is_not_encrypted_or_proved_is_dropped_and_nobody_is_told(
     await site.until(lambda: site.exchanger.acknowledged == ["bad"])
     assert await site.home.inbox("bob") == []
     assert (site.far.uploads, site.far.letters) == ([], [])
-
-
-async def test_author_hears_that_there_is_no_such_user(site: Site) -> None:
-    site.exchanger.leave("lost", MAIL, NOBODY, mail_from=EVE)
-
-    site.want()
-
-    await site.until(lambda: bool(site.far.uploads))
-    (report,) = site.far.uploads
-    assert report.recipients == [EVE]
-    assert b"No such user here" in report.message
-    assert site.exchanger.acknowledged == ["lost"]
-
-
-async def test_rule_about_a_domain_holds_for_what_is_pulled(site: Site) -> None:
-    site.home.holder.current = PeerPolicy(is_enabled=True, mode=FederationMode.REJECT)
-    site.exchanger.leave("one", MAIL, BOB, mail_from=EVE)
-
-    site.want()
-
-    await site.until(lambda: site.exchanger.acknowledged == ["one"])
-    assert await site.home.inbox("bob") == []
-
-
-async def test_mail_whose_key_cannot_be_looked_up_stays_until_it_can(site: Site) -> None:
-    names = {f"{key.selector}._domainkey.{FAR}" for key in keys()}
-    site.home.names.broken |= names
-    site.exchanger.leave("one", MAIL, BOB, mail_from=EVE)
-    site.want()
-    await site.until(lambda: len(site.exchanger.asked) >= 2)
-    assert site.exchanger.acknowledged == []
-
-    site.home.names.broken -= names
-
-    await site.home.wait_for("bob")
-    await site.until(lambda: site.exchanger.acknowledged == ["one"])
 
 
 async def test_operator_is_told_what_is_wrong_until_it_is_right(site: Site) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mailnode.cli.adopt_command import add_adopt_command
+from mailnode.cli.exchange_commands import add_exchange_commands
 from mailnode.cli.store_commands import add_store_commands
 from mailnode.local_admin.commands import build_commands
 from mailnode.settings import MailNodeSettings
@@ -36,6 +37,7 @@ def serve(
 
 add_store_commands(app, _read_settings)
 add_adopt_command(app, _read_settings)
+add_exchange_commands(app)
 add_membership_commands(app, NodeKind.MAIL, _read_settings)
 
 

@@ -46,11 +46,28 @@ def build_router(door: Door, inbound: Inbound, reception: Reception | None = Non
     return router
 
 
+async def read_message(request: Request, max_bytes: int) -> bytes:
+    """Read the body, and no more of it than is taken. Raises: TooLargeError, MalformedDeliveryError."""
+    if int(request.headers.get("content-length", "0")) > max_bytes:  # h11 has checked the digits
+        raise TooLargeError
+    parts: list[bytes] = []
+    size_bytes = 0
+    try:
+        async for part in request.stream():
+            size_bytes += len(part)
+            if size_bytes > max_bytes:
+                raise TooLargeError
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise MalformedDeliveryError("not complete") from error
+    return b"".join(parts)
+
+
 async def _take(request: Request, door: Door, inbound: Inbound) -> dict[str, str]:
     """Take a delivery; returns who did not get it. Raises: DeliveryRefusedError."""
     sibling, digest = door.admit(request.headers.get("authorization", ""))
     delivery = read_headers(request.headers.items())
-    message = await _read_message(request, inbound.max_bytes)
+    message = await read_message(request, inbound.max_bytes)
     if len(message) > LARGE_MESSAGE_BYTES:
         actual = await asyncio.to_thread(delivery.digest, message)
     else:
@@ -67,22 +84,5 @@ async def _take_of_peer(request: Request, reception: Reception) -> dict[str, str
     transport = PeerTransport.HTTPS if is_secure else PeerTransport.HTTP
     arrival = http_entry.read_arrival(request.headers.items(), source, transport)
     await http_entry.begin(reception, arrival)
-    message = await _read_message(request, reception.max_bytes)
+    message = await read_message(request, reception.max_bytes)
     return await http_entry.finish(reception, arrival, message)
-
-
-async def _read_message(request: Request, max_bytes: int) -> bytes:
-    """Read the body, and no more of it than is taken. Raises: TooLargeError, MalformedDeliveryError."""
-    if int(request.headers.get("content-length", "0")) > max_bytes:  # h11 has checked the digits
-        raise TooLargeError
-    parts: list[bytes] = []
-    size_bytes = 0
-    try:
-        async for part in request.stream():
-            size_bytes += len(part)
-            if size_bytes > max_bytes:
-                raise TooLargeError
-            parts.append(part)
-    except ClientDisconnect as error:
-        raise MalformedDeliveryError("not complete") from error
-    return b"".join(parts)

@@ -8,7 +8,7 @@ Not for: sending through one; an endpoint override names its `/mxdeliv` (routes.
 
 What is pulled is trusted no more than what comes in at a door. The author of a message that nobody can have
 is told so, once he is proved; what is not proved is dropped. A message that was taken and not acknowledged
-comes again, and is stored once.
+comes again, and is stored once. Where more waits than an exchanger has told, it is asked again at once.
 """
 
 import asyncio
@@ -106,9 +106,11 @@ class Exchangers:
     async def _poll(self, client: httpx.AsyncClient, exchanger: ExchangerAccess) -> None:
         state = self._states[exchanger]
         problem = None
+        pause_seconds = float(exchanger.interval_seconds)
         try:
             async with asyncio.timeout(POLL_SECONDS):
-                await self._pull(client, exchanger, state)
+                if await self._pull(client, exchanger, state):
+                    pause_seconds = 0
         except (ExchangerError, StrangeListError) as error:
             problem = str(error)[:MAX_PROBLEM_CHARACTERS]
         except TimeoutError:
@@ -117,12 +119,13 @@ class Exchangers:
             problem = f"{type(error).__name__} {error}".strip()[:MAX_PROBLEM_CHARACTERS]
         finally:
             self._running.discard(exchanger)
-            state.next_at = self.clock() + exchanger.interval_seconds
+            state.next_at = self.clock() + pause_seconds
         if problem != state.problem and problem is not None:
             log.warning("exchanger not polled", exchanger=exchanger.name, problem=problem)
         state.problem = problem
 
-    async def _pull(self, client: httpx.AsyncClient, exchanger: ExchangerAccess, state: _State) -> None:
+    async def _pull(self, client: httpx.AsyncClient, exchanger: ExchangerAccess, state: _State) -> bool:
+        """Take what waits; tell whether more may be had at once. Raises: as `_ask`, StrangeListError."""
         content = None
         if state.has_pull is not False:
             content = await _ask(client, exchanger, "GET", f"/pull?domain={quote(self.domain, safe='')}")
@@ -132,9 +135,12 @@ class Exchangers:
         if content is None:
             state.has_pull = None
             raise ExchangerError("it knows neither /pull nor /me/full; correct its address")
-        done = [each.id for each in read_waiting(content) if await self._is_done(exchanger, each)]
-        if done and state.has_pull:
-            await _ask(client, exchanger, "POST", "/pull/ack", json.dumps({"ids": done}).encode())
+        waiting = read_waiting(content)
+        done = [each.id for each in waiting.messages if await self._is_done(exchanger, each)]
+        if not done or not state.has_pull:
+            return False
+        await _ask(client, exchanger, "POST", "/pull/ack", json.dumps({"ids": done}).encode())
+        return waiting.has_more
 
     async def _is_done(self, exchanger: ExchangerAccess, waiting: WaitingMail) -> bool:
         """Take a message, or find that nobody ever could; tell whether the exchanger may forget it."""

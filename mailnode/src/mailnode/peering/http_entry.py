@@ -73,13 +73,18 @@ async def begin(reception: Reception, arrival: Arrival) -> None:
 
 async def finish(reception: Reception, arrival: Arrival, message: bytes) -> dict[str, str]:
     """Take a message; return who did not get it. Raises: DeliveryRefusedError."""
-    count = message.count(b"\n")
-    if message.count(b"\r") != count or message.count(b"\r\n") != count:
-        raise MalformedDeliveryError(BAD_LINES, BAD_LINES)
+    check_lines(message)
     try:
         return await reception.take(arrival, message)
     except ReceptionError as refusal:
         raise PeerDeliveryError(refusal) from refusal
+
+
+def check_lines(message: bytes) -> None:
+    """Check that every line ends as mail's do. Raises: MalformedDeliveryError."""
+    count = message.count(b"\n")
+    if message.count(b"\r") != count or message.count(b"\r\n") != count:
+        raise MalformedDeliveryError(BAD_LINES, BAD_LINES)
 
 
 async def _is_known(reception: Reception, recipient: str) -> bool:

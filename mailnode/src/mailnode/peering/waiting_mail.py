@@ -5,6 +5,8 @@
 
     {"id": …, "from": …, "to": […], "body": "<base64 of RFC 5322>"}, with `size` and `date` that nobody needs
 
+Our own exchanger tells `"more": true` beside its messages where these are not all.
+
 For: exchangers.py. Pure functions.
 Not for: what a message must be; that is judged as at every door (reception.py).
 
@@ -39,7 +41,15 @@ class WaitingMail:
     problem: str | None = None
 
 
-def read_waiting(content: bytes) -> list[WaitingMail]:
+@dataclass(frozen=True, slots=True)
+class WaitingList:
+    """What an answer tells. `has_more` says that more waits than is told."""
+
+    messages: list[WaitingMail]
+    has_more: bool = False
+
+
+def read_waiting(content: bytes) -> WaitingList:
     """Read an answer; entries without an id are left out, for nobody could say that they were taken.
 
     Raises:
@@ -51,11 +61,12 @@ def read_waiting(content: bytes) -> list[WaitingMail]:
         raise StrangeListError("the answer is no JSON") from error
     entries = document.get("messages") if isinstance(document, dict) else document
     if entries is None and isinstance(document, dict) and document.get("count", 0) == 0:
-        return []
+        return WaitingList([])
     if not isinstance(entries, list):
         raise StrangeListError("the answer has no list of messages")
     found = [_read_entry(entry) for entry in entries[:MAX_MESSAGES] if isinstance(entry, dict)]
-    return [entry for entry in found if entry is not None]
+    has_more = isinstance(document, dict) and document.get("more") is True
+    return WaitingList([entry for entry in found if entry is not None], has_more)
 
 
 def _read_entry(entry: dict[str, JsonValue]) -> WaitingMail | None:
