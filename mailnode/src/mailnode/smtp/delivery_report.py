@@ -93,6 +93,8 @@ def write_report(
 def have_apps_read(message: bytes) -> bytes:
     """Add the field to a report of another server, which does not know of it; leave other mail as it is."""
     header = message[: max(message.find(b"\r\n\r\n"), 0)]
+    if b"multipart/report" not in header.lower():  # nearly always, and cheaper to find out
+        return message
     if _IS_REPORT.search(header) is None or _IS_READ.search(header) is not None:
         return message
     return READ_BY_APPS.encode() + message
