@@ -56,6 +56,10 @@ test-browser: setup ## Press the buttons of the pages in Chromium
 bench-mail: setup ## Measure the mail node beside Postfix and Dovecot (root); ARGUMENTS=--smoke for the node alone
 	@PYTHONPATH=scripts:bench $(BIN)/python -m mail $(ARGUMENTS)
 
+.PHONY: bench-federation
+bench-federation: setup ## Measure mail between two servers, ours beside two of Postfix and Dovecot (root)
+	@PYTHONPATH=scripts:bench:tests $(BIN)/python -m federation $(ARGUMENTS)
+
 .PHONY: bench-turn
 bench-turn: setup ## Measure what relaying costs, in the kernel and not, beside coturn (root)
 	@PYTHONPATH=tests:bench $(BIN)/python -m turn.kernel $(ARGUMENTS)

@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.smoke:
         try:
-            enter_namespaces(make_node_bundle)
+            enter_namespaces(make_node_bundle, "mail")
         except (BundleError, MachineError) as error:
             sys.exit(f"Not measured: {error}")
     with tempfile.TemporaryDirectory(

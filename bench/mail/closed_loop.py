@@ -37,7 +37,10 @@ _UID_NEXT = re.compile(rb"\[UIDNEXT (\d+)\]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Which server to load. `read_cpu_seconds` tells the user and system time of all its processes."""
+    """Which server to load. `read_cpu_seconds` tells the user and system time of all its processes.
+
+    `far_host` and `far_domain` are set where recipients are on another server, which is counted, too.
+    """
 
     name: str
     host: str
@@ -45,10 +48,21 @@ class Target:
     smtp_port: int
     imap_port: int
     read_cpu_seconds: Callable[[], tuple[float, float]]
+    far_host: str | None = None
+    far_domain: str | None = None
 
     def counted_by(self, read: Callable[[], tuple[float, float]]) -> "Target":
         """Describe the same server, with something else that is read before and after a load."""
         return replace(self, read_cpu_seconds=read)
+
+    def to(self, host: str, domain: str, read: Callable[[], tuple[float, float]]) -> "Target":
+        """Describe the way from this server to another one, whose time counts as well."""
+
+        def read_both() -> tuple[float, float]:
+            (user, system), (far_user, far_system) = self.read_cpu_seconds(), read()
+            return user + far_user, system + far_system
+
+        return replace(self, far_host=host, far_domain=domain, read_cpu_seconds=read_both)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +111,7 @@ class Pair:
     async def prepare(self, stack: AsyncExitStack) -> None:
         """Bring both accounts into being, let the recipient wait, and warm everything up."""
         stack.callback(self.close)
-        self.imap = await connect(self.target.host, self.target.imap_port)
+        self.imap = await connect(self.target.far_host or self.target.host, self.target.imap_port)
         await self.imap.read_past(b"* OK")
         await self._command(f"LOGIN {self.recipient} {self.password}".encode())
         await self._select_and_idle()
@@ -217,7 +231,7 @@ async def go_round(target: Target, shape: Shape) -> Result:
             target=target,
             shape=shape,
             sender=f"s{number}-{run_id}@{target.domain}",
-            recipient=f"r{number}-{run_id}@{target.domain}",
+            recipient=f"r{number}-{run_id}@{target.far_domain or target.domain}",
             password=make_password(),
             body=make_body(),
         )

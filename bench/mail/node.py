@@ -35,9 +35,11 @@ INSTALL = (
 )
 
 
-def make_settings(state: Path, runtime: Path, certificate: Path, key: Path) -> dict[str, str]:
-    """Write the settings as environment variables."""
-    settings = {
+def make_settings(
+    state: Path, runtime: Path, certificate: Path, key: Path, more: Mapping[str, object]
+) -> dict[str, str]:
+    """Write the settings as environment variables; `more` of them replace these."""
+    settings: dict[str, object] = {
         "STATE_DIRECTORY": state,
         "RUNTIME_DIRECTORY": runtime,
         "MAIL_DOMAIN": DOMAIN,
@@ -53,6 +55,7 @@ def make_settings(state: Path, runtime: Path, certificate: Path, key: Path) -> d
         "HTTPS_PORT": 29443,
         "MESSAGES_PER_MINUTE": 0,
         "NEW_ACCOUNTS_PER_MINUTE": 0,
+        **more,
     }
     return {f"MAILNODE_{name}": str(value) for name, value in settings.items()}
 
@@ -62,29 +65,36 @@ def make_node_bundle() -> None:
     update_bundle("mailnode", os.uname().machine)
 
 
-def install_node(tree: Tree) -> None:
-    """Install the bundle in a tree, as the playbook does. Raises: BenchError."""
+def install_node(tree: Tree, name: str = HOST, **settings: object) -> None:
+    """Install the bundle in a tree, as the playbook does, with a certificate. Raises: BenchError."""
     place = tree.root / RELEASE.lstrip("/")
     place.mkdir()
     with tarfile.open(BUNDLE) as archive:
         archive.extractall(place, filter="data")
     tree.run("sh", "-c", f"cd {RELEASE} && {INSTALL}")
-    certificate, key = make_certificate(tree.home, HOST)
+    certificate, key = make_certificate(tree.home, name)
     for file in (certificate, key):
         tree.write(f"/etc/bench/{file.name}", file.read_bytes())
     inside = Path("/etc/bench")
-    settings = make_settings(Path(STATE), Path(RUNTIME), inside / certificate.name, inside / key.name)
-    tree.write(SETTINGS, "".join(f"export {name}='{value}'\n" for name, value in settings.items()))
+    written = make_settings(
+        Path(STATE), Path(RUNTIME), inside / certificate.name, inside / key.name, settings
+    )
+    tree.write(SETTINGS, "".join(f"export {variable}='{value}'\n" for variable, value in written.items()))
 
 
-def start_node(tree: Tree, *, is_traced: bool = False) -> "subprocess.Popen[bytes]":
-    """Start the installed node with open registration; traced, its syncs go to a file. Raises: BenchError."""
+def start_node(
+    tree: Tree, *, is_traced: bool = False, opens_registration: bool = True
+) -> "subprocess.Popen[bytes]":
+    """Start the installed node with open registration; traced, its syncs go to a file. Raises: BenchError.
+
+    Without `opens_registration` it is open to whom its control plane says.
+    """
     program = f". {SETTINGS}; exec {RELEASE}/venv/bin/mailnode"
     socket = tree.root / RUNTIME.lstrip("/") / "admin.sock"
     socket.unlink(missing_ok=True)  # a former one's, which was killed
     node = tree.start(*(TRACE if is_traced else ()), "sh", "-c", f"{program} serve", log="node.log")
     _wait_until_open(socket, node, tree.home / "node.log")
-    for switch in ("open", "jit-on"):
+    for switch in ("open", "jit-on") if opens_registration else ():
         tree.run("sh", "-c", f"{program} registration {switch}")
     return node
 
@@ -104,7 +114,7 @@ def count_syncs(tree: Tree) -> int:
 def serve_checkout(directory: Path) -> Iterator[Target]:
     """Run the program of this checkout on the first core; the load has the others."""
     certificate, key = make_certificate(directory, HOST)
-    settings = make_settings(directory / "state", directory / "run", certificate, key)
+    settings = make_settings(directory / "state", directory / "run", certificate, key, {})
     environment: Mapping[str, str] = {**os.environ, **settings}
     program = str(Path(sys.executable).parent / "mailnode")
     cores = sorted(os.sched_getaffinity(0))

@@ -24,15 +24,16 @@ INSIDE = "MADFLEET_BENCH_INSIDE"
 COMMAND_SECONDS = 120
 
 
-def enter_namespaces(prepare: Callable[[], None]) -> None:
-    """Start this program again in namespaces of its own, unless that has been done. Needs root.
+def enter_namespaces(prepare: Callable[[], None], module: str) -> None:
+    """Start this program, which is a module, again in namespaces of its own, unless that was done.
 
+    Needs root.
     Before, all is prepared that needs a network: there is none inside. Raises: MachineError.
     """
     if INSIDE in os.environ:
         return
     if os.geteuid():
-        sys.exit("This makes namespaces: run it as root, or with --smoke.")
+        sys.exit("This makes namespaces: run it as root.")
     find_base()
     prepare()
     os.environ[INSIDE] = "1"
@@ -47,7 +48,7 @@ def enter_namespaces(prepare: Callable[[], None]) -> None:
         "bash",
         sys.executable,
         "-m",
-        "mail",
+        module,
         *sys.argv[1:],
     ]
     os.execvp("unshare", words)  # noqa: S606 - no shell is wanted

@@ -7,6 +7,7 @@ known by the lab's name server, with a certificate that the lab's authority vouc
 import json
 import secrets
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,8 @@ from nodelink.contract.federation import FederationMode, FederationState
 from support.clocks import wait_until
 from support.cut_off_node import enrol
 from support.deltachat import Client
-from support.deployed_fleet import NAME_SERVER_ADDRESS, ROOT, run_at
-from support.lab import MAIL_NAME, LabFleet, OpenCore
+from support.deployed_fleet import NAME_SERVER_ADDRESS, ROOT, run_at, run_on
+from support.lab import MAIL_NAME, OLD_CORE, LabFleet, OpenCore
 from support.mailnode_process import running_node
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
@@ -41,7 +42,11 @@ PORTS: dict[str, Any] = {
     "INBOUND_SMTP_PORT": 25,
 }
 ZONE = "/etc/nsd/lab.zone"
-HTTPS, SMTP = 443, 25
+HTTPS, HTTP, SMTP = 443, 80, 25
+FRONT = ROOT / "tests/support/plain_front.py"
+QUEUE_FILE, DROP_IN = "/run/queue-hours", "/run/systemd/system/mailnode.service.d/queue.conf"
+QUEUE_HOURS = 0.002
+RESTART = "systemctl daemon-reload && systemctl restart mailnode"
 LINE_CHARACTERS = 200
 WAITING_SECONDS = 90
 
@@ -75,16 +80,30 @@ class Foreign:
     def without(self, *ports: int) -> Iterator[None]:
         """Let nothing through to or from these ports of others, or of its own."""
         numbers = ", ".join(map(str, ports))
-        refuse = f"tcp dport {{ {numbers} }} reject with tcp reset"
+        refuse = f'!= "lo" tcp dport {{ {numbers} }} reject with tcp reset'
         chains = "".join(
-            f"chain {hook} {{ type filter hook {hook} priority 0; {refuse}; }}\n"
-            for hook in ("input", "output")
+            f"chain {hook} {{ type filter hook {hook} priority 0; {name} {refuse}; }}\n"
+            for hook, name in (("input", "iifname"), ("output", "oifname"))
         )
         self._nft(f"table inet blocked {{\n{chains}}}")
         try:
             yield
         finally:
             self._nft("delete table inet blocked")
+
+    @contextmanager
+    def with_http(self) -> Iterator[None]:
+        """Have it take mail by HTTP, too."""
+        own = self.fleet.network.address(COMPUTER)
+        words = [own, str(HTTP), FAR, str(HTTPS), str(CERTIFICATES / "ca.pem")]
+        command = self.fleet.network.command(COMPUTER, sys.executable, str(FRONT), *words)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as front:
+            try:
+                assert front.stdout is not None
+                assert front.stdout.readline()
+                yield
+            finally:
+                front.kill()
 
     def _nft(self, rules: str) -> None:
         command = self.fleet.network.command(COMPUTER, "nft", "--file", "-")
@@ -153,6 +172,28 @@ def apart(foreign: Foreign, device: OpenCore) -> tuple[Client, Client]:
     return alice, carol
 
 
+@pytest.fixture
+def short_queue(fleet: LabFleet) -> Iterator[None]:
+    """Have mail1 give up after seconds; so much of a test must come before its clients."""
+    run_on(
+        "mail1",
+        f"mkdir -p {Path(DROP_IN).parent} && echo MAILNODE_QUEUE_HOURS={QUEUE_HOURS} > {QUEUE_FILE}"
+        f" && printf '[Service]\nEnvironmentFile={QUEUE_FILE}\n' > {DROP_IN} && {RESTART}",
+    )
+    fleet.wait_until_ready()
+    try:
+        yield
+    finally:
+        run_on("mail1", f"rm {DROP_IN} {QUEUE_FILE} && {RESTART}")
+        fleet.wait_until_ready()
+
+
+def read_failure(client: Client, message: int) -> str:
+    """Wait until core shows a message as failed; return the reason that it gives."""
+    client.wait_for("MsgFailed", lambda event: event["msgId"] == message, WAITING_SECONDS)
+    return str(client.rpc.get_message(client.account, message)["error"])
+
+
 def test_the_fleets_own_records_are_those_that_it_asks_for(foreign: Foreign) -> None:
     said = foreign.fleet.madfleet("dns", "--check", "--server", NAME_SERVER_ADDRESS)
 
@@ -186,6 +227,22 @@ def test_mail_takes_the_way_that_is_open(
     show(f"text to a server of others and back, by {transport} alone: {took:.2f} s")
 
 
+def test_mail_goes_by_http_alone_where_an_operator_has_chosen_so(
+    foreign: Foreign, apart: tuple[Client, Client]
+) -> None:
+    alice, carol = apart
+    text = f"in the open {secrets.token_hex(4)}"
+    foreign.fleet.madfleet("federation", "transports", "https", "http", "smtp")
+    try:
+        with foreign.with_http(), foreign.without(HTTPS, SMTP):
+            alice.send(alice.chat_with(carol.address), text)
+            assert carol.wait_for_message(text, WAITING_SECONDS)["showPadlock"]
+    finally:
+        foreign.fleet.madfleet("federation", "transports", "https", "smtp")
+
+    wait_until(lambda: foreign.count_delivered("http") == 1, 20)
+
+
 def test_the_second_exchanger_takes_what_the_first_cannot(
     foreign: Foreign, apart: tuple[Client, Client]
 ) -> None:
@@ -208,3 +265,28 @@ def test_mail_waits_while_the_exchanger_is_down(foreign: Foreign, apart: tuple[C
         wait_until(lambda: foreign.fleet.node("mail1")["report"]["figures"]["queued_messages"] > 0, 20)
 
     assert carol.wait_for_message(text, WAITING_SECONDS)["showPadlock"]
+
+
+@pytest.mark.usefixtures("short_queue")
+def test_core_shows_what_did_not_arrive_until_the_attempts_ended(
+    foreign: Foreign, apart: tuple[Client, Client]
+) -> None:
+    alice, carol = apart
+    with foreign.without(HTTPS, SMTP):
+        reason = read_failure(alice, alice.send(alice.chat_with(carol.address), "too late"))
+
+    assert f"{carol.address}: not reached for {QUEUE_HOURS * 3_600:.0f} seconds" in reason
+
+
+def test_core_shows_that_nobody_is_there(foreign: Foreign, device: OpenCore) -> None:
+    alice, friend = device("a").add_client(), device(COMPUTER, OLD_CORE).add_client()
+    alice.configure_by_qr(foreign.fleet.register(MAIL_NAME)["dclogin_url"])
+    friend.configure_by_login(f"dave-{secrets.token_hex(3)}@{FAR}", secrets.token_hex(11), FAR)
+    nobody = f"nobody-{secrets.token_hex(3)}@{FAR}"
+    # An old core's key says nothing of where its owner is; a new one's would take the message to him.
+    card = friend.rpc.make_vcard(friend.account, [1]).replace(friend.address, nobody)
+    (contact,) = alice.rpc.import_vcard_contents(alice.account, card)
+    reason = read_failure(alice, alice.send(alice.rpc.create_chat_by_contact_id(alice.account, contact), "?"))
+
+    assert f"{nobody}: " in reason
+    assert "No such user here" in reason

@@ -63,8 +63,10 @@ class RunningServer:
 
 
 @contextmanager
-def running_name_server(directory: Path, records: str = "") -> Iterator[RunningServer]:
-    """Run a primary of `example.org` that has these records besides."""
+def running_name_server(
+    directory: Path, records: str = "", port: int | None = None
+) -> Iterator[RunningServer]:
+    """Run a primary of `example.org` that has these records besides; without a port, on a free one."""
     program = shutil.which("named", path="/usr/sbin:/usr/bin")
     assert program, "install bind9, as scripts/test.sh does"
     directory.mkdir()
@@ -72,7 +74,7 @@ def running_name_server(directory: Path, records: str = "") -> Iterator[RunningS
     key_file = directory / "update.key"
     key_file.write_text(KEY_TEXT)
     key_file.chmod(0o640)
-    port = _find_port()
+    port = port or _find_port()
     (directory / "zone").write_text(FIRST_RECORDS.format(zone=ZONE) + records)
     settings = directory / "named.conf"
     settings.write_text(SETTINGS.format(directory=directory, port=port, zone=ZONE, key=key_file, host=HOST))

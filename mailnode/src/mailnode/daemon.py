@@ -284,7 +284,7 @@ class MailNode:
                 node=agent.enrolment.node, identity=agent.identity, ca_file=self.settings.siblings_ca_file
             ),
             courier=peering.courier,
-            give_up_seconds=3_600 * self.settings.queue_hours,
+            give_up_seconds=round(3_600 * self.settings.queue_hours),
         )
 
     def _build_probes(self, outbound: Outbound | None, steering: Steering) -> MailProbes | None:

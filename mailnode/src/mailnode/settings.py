@@ -79,9 +79,9 @@ class MailNodeSettings(NodeSettings):
         default=(), description="Name servers that are asked; otherwise those of the host."
     )
     dns_port: int = Field(default=53, ge=1, le=65535, description="Their port.")
-    queue_hours: int = Field(
+    queue_hours: float = Field(
         default=48,
-        ge=1,
+        ge=0.001,
         le=240,
         description="How long a message is tried again before its sender is told that it did not arrive.",
     )

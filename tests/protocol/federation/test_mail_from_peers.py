@@ -16,7 +16,7 @@ from mailnode.accounts.rate_limit import RateLimit
 from mailnode.dkim.signing import write_signatures
 from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
 from mailnode.peering.reception import OWN_DOMAIN, SENT_ON, WRONG_SOURCE
-from mailnode.smtp.delivery_report import write_report
+from mailnode.smtp.delivery_report import READ_BY_APPS, write_report
 from nodelink.contract.federation import PeerTransport
 from support.dkim_mails import keys, now
 from support.openpgp_messages import ALICE, encrypted_mail
@@ -173,6 +173,15 @@ async def test_a_report_of_a_mailer_daemon_comes_in_if_it_is_signed(
     assert (await caller.bring(report, mail_from=""))[0] in (400, 554)
     assert (await caller.bring(sign(report), mail_from=""))[0] in (200, 250)
     assert await home.inbox("bob") == [report]
+
+
+async def test_a_report_that_apps_would_pass_over_is_made_one_that_they_read(
+    home: PeerStation, caller: Caller
+) -> None:
+    report = write_report(domain=FAR, sender=BOB, refused={EVE: "550 no"}, message=MAIL, now_seconds=now())
+    field = READ_BY_APPS.encode()
+    assert (await caller.bring(sign(report.replace(field, b"")), mail_from=""))[0] in (200, 250)
+    assert await home.inbox("bob") == [field + report.replace(field, b"")]
 
 
 async def test_a_repetition_is_taken_once(home: PeerStation, caller: Caller) -> None:

@@ -120,6 +120,22 @@ async def test_smtp_takes_over_where_https_is_no_way_and_keeps_its_connection(wo
     assert (row.delivered_smtp, row.failed_https, row.queued) == (3, 1, 0)
 
 
+async def test_https_is_a_way_though_mail_went_by_smtp_lately(world: PeerWorld) -> None:
+    far = await world.add_far_side("mx.far.example", smtp=False)
+    far.http_answers = [(404, b"not found")]
+    home = await world.add_station(HOME)
+    async with AsyncExitStack() as listening:
+        await far.open_smtp(listening)
+        await home.submit("alice", MESSAGE, BOB)
+        await home.wait_until_empty()
+    await home.courier.smtp.close()
+
+    await home.submit("alice", MESSAGE, BOB)
+
+    await home.wait_until_empty()
+    assert (len(far.letters), len(far.uploads), far.requests) == (1, 1, 2)
+
+
 @pytest.mark.parametrize(
     ("https", "smtp", "way"),
     [(True, False, "uploads"), (False, True, "letters")],

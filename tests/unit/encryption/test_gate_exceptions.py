@@ -167,6 +167,10 @@ def test_report_of_a_mailer_daemon_passes_on_the_way_in_only() -> None:
     refused(report_of_a_mailer_daemon())
 
 
+def test_report_needs_not_be_written_for_apps() -> None:
+    check_incoming(report_of_a_mailer_daemon().replace(b"Secure-Join: vc-request\r\n", b""))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

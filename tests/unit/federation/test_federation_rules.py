@@ -19,6 +19,7 @@ from mailnode.federation.retry import (
     GIVE_UP_SECONDS,
     Failed,
     Refused,
+    explain_overdue,
     is_overdue,
     judge_status,
     pause_after,
@@ -147,6 +148,14 @@ def test_pause_grows_to_its_bound(failures: int, draw: float) -> None:
 @pytest.mark.parametrize(("age", "is_over"), [(GIVE_UP_SECONDS - 1, False), (GIVE_UP_SECONDS, True)])
 def test_message_is_given_up_after_two_days(age: int, is_over: bool) -> None:
     assert is_overdue(1_000, 1_000 + age) is is_over
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 seconds"), (3_599, "3599 seconds"), (3_600, "1 hours"), (5_400, "1.5 hours")],
+)
+def test_sender_is_told_how_long_a_message_has_waited(seconds: int, words: str) -> None:
+    assert explain_overdue("no answer", seconds) == f"not reached for {words}, at last: no answer"
 
 
 def sibling(domain: str, host: str = "192.0.2.1", key: str = KEY) -> SiblingNode:

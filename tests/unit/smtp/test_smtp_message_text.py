@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.smtp import replies
-from mailnode.smtp.delivery_report import write_report
+from mailnode.smtp.delivery_report import have_apps_read, write_report
 from mailnode.smtp.message_text import clean_header, make_message
 from mailnode.smtp.replies import SmtpReply
 from mailnode.smtp.syntax import CommandError
@@ -168,6 +168,7 @@ def test_report_is_one_as_other_programs_read_it() -> None:
     assert report["From"] == "mailer-daemon@example.org"
     assert report["To"] == "alice1234@example.org"
     assert report["Auto-Submitted"] == "auto-replied"
+    assert report["Secure-Join"] == "vc-request"  # without it, Delta Chat would not look at it
     assert report["Date"].datetime.timestamp() == 1_700_000_000
     assert report.get_content_type() == "multipart/report"
     assert report.get_param("report-type") == "delivery-status"
@@ -181,6 +182,30 @@ def test_report_is_one_as_other_programs_read_it() -> None:
     assert {block["Action"] for block in failed} == {"failed"}
     assert {block["Status"] for block in failed} == {"5.2.2"}
     assert headers.get_content_type() == "text/rfc822-headers"
+
+
+def test_report_of_another_server_is_read_by_apps_too() -> None:
+    report = b"From: <mailer-daemon@example.org>\r\nContent-Type:\r\n multipart/report; boundary=x\r\n\r\n"
+
+    read = have_apps_read(report)
+
+    assert email.message_from_bytes(read)["Secure-Join"] == "vc-request"
+    assert read.endswith(report)
+    assert have_apps_read(read) == read
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Content-Type: multipart/encrypted\r\n\r\nContent-Type: multipart/report\r\n",
+        b"X-Content-Type: multipart/report\r\n\r\n",
+        b"Content-Type: multipart/reports\r\n\r\n",
+        b"Content-Type: multipart/report\r\n",
+        b"",
+    ],
+)
+def test_other_mail_stays_as_it_is(message: bytes) -> None:
+    assert have_apps_read(message) == message
 
 
 def test_report_shows_which_message_it_was_and_not_its_text() -> None:

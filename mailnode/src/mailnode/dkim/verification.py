@@ -12,7 +12,8 @@ Source: RFC 6376 section 6.
 """
 
 from asyncio import to_thread
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -24,14 +25,17 @@ from mailnode.dkim.errors import (
     NoValidSignatureError,
 )
 from mailnode.dkim.fields import Field, Parts, choose_fields, split_message
-from mailnode.dkim.public_key import is_signed_by, read_key_record
-from mailnode.dkim.signature import Signature, cut_value_out
+from mailnode.dkim.public_key import PublicKey, is_signed_by, read_key_record
+from mailnode.dkim.signature import Algorithm, Signature, cut_value_out
 
 MAX_SIGNATURES = 5
 MAX_RECORDS = 3
+REMEMBERED_KEYS = 500
 LARGE_BODY_BYTES = 262_144
 """From here on, a body is hashed in a thread."""
 FIELD_NAME = b"dkim-signature"
+
+Candidate = tuple[Field, Signature, Parts]
 
 LookUp = Callable[[str], Awaitable[list[bytes]]]
 """Look the TXT records of a name up, each put together. Raises: KeyUnavailableError."""
@@ -63,8 +67,8 @@ async def verify(message: bytes, domain: str, look_up: LookUp, now_seconds: floa
     raise problem
 
 
-def find_candidates(message: bytes, domain: str, now_seconds: float) -> list[tuple[Field, Signature, Parts]]:
-    """Find the signatures that may prove that a message is of a domain.
+def find_candidates(message: bytes, domain: str, now_seconds: float) -> Iterator[Candidate]:
+    """Find the signatures that may prove that a message is of a domain; each is read when it is asked for.
 
     Raises:
         NoSignatureError: There is none at all.
@@ -79,15 +83,21 @@ def find_candidates(message: bytes, domain: str, now_seconds: float) -> list[tup
         raise NoSignatureError("no signature")
     if len(parts.find(b"from")) != 1:
         raise NoValidSignatureError("there is not exactly one From")
-    found: list[tuple[Field, Signature, Parts]] = []
+    return _read_candidates(fields, domain, parts, now_seconds)
+
+
+def _read_candidates(
+    fields: Sequence[Field], domain: str, parts: Parts, now_seconds: float
+) -> Iterator[Candidate]:
+    count = 0
     for field in fields:
         try:
             signature = Signature.parse(field.value, now_seconds)
         except MalformedError:
             continue
-        if signature.domain == domain and len(found) < MAX_SIGNATURES:
-            found.append((field, signature, parts))
-    return found
+        if signature.domain == domain and count < MAX_SIGNATURES:
+            count += 1
+            yield field, signature, parts
 
 
 def check_body(signature: Signature, parts: Parts) -> None:
@@ -107,12 +117,18 @@ def hash_header(signature: Signature, field: Field, parts: Parts) -> bytes:
     return sha256(b"".join(lines) + write_field(own, signature.header_form)).digest()
 
 
+@lru_cache(REMEMBERED_KEYS)
+def _read_key(record: bytes, algorithm: Algorithm) -> PublicKey:
+    """Read a key, which a busy server shows with each message. Raises: MalformedError."""
+    return read_key_record(record, algorithm)
+
+
 def _check_signature(signature: Signature, field: Field, parts: Parts, records: list[bytes]) -> None:
     digest = hash_header(signature, field, parts)
     problem = MalformedError("there is no key")
     for record in records[:MAX_RECORDS]:
         try:
-            key = read_key_record(record, signature.algorithm)
+            key = _read_key(record, signature.algorithm)
         except MalformedError as error:
             problem = error
             continue

@@ -37,6 +37,7 @@ INCOMING_ARMOR_HEADERS: Collection[bytes] = (b"Version",)
 SETUP_ARMOR_HEADERS: Collection[bytes] = (b"Version", b"Passphrase-Format", b"Passphrase-Begin")
 
 JOIN_REQUESTS = (b"vc-request", b"vg-request")
+REPORT = b"multipart/report"
 VERSION_PART = b"Version: 1"
 MAX_SMALL_PART_BYTES = 1_024
 MAX_SETUP_TEXT_BYTES = 16_384
@@ -78,7 +79,7 @@ def check_incoming(message: bytes) -> None:
     check_is_unencoded(entity.fields)
     if media_type.name == b"multipart/encrypted":
         _check_encrypted(entity, media_type, INCOMING_ARMOR_HEADERS)
-    elif b"secure-join" in entity.fields:
+    elif b"secure-join" in entity.fields and media_type.name != REPORT:  # reports may have it, for apps
         _check_join_request(entity, media_type)
     else:
         _check_report(entity, media_type)
@@ -156,7 +157,7 @@ def _check_report(entity: Entity, media_type: MediaType) -> None:
     author = read_address(entity.fields.get(b"from", b"")) or ""
     if submitted in (b"", b"no") or not author.lower().startswith("mailer-daemon@"):
         raise UnencryptedError("it is neither encrypted nor one of the messages that may go without")
-    if media_type.name != b"multipart/report":
+    if media_type.name != REPORT:
         raise UnencryptedError("a mailer daemon's message is no report")
 
 

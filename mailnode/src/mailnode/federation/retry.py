@@ -12,6 +12,7 @@ Not for: sending.
 from dataclasses import dataclass, field
 
 GIVE_UP_SECONDS = 2 * 86_400
+HOUR_SECONDS = 3_600
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_MESSAGE_PAUSE_SECONDS = 600.0
 LONGEST_NODE_PAUSE_SECONDS = 30.0
@@ -69,7 +70,9 @@ def is_overdue(queued_at_seconds: float, now_seconds: float, give_up_seconds: in
 
 def explain_overdue(reason: str, give_up_seconds: int) -> str:
     """Tell a sender that his message has waited too long, and for what at last."""
-    return f"not reached for {give_up_seconds / 3_600:g} hours, at last: {reason}"
+    hours = give_up_seconds / HOUR_SECONDS
+    waited = f"{hours:g} hours" if hours >= 1 else f"{give_up_seconds} seconds"
+    return f"not reached for {waited}, at last: {reason}"
 
 
 def pause_after(failures: int, longest_seconds: float, draw: float) -> float:

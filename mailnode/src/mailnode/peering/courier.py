@@ -40,7 +40,7 @@ from mailnode.store.mail_store import Outgoing
 from nodelink.contract.federation import PeerTransport
 
 SMTP_PREFERRED_SECONDS = 1_800
-"""After mail went by SMTP, HTTPS is not tried at that host so long, as chatmail does."""
+"""After mail went by SMTP, SMTP goes first at that host so long; chatmail does not try HTTPS at all then."""
 MAX_PREFERENCES = 10_000
 REMEMBERED_SIGNATURES = 500
 
@@ -113,10 +113,11 @@ class Courier:
         message, queued_at_seconds = signed
         failures: list[Failed] = []
         refusal: Refused | None = None
-        for stop in self._leave_out(stops):
+        for stop in self._put_smtp_first(stops):
             outcome = await self._try(stop, delivery, message)
             match outcome:
                 case Delivered():
+                    self._smtp_until.pop(stop.host, None)
                     if stop.transport is PeerTransport.SMTP:
                         self._prefer_smtp(stop.host)
                     waited = max(0.0, self.clock_seconds() - queued_at_seconds)
@@ -163,18 +164,22 @@ class Courier:
             raise RouteUnknownError("the domain's MTA-STS policy names none of its mail exchangers")
         return plan_hosts(good, allowed, self.ports)
 
-    def _leave_out(self, stops: Sequence[Stop]) -> list[Stop]:
-        """Leave HTTPS out where SMTP worked lately, as long as SMTP is among the stops of that host."""
+    def _put_smtp_first(self, stops: Sequence[Stop]) -> list[Stop]:
+        """Go by SMTP first where that worked lately; the order of hosts stays."""
         now = self.clock_seconds()
         by_smtp = {
             stop.host
             for stop in stops
             if stop.transport is PeerTransport.SMTP and self._smtp_until.get(stop.host, 0) > now
         }
-        return [stop for stop in stops if stop.host not in by_smtp or stop.transport is PeerTransport.SMTP]
+        places = {stop.host: place for place, stop in reversed([*enumerate(stops)])}
+
+        def rank(stop: Stop) -> tuple[int, bool]:
+            return places[stop.host], stop.host in by_smtp and stop.transport is not PeerTransport.SMTP
+
+        return sorted(stops, key=rank)
 
     def _prefer_smtp(self, host: str) -> None:
-        self._smtp_until.pop(host, None)
         while len(self._smtp_until) >= MAX_PREFERENCES:
             del self._smtp_until[next(iter(self._smtp_until))]
         self._smtp_until[host] = self.clock_seconds() + SMTP_PREFERRED_SECONDS

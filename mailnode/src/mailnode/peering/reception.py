@@ -43,7 +43,7 @@ from mailnode.peering.errors import (
 from mailnode.peering.policy import NOT_ALLOWED, PeerPolicyHolder, find_peer
 from mailnode.peering.replays import Replays
 from mailnode.peering.traffic import Traffic
-from mailnode.smtp.delivery_report import write_report
+from mailnode.smtp.delivery_report import have_apps_read, write_report
 from mailnode.store.mail_store import Account, AccountId, MailStore, Recipient, StoreUnavailableError
 from nodelink.contract.federation import PeerTransport
 
@@ -126,7 +126,7 @@ class Reception:
         author, proof = await self._check(arrival, message)
         if not self.replays.admit(proof, find_prefix(arrival.source), arrival.recipients):
             raise NotProvenError(SENT_ON)
-        refused = await self._store(arrival, clean_trace(message))
+        refused = await self._store(arrival, have_apps_read(clean_trace(message)))
         self.traffic.note_received(author.rpartition("@")[2].lower())
         if refused and not arrival.knows_reports and is_same_address(arrival.mail_from, author):
             await self._report(author, refused, message)
@@ -143,7 +143,7 @@ class Reception:
         if not self.replays.admit(proof, find_prefix(arrival.source), arrival.recipients):
             raise NotProvenError(SENT_ON)
         try:
-            refused = await self._store(arrival, clean_trace(message))
+            refused = await self._store(arrival, have_apps_read(clean_trace(message)))
         except (NobodyKnownError, NoRoomError) as refusal:
             refused = dict.fromkeys(arrival.recipients, refusal.public_text)
         else:

@@ -18,24 +18,26 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import httpx
-
 from mailnode.federation.delivery import Delivery, read_refused, tidy_reason
 from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
+from mailnode.peering.http_client import (
+    KEEP_ALIVE_SECONDS,
+    BrokenAnswerError,
+    ConnectError,
+    HttpError,
+    Question,
+    Site,
+)
 from mailnode.peering.routes import Stop
 from nodelink.contract.federation import PeerTransport
 
-TIMEOUT = httpx.Timeout(60, connect=10)
 ANSWER_SECONDS = 60.0
 """For a whole request, however slowly its answer drips."""
-KEEP_ALIVE_SECONDS = 25
-CONNECTIONS_PER_HOST = 8
-MAX_CLIENTS = 500
+MAX_SITES = 500
 MAX_ADDRESSES = 4
 MAX_ANSWER_BYTES = 65_536
 REFUSALS = frozenset((400, 403, 413, 422, 507))
 UNKNOWN_WORDS = ("No such user", "No valid recipients")
-UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 FindAddresses = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -69,51 +71,47 @@ class Uploads:
     find_addresses: FindAddresses
     source_address: str | None = None
     answer_seconds: float = ANSWER_SECONDS
-    _clients: dict[Stop, httpx.AsyncClient] = field(init=False, default_factory=dict)
+    _sites: dict[Stop, Site] = field(init=False, default_factory=dict)
     _good_addresses: dict[str, tuple[str, float]] = field(init=False, default_factory=dict)
 
     async def send(self, stop: Stop, delivery: Delivery, message: bytes) -> Outcome:
         """Try once to hand a message over."""
         headers = [*delivery.write_headers(), ("content-type", "application/octet-stream")]
         try:
-            answer = await self._request(stop, "POST", message, headers)
-        except UNREACHABLE as error:
-            return Failed(_describe(error), is_of_node=True)
-        except (httpx.TransportError, httpx.InvalidURL, TooLongError) as error:
-            return Failed(_describe(error), is_of_node=False)
+            answer = await self._request(stop, Question("POST", stop.path, _name(stop), headers, message))
+        except HttpError as error:
+            return Failed(_describe(error), is_of_node=isinstance(error, ConnectError))
         return judge_answer(*answer)
 
     async def fetch(self, host: str, path: str, port: int) -> bytes | None:
         """Fetch a small file by HTTPS; `None` where it cannot be had."""
         stop = Stop(PeerTransport.HTTPS, host, port, path)
         try:
-            status, content = await self._request(stop, "GET", b"", [])
-        except (httpx.TransportError, httpx.InvalidURL, TooLongError):
+            status, content = await self._request(stop, Question("GET", path, _name(stop)))
+        except HttpError:
             return None
         return content if status == 200 else None
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
+        for site in self._sites.values():
+            site.close()
+        self._sites.clear()
 
-    async def _request(
-        self, stop: Stop, method: str, content: bytes, headers: list[tuple[str, str]]
-    ) -> tuple[int, bytes]:
-        """Ask, at one of the host's addresses. Raises: httpx.TransportError, TooLongError."""
-        client = await self._open_client(stop)
-        problem: Exception = httpx.ConnectError("the host has no address that may be dialled")
+    async def _request(self, stop: Stop, question: Question) -> tuple[int, bytes]:
+        """Ask, at one of the host's addresses. Raises: HttpError."""
+        site = self._open_site(stop)
+        problem = ConnectError("the host has no address that may be dialled")
         for address in await self._list_addresses(stop.host):
             try:
                 async with asyncio.timeout(self.answer_seconds):
-                    answer = await _ask(client, stop, address, (method, content, headers))
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    answer = await site.ask(address, question)
+            except ConnectError as error:
                 self._good_addresses.pop(stop.host, None)
                 problem = error
                 continue
             except TimeoutError as error:
-                raise httpx.ReadTimeout("no whole answer in time") from error
+                raise BrokenAnswerError("no whole answer in time") from error
             self._good_addresses[stop.host] = address, time.monotonic()
             return answer
         raise problem
@@ -129,30 +127,24 @@ class Uploads:
             addresses.insert(0, good)
         return addresses[:MAX_ADDRESSES]
 
-    async def _open_client(self, stop: Stop) -> httpx.AsyncClient:
+    def _open_site(self, stop: Stop) -> Site:
         key = Stop(stop.transport, stop.host, stop.port, "", stop.is_verified)
-        client = self._clients.pop(key, None)
-        if client is None:
-            while len(self._clients) >= MAX_CLIENTS:
-                oldest = next(iter(self._clients))
+        site = self._sites.pop(key, None)
+        if site is None:
+            while len(self._sites) >= MAX_SITES:
+                oldest = next(iter(self._sites))
                 self._good_addresses.pop(oldest.host, None)
-                await self._clients.pop(oldest).aclose()
-            limits = httpx.Limits(max_connections=CONNECTIONS_PER_HOST, keepalive_expiry=KEEP_ALIVE_SECONDS)
-            transport = httpx.AsyncHTTPTransport(
-                verify=self.tls.choose(is_verified=stop.is_verified),
-                limits=limits,
-                local_address=self.source_address,
-                trust_env=False,
+                self._sites.pop(oldest).close()
+            is_plain = stop.transport is PeerTransport.HTTP
+            site = Site(
+                port=stop.port,
+                name=stop.host,
+                tls=None if is_plain else self.tls.choose(is_verified=stop.is_verified),
+                source_address=self.source_address,
+                max_answer_bytes=MAX_ANSWER_BYTES,
             )
-            client = httpx.AsyncClient(
-                transport=transport, timeout=TIMEOUT, trust_env=False, follow_redirects=False
-            )
-        self._clients[key] = client  # the one longest unused comes first
-        return client
-
-
-class TooLongError(Exception):
-    """The answer is longer than anybody would read."""
+        self._sites[key] = site  # the one longest unused comes first
+        return site
 
 
 def judge_answer(status: int, content: bytes) -> Outcome:
@@ -166,27 +158,10 @@ def judge_answer(status: int, content: bytes) -> Outcome:
     return Failed(reason, is_of_node=False)
 
 
-async def _ask(
-    client: httpx.AsyncClient, stop: Stop, address: str, request: tuple[str, bytes, list[tuple[str, str]]]
-) -> tuple[int, bytes]:
-    method, content, headers = request
-    scheme = "http" if stop.transport is PeerTransport.HTTP else "https"
-    shown = f"[{address}]" if ":" in address else address
-    name = f"[{stop.host}]" if ":" in stop.host else stop.host
-    async with client.stream(
-        method,
-        f"{scheme}://{shown}:{stop.port}{stop.path}",
-        content=content,
-        headers=[*headers, ("host", name)],
-        extensions={"sni_hostname": stop.host},
-    ) as answer:
-        body = b""
-        async for part in answer.aiter_bytes():
-            body += part
-            if len(body) > MAX_ANSWER_BYTES:
-                raise TooLongError("the answer is too long")
-        return answer.status_code, body
+def _name(stop: Stop) -> str:
+    """Write what the server is called, as a URL would have it."""
+    return f"[{stop.host}]" if ":" in stop.host else stop.host
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: HttpError) -> str:
     return tidy_reason(f"{type(error).__name__}: {error}".removesuffix(": "))

@@ -1,10 +1,13 @@
-"""Write the message that tells a sender who did not get his.
+"""Write the message that tells a sender who did not get his, and have apps read those of others.
 
 For: failure_report.py, when some recipients of a message got it and others did not, or another node did not
 take it.
 Not for: a message that nobody here got; the reply to DATA says that.
 
-Delta Chat knows such a message by `mailer-daemon` and finds its own by the Message-ID in the last part.
+Delta Chat knows such a message by its type, finds its own by the Message-ID in the last part, and shows that
+as failed, with the text of the first part. But since it takes encrypted mail only, it throws any other away
+before it looks, unless that begins a key exchange. So a report has the field of one. Delta Chat then finds no
+number of an invitation, leaves the exchange alone, and reads the report.
 
 Source: RFC 3462 (multipart/report), RFC 3464 (message/delivery-status), RFC 3834 (Auto-Submitted).
 """
@@ -15,6 +18,7 @@ from email.utils import formatdate
 from secrets import token_hex
 
 MAX_SHOWN_FIELD_BYTES = 998
+READ_BY_APPS = "Secure-Join: vc-request\r\n"
 
 _STATUSES = {
     "Mailbox full": "5.2.2",
@@ -26,6 +30,8 @@ _STATUSES = {
 
 _REPLY = re.compile(r"[45][0-9]{2} ")
 _ENHANCED = re.compile(r"(?<![0-9.])5\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
+_IS_REPORT = re.compile(rb"(?:^|\r\n)content-type[ \t]*:(?:\r\n)?[ \t]*multipart/report\b", re.IGNORECASE)
+_IS_READ = re.compile(rb"(?:^|\r\n)secure-join[ \t]*:", re.IGNORECASE)
 _SHOWN_FIELD = re.compile(rb"(?:^|\r\n)((?:message-id|date|from|subject):[^\r\n]*)", re.IGNORECASE)
 
 
@@ -58,6 +64,7 @@ def write_report(
             f"Date: {formatdate(now_seconds)}\r\n"
             f"Message-ID: <{token}@{domain}>\r\n"
             "Auto-Submitted: auto-replied\r\n"
+            f"{READ_BY_APPS}"
             "MIME-Version: 1.0\r\n"
             f'Content-Type: multipart/report; report-type=delivery-status; boundary="{token}"\r\n'
             "\r\n"
@@ -81,6 +88,16 @@ def write_report(
         + b"".join(field + b"\r\n" for field in shown)
         + f"\r\n--{token}--\r\n".encode()
     )
+
+
+def have_apps_read(message: bytes) -> bytes:
+    """Add the field to a report of another server, which does not know of it; leave other mail as it is."""
+    header = message[: max(message.find(b"\r\n\r\n"), 0)]
+    if b"multipart/report" not in header.lower():  # nearly always, and cheaper to find out
+        return message
+    if _IS_REPORT.search(header) is None or _IS_READ.search(header) is not None:
+        return message
+    return READ_BY_APPS.encode() + message
 
 
 def _name_kind(reason: str) -> str:
