@@ -77,7 +77,7 @@ async def test_one_upload_goes_to_the_host_of_the_mx_for_all_recipients(world: P
     await home.wait_until_empty()
     (taken,) = far.uploads
     assert (taken.mail_from, taken.recipients) == (FROM, [BOB, CAROL])
-    assert ("host", "mx.far.example") in taken.headers
+    assert ("host", f"mx.far.example:{world.ports.https}") in taken.headers
     assert taken.message.endswith(MESSAGE)
     assert far.letters == []
 

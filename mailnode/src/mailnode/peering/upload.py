@@ -159,8 +159,10 @@ def judge_answer(status: int, content: bytes) -> Outcome:
 
 
 def _name(stop: Stop) -> str:
-    """Write what the server is called, as a URL would have it."""
-    return f"[{stop.host}]" if ":" in stop.host else stop.host
+    """Write what the server is called, as a URL would have it (RFC 9110 section 7.2)."""
+    name = f"[{stop.host}]" if ":" in stop.host else stop.host
+    usual_port = 80 if stop.transport is PeerTransport.HTTP else 443
+    return name if stop.port == usual_port else f"{name}:{stop.port}"
 
 
 def _describe(error: HttpError) -> str:
