@@ -71,7 +71,7 @@ measure() {
         echo '```'
         # Summaries, figures and measured lines; progress and tables of pytest stay out.
         sed -n -e '/^=* measured/,/^=* [0-9a-z]* .*in /p' -e '/^{/p' -e '/ passed\| failed/p' -e '/^ .* \(ms\|ns\|s\|x\)$/p' \
-            "$output" | awk '!seen[$0]++'
+            "$output" | awk '!/^SKIPPED/ && !seen[$0]++'
         echo '```'
     } >"$records/$part.md"
     echo "Written to $records/$part.md"

@@ -7,4 +7,4 @@ if ((EUID)); then
     exit 1
 fi
 # Ahead of all else, what the fleet looks like untouched; last, what operators do to it.
-exec scripts/test_again.sh .venv/bin/python scripts/lab.py run .venv/bin/pytest -p no:randomly --timeout 600 "${@:-tests/lab}"
+exec scripts/test_again.sh .venv/bin/python scripts/lab.py run .venv/bin/pytest -p no:randomly --timeout 600 --durations 25 "${@:-tests/lab}"
