@@ -111,7 +111,7 @@ class Foreign:
 
     def count_delivered(self, transport: str) -> int:
         """Count what mail1 has delivered there by a transport."""
-        found = json.loads(self.fleet.madfleet("federation", "--node", "mail1", "servers", "--json"))
+        found = json.loads(self.fleet.madfleet("federation", "servers", "--node", "mail1", "--json"))
         return sum(each[f"delivered_{transport}"] for each in found["items"] if each["domain"] == FAR)
 
 

@@ -9,7 +9,9 @@ All run in one thread with a loop of its own, so that a test may wait for a play
 """
 
 import asyncio
+import itertools
 import os
+import random
 import socket
 import threading
 import time
@@ -42,6 +44,9 @@ ANSWER_SECONDS = 10
 STRAGGLER_SECONDS = 0.5
 CREDENTIAL_SECONDS = 3600
 CLIENT_NICENESS = -15
+FIRST_NEWCOMER_PORTS = 10_000, 20_000
+"""Newcomers have ports that the system gives nobody: at one that a client has left without a word, its
+allocation lives on for ten minutes, and whoever comes there then is rightly refused (437)."""
 CHANNEL = 0x4000
 FILLING = bytes(152)
 _NUMBER = Struct("!Q")
@@ -103,9 +108,13 @@ class Leg(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._answers: dict[bytes, asyncio.Future[Message]] = {}
 
-    async def open(self) -> Self:
+    async def open(self, port: int = 0) -> Self:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, remote_addr=self._server)
+        self._transport, _ = await loop.create_datagram_endpoint(
+            lambda: self,
+            local_addr=("::" if ":" in self._server[0] else "0.0.0.0", port) if port else None,  # noqa: S104 - a client's
+            remote_addr=self._server,
+        )
         return self
 
     def close(self) -> None:
@@ -202,6 +211,7 @@ class MediaStreams:
         self._peers = [Peer(host) for _ in range(2)]
         self._senders: list[tuple[Flow, Deliver]] = []
         self._figures = Figures()
+        self._ports = itertools.count(random.randrange(*FIRST_NEWCOMER_PORTS))
         self._loop = asyncio.new_event_loop()
         self._is_over = asyncio.Event()
         self._ready: Future[None] = Future()
@@ -297,7 +307,7 @@ class MediaStreams:
     async def _come_and_go(self) -> None:
         while True:
             figures, began_at = self._figures, time.monotonic()
-            newcomer = await Leg(self._server, self._secret).open()
+            newcomer = await Leg(self._server, self._secret).open(next(self._ports))
             try:
                 answers = [status_of(await newcomer.ask(Method.ALLOCATE, UDP)), await newcomer.refresh(0)]
             except TimeoutError:
