@@ -4,6 +4,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
+export ANSIBLE_STRATEGY=${ANSIBLE_STRATEGY:-linear} # as a bare ansible-playbook does it; mitogen_linear is as `make deploy`
 source scripts/ansible_environment.sh
 lab=(.venv/bin/python scripts/lab.py)
 if ((EUID)); then
