@@ -50,11 +50,12 @@ async def press_button(station: MailStation, language: str = "en") -> tuple[str,
 
 async def find_offers(station: MailStation, language: str = "en") -> tuple[str, list[str]]:
     """Do so until there are any: the other node has a second to answer, and the host may be busy."""
+    page, links = await press_button(station, language)
     for _ in range(TRIES):
-        page, links = await press_button(station, language)
         if links:
             break
         await asyncio.sleep(FRESH_SECONDS)
+        page, links = await press_button(station, language)
     return page, links
 
 
