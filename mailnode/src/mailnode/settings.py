@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from mailnode.http.language import Language
 from nodelink.channel.node_settings import NodeSettings
-from nodelink.daemon.settings import AddressList, MaybeAddresses, PortList
+from nodelink.daemon.settings import AddressList, MaybeAddress, MaybeAddresses, PortList
 
 IPV6_PREFIX = "[IPv6:"
 
@@ -71,7 +71,7 @@ class MailNodeSettings(NodeSettings):
     peers_ca_file: Path | None = Field(
         default=None, description="CAs that vouch for servers of others; otherwise those of the system."
     )
-    outbound_address: str | None = Field(
+    outbound_address: MaybeAddress = Field(
         default=None,
         description="Address that mail for servers of others leaves from, on a host with several.",
     )
@@ -111,12 +111,6 @@ class MailNodeSettings(NodeSettings):
         pattern=r"^(mailto:[^\s<>\"]+@[^\s<>\"]+|https://[^\s<>\"]+)$",
         description="Where users find help, as a mailto: or https: address.",
     )
-
-    @model_validator(mode="after")
-    def _outbound_address_is_one(self) -> Self:
-        if self.outbound_address is not None:
-            ip_address(self.outbound_address)
-        return self
 
     @model_validator(mode="after")
     def _published_addresses_are_some(self) -> Self:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.client import policy_commands
 from controlplane.client.api import split_events, write_path
 from controlplane.client.errors import ClientError, MisuseError
 from controlplane.client.options import LARGEST_QUOTA_BYTES, SMALLEST_QUOTA_BYTES, is_name, parse_seconds
@@ -15,6 +16,7 @@ from controlplane.client.output import format_moment, make_printable, write_tabl
 from controlplane.client.policy_commands import read_assignment, write_value
 from controlplane.client.target import Target, read_login, read_token, read_url, write_login
 from controlplane.policy import models
+from nodelink.contract.states import MAX_BACKUP_ADDRESSES
 
 ADDRESSES = st.one_of(
     st.text(max_size=60),
@@ -155,6 +157,7 @@ def test_quota_has_the_limits_of_the_server() -> None:
         models.SMALLEST_QUOTA_BYTES,
         models.LARGEST_QUOTA_BYTES,
     )
+    assert policy_commands.MAX_BACKUP_ADDRESSES == MAX_BACKUP_ADDRESSES
 
 
 @given(st.integers())

@@ -3,7 +3,6 @@
 Not for: what the lists of domains mean (domains.py).
 """
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -11,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from mailnode.exchange.domains import read_forwarded, read_kept
-from nodelink.daemon.settings import AddressList, DaemonSettings, MaybeAddresses
+from nodelink.daemon.settings import AddressList, DaemonSettings, MaybeAddress, MaybeAddresses
 
 MAX_MESSAGE_BYTES = 45 << 20
 """In base64, a node still reads it in one answer (peering.exchangers.MAX_ANSWER_BYTES)."""
@@ -58,7 +57,7 @@ class ExchangeSettings(DaemonSettings):
     ca_file: Path | None = Field(
         default=None, description="CAs that vouch for where mail is forwarded; otherwise those of the system."
     )
-    outbound_address: str | None = Field(
+    outbound_address: MaybeAddress = Field(
         default=None, description="Address that mail is forwarded from, on a host with several."
     )
     dns_servers: MaybeAddresses = Field(
@@ -86,12 +85,6 @@ class ExchangeSettings(DaemonSettings):
         le=1_000_000,
         description="Messages taken from one address on average; 0 = no limit.",
     )
-
-    @model_validator(mode="after")
-    def _outbound_address_is_one(self) -> Self:
-        if self.outbound_address is not None:
-            ip_address(self.outbound_address)
-        return self
 
     @model_validator(mode="after")
     def _it_is_for_somebody(self) -> Self:

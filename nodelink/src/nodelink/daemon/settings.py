@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -43,6 +43,16 @@ AddressList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addres
 
 MaybeAddresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses)]
 """The same, or none."""
+
+
+def _check_address(text: str | None) -> str | None:
+    if text is not None:
+        ip_address(text)
+    return text
+
+
+MaybeAddress = Annotated[str | None, AfterValidator(_check_address)]
+"""One IP address, or none."""
 
 
 def _split_ports(text: object) -> object:
