@@ -80,6 +80,8 @@ def _install(trees: Mapping[Place, Tree], settings: Mapping[str, object]) -> Non
             INBOUND_SMTP_PORT=25,
             PEER_MESSAGES_PER_MINUTE=0,
             PEERS_CA_FILE=PEERS,
+            # It is away here, and a node that looks for it would read all CAs of the system each time.
+            CONTROLPLANE_CA_FILE=PEERS,
             **settings,
         )
     first, second = trees.values()

@@ -90,6 +90,7 @@ class Lane:
     _failures: int = field(init=False, default=0)
     _width: int = field(init=False, default=1)
     _last_reason: str = field(init=False, default="")
+    _finished_count: int = field(init=False, default=0)
 
     def wake(self) -> None:
         """Look for something new. A node that cannot be reached is not asked more often by that."""
@@ -127,12 +128,14 @@ class Lane:
         if not due:
             return rows[0].next_attempt_at_seconds - now_seconds if rows else None
         requests = plan_requests(due, self._width) if is_joined else [[row] for row in due]
+        finished_count = self._finished_count
         is_reached = not all(await _gather([self._attempt(request) for request in requests]))
         self._failures = 0 if is_reached else self._failures + 1
         self._width = min(2 * self._width, AT_ONCE) if is_reached else 1
         if self._failures:
             await self._give_up_overdue()
-        return 0
+        is_empty = len(rows) < limit and self._finished_count - finished_count == len(rows)
+        return None if is_empty else 0  # what has come since then has called `wake`
 
     async def _attempt(self, rows: Sequence[Outgoing]) -> bool:
         """Try what goes in one request; tell whether nothing else needs be tried now."""
@@ -242,6 +245,7 @@ class Lane:
 
     async def _finish(self, *rows: Outgoing) -> None:
         await self.store.finish_outgoing(*(row.id for row in rows))
+        self._finished_count += len(rows)
         for row in rows:
             self.on_gone(row)
 
