@@ -1,6 +1,7 @@
 """Mail nodes of one fleet in this process: real TLS on loopback with pinned keys, a store each."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.password import PasswordHasher
@@ -15,14 +17,16 @@ from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.backup_addresses import endpoint as backup_endpoint
 from mailnode.backup_addresses.finder import BackupFinder
 from mailnode.backup_addresses.offer import BackupOffer, decide_offer
-from mailnode.federation.delivery import Delivery
+from mailnode.federation.batch import BATCH_PATH, digest_batch
+from mailnode.federation.delivery import DELIVERY_PATH, Delivery
 from mailnode.federation.door import Door
-from mailnode.federation.endpoint import build_router
+from mailnode.federation.endpoint import build_entries
 from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.siblings import Siblings
 from mailnode.federation.transport import Transport
 from mailnode.http.app import create_app
+from mailnode.http.express import Express
 from mailnode.http.protocol import HttpServer
 from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.smtp.submission import Submission
@@ -51,6 +55,9 @@ class MailStation:
     port: int = 0
     identity: PrivateKey = field(default_factory=PrivateKey.generate)
     siblings: Siblings = field(default_factory=Siblings)
+    takes_batches: bool = True
+    """Whether it is of this release, or of one that knew no batches."""
+    requests: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         make_certificate(self.directory, HOST, label=self.name)
@@ -81,13 +88,17 @@ class MailStation:
         )
         self.inbound = Inbound(accounts=self.accounts, store=self.store)
         door = Door(self.domain, self.siblings)
-        router = build_router(door, self.inbound)
-        router.include_router(backup_endpoint.build_router(door, self.read_offer))
+        offers = backup_endpoint.build_router(door, self.read_offer)
         finder = BackupFinder(siblings=self.siblings, transport=self.outbound.transport)
         app = create_app(
-            accounts=self.accounts, read_site=lambda: SITE, deliveries=router, find_backups=finder.find
+            accounts=self.accounts, read_site=lambda: SITE, offers=offers, find_backups=finder.find
         )
-        self.http = HttpServer(app)
+        entries = build_entries(door, self.inbound)
+        self.releases: dict[bool, ASGIApp] = {
+            True: Express(app, entries),
+            False: Express(app, {DELIVERY_PATH: before_batches(entries[DELIVERY_PATH])}),
+        }
+        self.http = HttpServer(self.serve)
         self.server: asyncio.Server | None = None
 
     @property
@@ -114,6 +125,11 @@ class MailStation:
             public_key=self.identity.public.x,
             tls_pin=pin,
         )
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as its release does."""
+        self.requests.append(scope["path"])
+        await self.releases[self.takes_batches](scope, receive, send)
 
     async def open(self) -> None:
         """Listen, on the port of before if there was one."""
@@ -182,10 +198,38 @@ class MailStation:
         headers.append(("authorization", authorization or self.sign(to, delivery, message)))
         return await post_raw(to, message, headers)
 
+    async def post_batch(self, to: "MailStation", body: bytes, digest: str | None = None) -> httpx.Response:
+        """Hand a batch over by hand; `digest` is what is signed, if not that of the body."""
+        content_digest = digest_batch(body) if digest is None else digest
+        authorization = self.sign(to, Delivery("", "", ()), b"", content_digest=content_digest)
+        return await post_raw(to, body, [("authorization", authorization)], BATCH_PATH)
 
-async def post_raw(to: MailStation, message: bytes, headers: list[tuple[str, str]]) -> httpx.Response:
+
+async def post_raw(
+    to: MailStation, message: bytes, headers: list[tuple[str, str]], path: str = DELIVERY_PATH
+) -> httpx.Response:
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:  # noqa: S501 - the client's trust is no matter here
-        return await client.post(f"https://{HOST}:{to.port}/mxdeliv", content=message, headers=headers)
+        return await client.post(f"https://{HOST}:{to.port}{path}", content=message, headers=headers)
+
+
+def before_batches(entry: ASGIApp) -> ASGIApp:
+    """Have a delivery answered as nodes did that knew no batches: nothing is said of those."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        said: list[Message] = []
+
+        async def hear(message: Message) -> None:
+            said.append(message)
+
+        await entry(scope, receive, hear)
+        start, body = said
+        if start["status"] == 200:
+            body["body"] = json.dumps({"refused": json.loads(body["body"])["refused"]}).encode()
+        start["headers"] = [(b"content-length", b"%d" % len(body["body"]))]
+        for message in said:
+            await send(message)
+
+    return answer
 
 
 def introduce(stations: Iterable[MailStation]) -> None:

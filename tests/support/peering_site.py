@@ -27,12 +27,13 @@ from mailnode.accounts.rate_limit import RateLimit, RateLimiter
 from mailnode.dkim.key_ring import write_key_record
 from mailnode.dkim.signing import SigningKey
 from mailnode.federation.door import Door
-from mailnode.federation.endpoint import build_router
+from mailnode.federation.endpoint import build_entries
 from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.siblings import Siblings
 from mailnode.federation.transport import Transport
 from mailnode.http.app import create_app
+from mailnode.http.express import Express
 from mailnode.http.protocol import HttpServer
 from mailnode.peering.courier import Courier
 from mailnode.peering.policy import PeerPolicy, PeerPolicyHolder, find_peer
@@ -315,8 +316,8 @@ class PeerStation:
         )
         door = Door(self.domain, Siblings())
         inbound = Inbound(accounts=self.accounts, store=self.store)
-        router = build_router(door, inbound, self.reception)
-        self.http = HttpServer(create_app(accounts=self.accounts, read_site=lambda: SITE, deliveries=router))
+        app = create_app(accounts=self.accounts, read_site=lambda: SITE)
+        self.http = HttpServer(Express(app, build_entries(door, inbound, self.reception)))
 
     def clock(self) -> float:
         return time.time() + self.now_offset

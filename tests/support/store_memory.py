@@ -281,10 +281,11 @@ class MemoryMailStore(MemoryRegister):
             )
         await self._settle()
 
-    async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
+    async def finish_outgoing(self, *outgoing_ids: OutgoingId) -> None:
         self._check()
-        if (row := self._outgoing.pop(outgoing_id, None)) is not None:
-            self._release(row.body_id)
+        for outgoing_id in outgoing_ids:
+            if (row := self._outgoing.pop(outgoing_id, None)) is not None:
+                self._release(row.body_id)
         await self._settle()
 
     async def read_outgoing_usage(self) -> Usage:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.address import MailDomain
@@ -35,12 +35,13 @@ from mailnode.dkim.errors import DkimError
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
 from mailnode.federation.door import Door
-from mailnode.federation.endpoint import build_router
+from mailnode.federation.endpoint import build_entries
 from mailnode.federation.inbound import Inbound
 from mailnode.federation.outbound import Outbound
 from mailnode.federation.probes import MailProbes
 from mailnode.federation.transport import Transport
 from mailnode.http.app import FindBackups, create_app
+from mailnode.http.express import Express
 from mailnode.http.multiplexer import Multiplexer, offer_protocols
 from mailnode.http.protocol import Bounds, HttpServer
 from mailnode.http.site import MailEndpoint, Security, Site
@@ -181,14 +182,14 @@ class MailNode:
         probes = self._build_probes(outbound, steering)
         inbound = Inbound(accounts=accounts, store=store, probes=probes)
         reception = None if outbound is None else peering.build_reception(accounts, store, outbound)
-        deliveries = None if agent is None else build_router(door, inbound, reception)
+        app: ASGIApp = create_app(
+            accounts=accounts,
+            read_site=lambda: describe_site(settings, listeners),
+            offers=None if agent is None else backup_endpoint.build_router(door, steering.read_offer),
+            find_backups=_find_backups(outbound, steering),
+        )
         http = HttpServer(
-            create_app(
-                accounts=accounts,
-                read_site=lambda: describe_site(settings, listeners),
-                deliveries=deliveries,
-                find_backups=_offer_backups(deliveries, door, outbound, steering),
-            ),
+            app if agent is None else Express(app, build_entries(door, inbound, reception)),
             bounds=Bounds(request_seconds=REQUEST_SECONDS, grace_seconds=FAREWELL_SECONDS),
         )
         for part in (imap, smtp):
@@ -314,13 +315,10 @@ class MailNode:
             stack.callback(server.close)
 
 
-def _offer_backups(
-    deliveries: APIRouter | None, door: Door, outbound: Outbound | None, steering: Steering
-) -> FindBackups | None:
-    """Tell siblings what is offered here, and find what they offer; `None` for a node of no fleet."""
-    if deliveries is None or outbound is None:
+def _find_backups(outbound: Outbound | None, steering: Steering) -> FindBackups | None:
+    """Find what siblings offer; `None` for a node of no fleet."""
+    if outbound is None:
         return None
-    deliveries.include_router(backup_endpoint.build_router(door, steering.read_offer))
     return BackupFinder(siblings=steering.siblings, transport=outbound.transport).find
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailnode.peering import http_client
-from mailnode.peering.http_client import (
+from mailnode import http_client
+from mailnode.http_client import (
     CONNECTIONS_PER_SITE,
     BrokenAnswerError,
     ConnectError,

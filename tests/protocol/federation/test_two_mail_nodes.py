@@ -203,7 +203,7 @@ async def test_delivery_by_hand_is_taken_once(pair: Pair) -> None:
     answers = [await one.post(two, DELIVERY, MESSAGE) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [200] * 3
-    assert {answer.text for answer in answers} == {'{"refused": {}}'}
+    assert {answer.text for answer in answers} == {'{"batch": 1, "refused": {}}'}
     assert await two.inbox("bob") == [MESSAGE]
 
 

@@ -169,7 +169,7 @@ def test_sibling_is_found_by_its_domain_in_any_spelling() -> None:
     found = siblings.find_domain("[IPv6:2001:db8::1]")
     assert found is not None
     assert found is siblings.find_node("two") is siblings.find_domain("2001:db8::1")
-    assert found.url == "https://[2001:db8::1]:443/mxdeliv"
+    assert found.authority == "[2001:db8::1]"
     assert siblings.find_domain("not a domain") is None
 
 

@@ -10,6 +10,7 @@ with the shortest form of an IPv6 address; clients also write the bare address b
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from mailnode.accounts.errors import BadAddressError
@@ -114,6 +115,7 @@ def check_new_name(address: str) -> None:
         raise BadAddressError("This name is reserved.")
 
 
+@lru_cache(maxsize=1_024)  # a message has its sender's and its recipients' looked up several times
 def _normalise_domain(text: str) -> str:
     lowered = text.lower()
     literal = lowered.removeprefix("[").removesuffix("]").removeprefix(_IPV6_TAG.lower())

@@ -27,7 +27,7 @@ from mailnode.exchange.hops import HOPS_HEADER, read_hops
 from mailnode.exchange.intake import Intake
 from mailnode.exchange.pickup import MAX_ACKNOWLEDGEMENT_BYTES, Pickup, read_acknowledgement
 from mailnode.exchange.tokens import TokenBook, read_token
-from mailnode.federation.endpoint import read_message
+from mailnode.federation.endpoint import read_body
 from mailnode.federation.errors import DeliveryRefusedError, TryLaterError
 from mailnode.peering.http_entry import read_arrival
 from mailnode.peering.policy import find_peer
@@ -104,7 +104,8 @@ def create_exchange_app(
     async def acknowledge(request: Request) -> Response:
         """Forget what a server has."""
         domains = gate.open(request)
-        ids = read_acknowledgement(await read_message(request, MAX_ACKNOWLEDGEMENT_BYTES))
+        body = await read_body(request.headers.items(), request.receive, MAX_ACKNOWLEDGEMENT_BYTES)
+        ids = read_acknowledgement(body)
         return _answer({"acknowledged": await pickup.acknowledge(domains, ids)})
 
     app.add_exception_handler(DeliveryRefusedError, _refuse)
@@ -120,7 +121,7 @@ async def _take(request: Request, intake: Intake) -> None:
     admitted = intake.admit(arrival, read_hops(request.headers.get(HOPS_HEADER)))
     declared = request.headers.get("content-length")  # h11 has checked the digits
     with intake.hold_memory(None if declared is None else int(declared)):
-        message = await read_message(request, intake.max_bytes)
+        message = await read_body(request.headers.items(), request.receive, intake.max_bytes)
         await intake.take(admitted, message)
 
 

@@ -19,6 +19,7 @@ from secrets import token_urlsafe
 from mailnode.federation.errors import MalformedDeliveryError
 from mailnode.store.mail_store import Envelope
 
+DELIVERY_PATH = "/mxdeliv"
 DELIVERY_ID_HEADER = "x-madfleet-delivery-id"
 MAIL_FROM_HEADER = "x-mail-from"
 MAIL_TO_HEADER = "x-mail-to"
@@ -28,6 +29,9 @@ MAX_ENVELOPE_BYTES = 8_192
 MAX_REASON_CHARACTERS = 200
 LARGE_MESSAGE_BYTES = 262_144
 """From here on, a message is looked at in a thread: that many bytes take about a millisecond."""
+
+ONE_ID = "it needs one delivery id of 16 to 64 characters"
+ONE_SENDER = "it needs one sender"
 
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _ADDRESS = re.compile(r"[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]{1,255}")
@@ -66,13 +70,26 @@ def read_headers(headers: Iterable[tuple[str, str]]) -> Delivery:
         if name in found:
             found[name].append(value)
     ids, senders, recipients = found.values()
-    if len(ids) != 1 or not _DELIVERY_ID.fullmatch(ids[0]):
-        raise MalformedDeliveryError("it needs one delivery id of 16 to 64 characters")
-    if len(senders) != 1 or not _ADDRESS.fullmatch(senders[0]):
-        raise MalformedDeliveryError("it needs one sender")
+    if len(ids) != 1:
+        raise MalformedDeliveryError(ONE_ID)
+    if len(senders) != 1:
+        raise MalformedDeliveryError(ONE_SENDER)
+    return check_delivery(ids[0], senders[0], recipients)
+
+
+def check_delivery(id_: str, sender: str, recipients: Sequence[str]) -> Delivery:
+    """Make a delivery of what another node says.
+
+    Raises:
+        MalformedDeliveryError: Something is not what it should be.
+    """
+    if not _DELIVERY_ID.fullmatch(id_):
+        raise MalformedDeliveryError(ONE_ID)
+    if not _ADDRESS.fullmatch(sender):
+        raise MalformedDeliveryError(ONE_SENDER)
     if not 1 <= len(recipients) <= MAX_RECIPIENTS or not all(map(_ADDRESS.fullmatch, recipients)):
         raise MalformedDeliveryError(f"it needs 1 to {MAX_RECIPIENTS} recipients")
-    return Delivery(ids[0], senders[0], tuple(dict.fromkeys(recipients)))
+    return Delivery(id_, sender, tuple(dict.fromkeys(recipients)))
 
 
 def plan_envelopes(sender: str, recipients: Mapping[str, str]) -> list[Envelope]:
@@ -99,13 +116,21 @@ def write_refused(refused: Mapping[str, str]) -> str:
 
 def read_refused(text: bytes) -> dict[str, str]:
     """Read who did not get it; an answer that says nothing of that kind says that all got it."""
+    refused = read_object(text).get("refused")
+    return tidy_refused(refused) if isinstance(refused, dict) else {}
+
+
+def read_object(text: bytes) -> dict[str, object]:
+    """Read an object of JSON; an empty one from what is none."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    refused = answer.get("refused") if isinstance(answer, dict) else None
-    if not isinstance(refused, dict):
-        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def tidy_refused(refused: Mapping[str, object]) -> dict[str, str]:
+    """Make the reasons that another node gave fit to be shown."""
     return {address: tidy_reason(str(reason)) for address, reason in refused.items()}
 
 

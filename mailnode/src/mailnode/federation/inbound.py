@@ -8,26 +8,35 @@ Not for: HTTP, or who may hand mail over (door.py).
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import structlog
 
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.address import MailDomain
 from mailnode.accounts.errors import BadAddressError
 from mailnode.encryption.errors import GateError
 from mailnode.encryption.gate import check_incoming
+from mailnode.federation.batch import Answer
 from mailnode.federation.delivery import LARGE_MESSAGE_BYTES, Delivery
 from mailnode.federation.errors import (
     MAILBOX_FULL,
     NO_SUCH_USER,
+    DeliveryRefusedError,
     MailboxesFullError,
     NobodyHereError,
     NotPermittedError,
+    TooLargeError,
     TryLaterError,
 )
 from mailnode.federation.probes import MailProbes
 from mailnode.federation.siblings import Sibling
 from mailnode.store.mail_store import AccountId, MailStore, Recipient, StoreUnavailableError
+
+OK = 200
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +75,23 @@ class Inbound:
             return await self._store(sibling, delivery, message)
         except StoreUnavailableError as error:
             raise TryLaterError(str(error)) from error
+
+    async def take_batch(
+        self, sibling: Sibling, deliveries: Sequence[tuple[Delivery, bytes]]
+    ) -> Sequence[Answer]:
+        """Store several deliveries, each as if it had come alone, and all with one commit."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._answer(sibling, *each)) for each in deliveries]
+        return [task.result() for task in tasks]
+
+    async def _answer(self, sibling: Sibling, delivery: Delivery, message: bytes) -> Answer:
+        try:
+            if len(message) > self.max_bytes:
+                raise TooLargeError
+            return Answer(OK, await self.take(sibling, delivery, message))
+        except DeliveryRefusedError as refusal:
+            log.warning("delivery refused", status=refusal.status, detail=str(refusal))
+            return Answer(refusal.status, reason=refusal.public_text)
 
     async def _store(self, sibling: Sibling, delivery: Delivery, message: bytes) -> dict[str, str]:
         refused: dict[str, str] = {}

@@ -89,8 +89,7 @@ class Outbound:
         count = 0
         for each in destinations:
             while rows := await self.store.list_outgoing(each, PURGED_AT_ONCE):
-                for row in rows:
-                    await self.store.finish_outgoing(row.id)
+                await self.store.finish_outgoing(*(row.id for row in rows))
                 count += len(rows)
         usage = await self.store.read_outgoing_usage()
         self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
@@ -99,10 +98,12 @@ class Outbound:
     def _wake(self, destination: str) -> None:
         lane = self._lanes.get(destination)
         if lane is None and self._spawn is not None:
+            ways = self._ways()
             lane = self._lanes[destination] = Lane(
                 destination=destination,
                 store=self.store,
-                sender=self._ways(),
+                sender=ways,
+                batches=ways,
                 report=self._report,
                 clock_seconds=self.clock_seconds,
                 on_gone=self._note_gone,

@@ -15,6 +15,8 @@ from nodelink.contract.errors import ContractError
 from nodelink.contract.keys import PublicKey
 from nodelink.contract.states import SiblingNode
 
+HTTPS_PORT = 443
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -30,15 +32,10 @@ class Sibling:
     tls_pin: str | None
 
     @property
-    def url(self) -> str:
-        """Where it takes mail."""
-        return f"{self.origin}/mxdeliv"
-
-    @property
-    def origin(self) -> str:
-        """Where its HTTPS is."""
+    def authority(self) -> str:
+        """What its HTTPS is called, as in a URL (RFC 9110 section 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"https://{host}:{self.port}"
+        return host if self.port == HTTPS_PORT else f"{host}:{self.port}"
 
 
 @dataclass(slots=True)

@@ -1,36 +1,54 @@
-"""Hand a message over to a sibling by HTTPS, or ask it something, signed with this node's key.
+"""Hand messages over to a sibling by HTTPS, or ask it something, signed with this node's key.
 
-For: lane.py, probes.py, and the finder of backup addresses.
+For: ways.py, probes.py, and the finder of backup addresses.
 Not for: when and how often (retry.py, lane.py).
 
 Connections are kept open between messages. TLS is verified by a CA, or by the key that is pinned for the
 sibling; one that is replaced gets new connections.
+
+    a message taken ─▶ its answer says that batches are understood ─▶ batches ─▶ anything but such an answer
+            ▲                                                                              │
+            └────────────────────────── one by one, until it says so again ◀───────────────┘
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import httpx
 import structlog
 
-from mailnode.federation.delivery import LARGE_MESSAGE_BYTES, Delivery, read_refused, tidy_reason
+from mailnode.federation.batch import BATCH_PATH, digest_batch, read_answers, understands_batches, write_batch
+from mailnode.federation.delivery import (
+    DELIVERY_PATH,
+    LARGE_MESSAGE_BYTES,
+    Delivery,
+    read_refused,
+    tidy_reason,
+)
 from mailnode.federation.retry import Delivered, Failed, Outcome, judge_status
 from mailnode.federation.siblings import Sibling
+from mailnode.http_client import BrokenAnswerError, ConnectError, HttpError, Question, Site
 from nodelink.channel.client_tls import build_client_context
 from nodelink.contract.assertions import make_assertion
 from nodelink.contract.keys import PrivateKey
 
-TIMEOUT = httpx.Timeout(60, connect=10)
-KEEP_ALIVE_SECONDS = 25
-"""Less than the other side waits for another request, or requests would meet connections that just close."""
-CONNECTIONS_PER_NODE = 8
-UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+ANSWER_SECONDS = 60.0
+LARGE_ANSWER_SECONDS = 120.0
+"""For a whole request; the other side ends one that takes longer."""
 MAX_ANSWER_BYTES = 1 << 20
+OK = 200
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """The connections to a sibling, and whether it has said that it understands batches."""
+
+    site: Site
+    takes_batches: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +59,12 @@ class Transport:
     identity: PrivateKey
     ca_file: Path | None = None
     clock_seconds: Callable[[], float] = time.time
-    _clients: dict[tuple[str, str | None], httpx.AsyncClient] = field(init=False, default_factory=dict)
+    _lines: dict[tuple[str, str | None], _Line] = field(init=False, default_factory=dict)
+
+    def takes_batches(self, sibling: Sibling) -> bool:
+        """Tell whether a sibling is known to take several messages at once."""
+        line = self._lines.get(_key_of(sibling))
+        return line is not None and line.takes_batches
 
     async def send(self, sibling: Sibling, delivery: Delivery, message: bytes) -> Outcome:
         """Try once to hand a message over."""
@@ -49,17 +72,40 @@ class Transport:
             digest = await asyncio.to_thread(delivery.digest, message)
         else:
             digest = delivery.digest(message)
-        headers = [*delivery.write_headers(), self._sign(sibling, digest)]
+        question = Question("POST", DELIVERY_PATH, "", delivery.write_headers(), message)
         try:
-            client = self._open_client(sibling)
-            async with client.stream("POST", sibling.url, content=message, headers=headers) as answer:
-                return await _judge(answer)
-        except UNREACHABLE as error:
-            return Failed(_describe(error), is_of_node=True)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            return Failed(_describe(error), is_of_node=False)
-        except OSError as error:  # the file of CAs
-            return Failed(_describe(error), is_of_node=True)
+            line = self._open_line(sibling)
+            status, content = await self._ask(sibling, line, question, digest)
+        except (HttpError, OSError) as error:
+            return _fail(error)
+        refusal = judge_status(status, tidy_reason(content.decode("utf-8", "replace")))
+        if refusal is not None:
+            return refusal
+        line.takes_batches = understands_batches(content)
+        return Delivered(read_refused(content))
+
+    async def send_batch(
+        self, sibling: Sibling, deliveries: Sequence[tuple[Delivery, bytes]]
+    ) -> Sequence[Outcome]:
+        """Try once to hand several messages over in one request; return what became of each.
+
+        Where the sibling has no answer to that, as one that went back to an older release, each goes alone.
+        """
+        body = write_batch(deliveries)
+        question = Question("POST", BATCH_PATH, "", (), body)
+        try:
+            line = self._open_line(sibling)
+            status, content = await self._ask(sibling, line, question, digest_batch(body))
+        except (HttpError, OSError) as error:
+            return [_fail(error)] * len(deliveries)
+        if status == OK and (outcomes := read_answers(content, len(deliveries))) is not None:
+            return outcomes
+        line.takes_batches = False
+        refusal = judge_status(status, tidy_reason(content.decode("utf-8", "replace")))
+        if isinstance(refusal, Failed):
+            return [refusal] * len(deliveries)
+        log.info("sibling takes no batch", node=sibling.node, status=status)
+        return await asyncio.gather(*(self.send(sibling, *delivery) for delivery in deliveries))
 
     async def fetch(self, sibling: Sibling, path: str, digest: str, max_bytes: int) -> bytes | None:
         """Fetch what a sibling answers at a path; `None` where it does not. `digest` says what is asked.
@@ -67,26 +113,39 @@ class Transport:
         Who calls has a deadline for it.
         """
         try:
-            client = self._open_client(sibling)
-            headers = [self._sign(sibling, digest)]
-            async with client.stream("GET", f"{sibling.origin}{path}", headers=headers) as answer:
-                content = b""
-                async for part in answer.aiter_bytes():
-                    content += part
-                    if len(content) > max_bytes:
-                        return None
-                return content if answer.is_success else None
-        except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
+            line = self._open_line(sibling)
+            status, content = await self._ask(sibling, line, Question("GET", path, ""), digest)
+        except (HttpError, OSError) as error:
             log.info("sibling does not answer", node=sibling.node, problem=_describe(error))
             return None
+        return content if 200 <= status < 300 and len(content) <= max_bytes else None
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
+        for line in self._lines.values():
+            line.site.close()
+        self._lines.clear()
 
-    def _sign(self, sibling: Sibling, digest: str) -> tuple[str, str]:
+    async def _ask(self, sibling: Sibling, line: _Line, question: Question, digest: str) -> tuple[int, bytes]:
+        """Ask; `digest` is what is signed. A line that breaks is one that may lead to another release next.
+
+        Raises:
+            HttpError: There is no whole answer.
+        """
+        headers = [*question.headers, ("authorization", self._sign(sibling, digest))]
+        asked = replace(question, host=sibling.authority, headers=headers)
+        is_large = len(question.content) > LARGE_MESSAGE_BYTES
+        try:
+            async with asyncio.timeout(LARGE_ANSWER_SECONDS if is_large else ANSWER_SECONDS):
+                return await line.site.ask(sibling.host, asked)
+        except TimeoutError as error:
+            line.takes_batches = False
+            raise BrokenAnswerError("no whole answer in time") from error
+        except HttpError:
+            line.takes_batches = False
+            raise
+
+    def _sign(self, sibling: Sibling, digest: str) -> str:
         assertion = make_assertion(
             self.identity,
             node=self.node,
@@ -94,31 +153,30 @@ class Transport:
             now_seconds=int(self.clock_seconds()),
             content_digest=digest,
         )
-        return "authorization", f"Bearer {assertion}"
+        return f"Bearer {assertion}"
 
-    def _open_client(self, sibling: Sibling) -> httpx.AsyncClient:
-        key = sibling.url, sibling.tls_pin
-        client = self._clients.get(key)
-        if client is None:
-            limits = httpx.Limits(max_connections=CONNECTIONS_PER_NODE, keepalive_expiry=KEEP_ALIVE_SECONDS)
-            client = self._clients[key] = httpx.AsyncClient(
-                verify=build_client_context(sibling.tls_pin, self.ca_file),
-                timeout=TIMEOUT,
-                limits=limits,
-                trust_env=False,
-                follow_redirects=False,
+    def _open_line(self, sibling: Sibling) -> _Line:
+        """Find the connections to a sibling. Raises: OSError, when the CAs cannot be read."""
+        key = _key_of(sibling)
+        line = self._lines.get(key)
+        if line is None:
+            site = Site(
+                port=sibling.port,
+                name=sibling.host,
+                tls=build_client_context(sibling.tls_pin, self.ca_file),
+                max_answer_bytes=MAX_ANSWER_BYTES,
             )
-        return client
+            line = self._lines[key] = _Line(site)
+        return line
 
 
-async def _judge(answer: httpx.Response) -> Outcome:
-    content = b""
-    async for part in answer.aiter_bytes():
-        content += part
-        if len(content) > MAX_ANSWER_BYTES:
-            return Failed("the answer is too long", is_of_node=False)
-    refusal = judge_status(answer.status_code, tidy_reason(content.decode("utf-8", "replace")))
-    return Delivered(read_refused(content)) if refusal is None else refusal
+def _key_of(sibling: Sibling) -> tuple[str, str | None]:
+    return sibling.authority, sibling.tls_pin
+
+
+def _fail(error: Exception) -> Failed:
+    """Judge why there is no answer: without a connection, or the CAs, nobody's message can go."""
+    return Failed(_describe(error), is_of_node=isinstance(error, ConnectError | OSError))
 
 
 def _describe(error: Exception) -> str:

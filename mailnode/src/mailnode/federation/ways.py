@@ -4,6 +4,7 @@ For: lanes.
 Not for: the ways themselves (transport.py, mailnode.peering.courier).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailnode.federation.delivery import Delivery
@@ -34,11 +35,26 @@ class Ways:
         envelope = row.envelope
         sibling = self.siblings.find_domain(envelope.destination)
         if sibling is not None:
-            delivery = Delivery(envelope.delivery_id, envelope.sender, envelope.recipients)
-            return await self.transport.send(sibling, delivery, message)
+            return await self.transport.send(sibling, _deliver(row), message)
         if self.courier is None:
             return Failed(NOBODY, is_of_node=True)
         return await self.courier.send(row, message)
+
+    def takes_batches(self, destination: str) -> bool:
+        """Tell whether messages for a domain may go together: to nodes of the fleet that understand that."""
+        sibling = self.siblings.find_domain(destination)
+        return sibling is not None and self.transport.takes_batches(sibling)
+
+    async def send_batch(
+        self, destination: str, messages: Sequence[tuple[Outgoing, bytes]]
+    ) -> Sequence[Outcome]:
+        """Try once to hand over all of it; return what became of each."""
+        sibling = self.siblings.find_domain(destination)
+        if sibling is None:
+            return [await self.send(row, message) for row, message in messages]
+        return await self.transport.send_batch(
+            sibling, [(_deliver(row), message) for row, message in messages]
+        )
 
     def find_longest_pause(self, destination: str) -> float:
         """Tell how long to wait at most for a destination that was not reached."""
@@ -51,3 +67,8 @@ class Ways:
         await self.transport.close()
         if self.courier is not None:
             await self.courier.close()
+
+
+def _deliver(row: Outgoing) -> Delivery:
+    envelope = row.envelope
+    return Delivery(envelope.delivery_id, envelope.sender, envelope.recipients)

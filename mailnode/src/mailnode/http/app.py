@@ -69,14 +69,14 @@ def create_app(
     *,
     accounts: Registrar,
     read_site: Callable[[], Site],
-    deliveries: APIRouter | None = None,
+    offers: APIRouter | None = None,
     find_backups: FindBackups | None = None,
 ) -> FastAPI:
     """Build the application around its dependencies; nothing is global, so a test may build many.
 
-    `read_site` is asked for each page, because ports can be moved. `deliveries` is where other nodes hand
-    mail over, and `find_backups` finds as many nodes on which there is another address for whoever has just
-    registered; `None` for a node that belongs to no fleet.
+    `read_site` is asked for each page, because ports can be moved. `offers` is where other nodes ask what is
+    offered here, and `find_backups` finds as many nodes on which there is another address for whoever has
+    just registered; `None` for a node that belongs to no fleet.
     """
     app = FastAPI(
         title=read_site().name,
@@ -88,8 +88,8 @@ def create_app(
     app.state.find_backups = find_backups
     app.state.pages = Pages(read_site, accounts.policy)
     app.include_router(router, dependencies=[Depends(refuse_body_over_limit)])
-    if deliveries is not None:
-        app.include_router(deliveries)
+    if offers is not None:
+        app.include_router(offers)
     app.add_exception_handler(RefusedError, _answer_refused)
     app.add_exception_handler(RegistrationClosedError, _answer_refused)
     app.add_exception_handler(LoginUnavailableError, _answer_refused)

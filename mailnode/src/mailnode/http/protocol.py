@@ -20,7 +20,7 @@ from email.utils import formatdate
 from typing import Final
 
 import h11
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -49,7 +49,7 @@ class Bounds:
 class HttpServer:
     """All HTTP connections of a node; ends them when the stack that it was started on unwinds."""
 
-    def __init__(self, app: FastAPI, *, bounds: Bounds | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
         self._state = ServerState()
         self._config = Config(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from mailnode.federation.delivery import Delivery, read_refused, tidy_reason
 from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
-from mailnode.peering.http_client import (
+from mailnode.http_client import (
     KEEP_ALIVE_SECONDS,
     BrokenAnswerError,
     ConnectError,

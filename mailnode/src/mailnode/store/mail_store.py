@@ -344,8 +344,8 @@ class MailStore(Protocol):
         `recipients` are those that are left; without any, all of them are.
         """
 
-    async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
-        """Let go what has been handed over or given up. What is gone stays so."""
+    async def finish_outgoing(self, *outgoing_ids: OutgoingId) -> None:
+        """Let go what has been handed over or given up, all of it at once. What is gone stays so."""
 
     async def read_outgoing_usage(self) -> Usage:
         """Tell how much waits for other nodes; a body that waits for two of them counts twice."""

@@ -309,9 +309,14 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             )
         )
 
-    async def finish_outgoing(self, outgoing_id: OutgoingId) -> None:
+    async def finish_outgoing(self, *outgoing_ids: OutgoingId) -> None:
         """Let go what has been handed over or given up."""
-        await self._write(lambda transaction: sqlite_queue.finish(transaction, outgoing_id))
+
+        def operation(transaction: Transaction) -> None:
+            for outgoing_id in outgoing_ids:
+                sqlite_queue.finish(transaction, outgoing_id)
+
+        await self._write(operation)
 
     async def read_outgoing_usage(self) -> Usage:
         """Tell how much waits for other nodes."""
