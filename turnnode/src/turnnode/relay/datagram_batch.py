@@ -22,6 +22,9 @@ from turnnode.stun.attributes import Address
 MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what is as long is dropped
 BATCH_DATAGRAMS: Final = 64  # as many are read at once, before others have their turn
 MAX_TOGETHER_BYTES: Final = 65_536  # what the kernel puts together is one datagram of IP to it
+# Not a round number: places that begin a multiple of 64 KiB from each other would share the same few lines of
+# the processor's caches.
+PLACE_BYTES: Final = MAX_TOGETHER_BYTES + 21 * 64
 _UDP_GRO: Final = 104  # udp(7)
 
 _HEADER: Final = Struct("@PI4xPNPNi4xI4x")
@@ -44,7 +47,7 @@ class DatagramBatch:
         self._family = family
         self._host = _HOSTS[family]
         self.address_bytes: Final = _ADDRESS_BYTES[family]
-        self.place_bytes: Final = self.address_bytes + MAX_TOGETHER_BYTES
+        self.place_bytes: Final = PLACE_BYTES
         self.octets: Final = mmap.mmap(-1, places * self.place_bytes)
         self._view = memoryview(self.octets)
         self._controls = bytearray(places * _CONTROL.size)
