@@ -2,6 +2,7 @@
 
 import ctypes
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from turnnode.relay.datagram_batch import BATCH_DATAGRAMS, MAX_DATAGRAM_BYTES, D
 from turnnode.relay.network_errors import collect_errors
 from turnnode.relay.sockets import address_of, bind_datagram
 
+UDP_SEGMENT = 103  # udp(7)
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
@@ -24,10 +26,16 @@ def read(batch: DatagramBatch, sock: socket.socket) -> list[tuple[bytes, tuple[s
     count = batch.receive(ctypes.c_int(sock.fileno()))
     found = []
     places = zip(batch.list_places(count, batch.layout_of(0)), batch.list_sizes(count), strict=True)
-    for place, ((key, _), (size,)) in enumerate(places):
+    for place, ((key, _), (_, size)) in enumerate(places):
         start = place * batch.place_bytes + batch.address_bytes
         found.append((batch.octets[start : start + size], batch.decode_address(key)))
     return found
+
+
+def send_together(sock: socket.socket, datagrams: list[bytes], address: tuple[str, int]) -> None:
+    """Send datagrams of one size, but for the last, as the kernel hands them over where it may."""
+    size = len(datagrams[0]).to_bytes(2, sys.byteorder)
+    sock.sendmsg(datagrams, [(socket.IPPROTO_UDP, UDP_SEGMENT, size)], 0, address)
 
 
 def test_datagrams_come_whole_and_in_order_with_their_senders(
@@ -53,14 +61,54 @@ def test_more_than_a_batch_waits_for_the_next_call(pair: tuple[socket.socket, so
     assert [datagram for datagram, _ in read(batch, one)] == [b"\4", b"\5"]
 
 
-@pytest.mark.parametrize("excess", [-1, 0, 1])
-def test_size_tells_what_may_be_cut(pair: tuple[socket.socket, socket.socket], excess: int) -> None:
+@pytest.mark.parametrize("size", [MAX_DATAGRAM_BYTES, 65_487])  # of IPv6, the largest is 20 octets larger
+def test_large_datagram_comes_whole(pair: tuple[socket.socket, socket.socket], size: int) -> None:
     one, other = pair
     batch = DatagramBatch(one.family)
-    other.sendto(bytes(MAX_DATAGRAM_BYTES + excess), one.getsockname())
+    other.sendto(bytes(size), one.getsockname())
 
     ((datagram, _),) = read(batch, one)
-    assert len(datagram) == MAX_DATAGRAM_BYTES + min(excess, 0)
+    assert len(datagram) == size
+
+
+@pytest.mark.parametrize("joins", [False, True])
+@pytest.mark.parametrize("last_bytes", [1, 99, 100])
+def test_datagrams_of_one_sender_come_together_only_if_that_is_wanted(
+    pair: tuple[socket.socket, socket.socket], last_bytes: int, *, joins: bool
+) -> None:
+    one, other = pair
+    batch = DatagramBatch(one.family)
+    batch.join_together(one, joins=joins)
+    sent = [b"a" * 100, b"b" * 100, b"c" * last_bytes]
+    send_together(other, sent, one.getsockname())
+    other.sendto(b"alone", one.getsockname())
+
+    count = batch.receive(ctypes.c_int(one.fileno()))
+    sizes = list(batch.list_sizes(count))
+    if joins:
+        assert [(bool(several), size) for several, size in sizes] == [(True, 200 + last_bytes), (False, 5)]
+        assert batch.size_of_one(0) == 100
+        assert batch.octets[batch.address_bytes :][: 200 + last_bytes] == b"".join(sent)
+    else:
+        assert sizes == [(0, 100), (0, 100), (0, last_bytes), (0, 5)]
+
+
+def test_several_sockets_are_read_into_one_batch(pair: tuple[socket.socket, socket.socket]) -> None:
+    one, other = pair
+    batch = DatagramBatch(one.family, places=3)
+    for _ in range(2):  # the second time, as if there had been nothing before
+        for number in range(2):
+            other.sendto(bytes([number]), one.getsockname())
+            one.sendto(bytes([number]), other.getsockname())
+        batch.empty()
+        counts = [
+            batch.receive_more(ctypes.c_int(sock.fileno()), place) for sock, place in ((one, 0), (other, 2))
+        ]
+        assert counts == [2, 1]
+        keys = [batch.decode_address(key) for (key, _) in batch.list_places(3, batch.layout_of(0))]
+        assert keys == [address_of(other), address_of(other), address_of(one)]
+        assert [size for _, size in batch.list_sizes(3)] == [1, 1, 1]
+        assert batch.receive(ctypes.c_int(other.fileno())) == 1  # what there was no room for
 
 
 def test_key_holds_the_beginning_of_the_datagram(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -30,6 +30,7 @@ from nodelink.daemon.succession import Succession
 from turnnode.credential_socket import CredentialSocket
 from turnnode.figures import CredentialUses, read_figures
 from turnnode.kernel.path import KernelPath, KernelPathSettings, open_kernel_path
+from turnnode.kernel.rungs import Rung
 from turnnode.listening import list_relay_addresses, open_client_sockets
 from turnnode.probe.peers import TurnPeers
 from turnnode.relay.dues import Dues
@@ -154,6 +155,7 @@ class TurnNode:
             relay_addresses=relay_addresses,
             policy=self.policy,
             data_path=self.kernel,
+            may_join=lambda: self.kernel is None or self.kernel.rung is Rung.USERSPACE,
             ports=PortRange(first=settings.relay_port_min, last=settings.relay_port_max),
             memory=None if directory is None else Journal(directory / "allocations", dues),
             keeper=ManagerKeeper(chassis.manager),

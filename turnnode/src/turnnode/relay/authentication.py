@@ -97,11 +97,11 @@ class Gate:
         expires_at = read_expiry(username, unix_seconds, policy.max_credential_lifetime_seconds)
         if expires_at is None or realm != policy.realm.encode():
             raise RequestRefusedError(401)
-        name = username.decode()
-        algorithm = choose_algorithm(message, is_offered=is_offering(nonce))
+        name, offers = username.decode(), is_offering(nonce)
+        algorithm = choose_algorithm(message, is_offered=offers)
         for key in possible_keys(name, policy.realm, policy.secrets, algorithm):
             if integrity.is_proved_by(key):
-                if not is_offering(nonce):  # else the key goes by what each request says of algorithms
+                if not offers:  # else the key goes by what each request says of algorithms
                     ends_at = expiry_of(nonce)
                     proved = _Proved(username, realm, nonce, policy, ends_at, name, expires_at, key)
                     self._remember(five_tuple, proved)

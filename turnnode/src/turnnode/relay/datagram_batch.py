@@ -1,12 +1,13 @@
 """Receive many datagrams by one system call, each with its sender's address as the kernel wrote it.
 
-    | sender's address, 16 or 28 octets | datagram … |     64 such places in a row, of one family
+    | sender's address, 16 or 28 octets | datagram … |                  64 such places in a row, of one family
+    | sender's address, 16 or 28 octets | one │ one │ one │ less |      with UDP_GRO: of one sender, together
 
 For: readers.py. A datagram costs a third of what recvfrom(2) costs, which makes a string of each address: a
-look-up needs none.
+look-up needs none. What the kernel has put together went through its stack only once.
 Not for: sending, nor for what datagrams mean.
 
-Source: recvmmsg(2); `struct mmsghdr` has the same layout on every 64-bit machine.
+Source: recvmmsg(2), udp(7); `struct mmsghdr` has the same layout on every 64-bit machine.
 """
 
 import ctypes
@@ -18,11 +19,17 @@ from typing import Final
 
 from turnnode.stun.attributes import Address
 
-MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what fills the buffer may be cut, and is dropped
+MAX_DATAGRAM_BYTES: Final = 4096  # calls stay below 1,500; what is as long is dropped
 BATCH_DATAGRAMS: Final = 64  # as many are read at once, before others have their turn
+MAX_TOGETHER_BYTES: Final = 65_536  # what the kernel puts together is one datagram of IP to it
+# Not a round number: places that begin a multiple of 64 KiB from each other would share the same few lines of
+# the processor's caches.
+PLACE_BYTES: Final = MAX_TOGETHER_BYTES + 21 * 64
+_UDP_GRO: Final = 104  # udp(7)
 
 _HEADER: Final = Struct("@PI4xPNPNi4xI4x")
-_HEADER_SIZE: Final = Struct("@56xI4x")
+_HEADER_SIZES: Final = Struct("@40xN8xI4x")
+_CONTROL: Final = Struct("@N4x4xi4x")
 _VECTOR: Final = Struct("@PN")
 _PORT: Final = Struct("!2xH")
 _ADDRESS_BYTES: Final = {socket.AF_INET: 16, socket.AF_INET6: 28}
@@ -32,45 +39,71 @@ _HOSTS: Final = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
 class DatagramBatch:
     """Room for the datagrams of one family that one call brings; the next call overwrites them.
 
-    `octets` are all places; each has `place_bytes`, and begins with `address_bytes` of the address.
+    `octets` are all places; each has `place_bytes`, and begins with `address_bytes` of the address. `pointer`
+    is where they lie.
     """
 
     def __init__(self, family: socket.AddressFamily, places: int = BATCH_DATAGRAMS) -> None:
         self._family = family
         self._host = _HOSTS[family]
         self.address_bytes: Final = _ADDRESS_BYTES[family]
-        self.place_bytes: Final = self.address_bytes + MAX_DATAGRAM_BYTES
+        self.place_bytes: Final = PLACE_BYTES
         self.octets: Final = mmap.mmap(-1, places * self.place_bytes)
         self._view = memoryview(self.octets)
+        self._controls = bytearray(places * _CONTROL.size)
+        controls = ctypes.addressof(ctypes.c_char.from_buffer(self._controls))
         self._headers = bytearray(places * (_HEADER.size + _VECTOR.size))
         begin = ctypes.addressof(ctypes.c_char.from_buffer(self.octets))
         headers = ctypes.addressof(ctypes.c_char.from_buffer(self._headers))
         for place in range(places):
             sender = begin + place * self.place_bytes
             vector = places * _HEADER.size + place * _VECTOR.size
-            header = sender, self.address_bytes, headers + vector, 1, 0, 0, 0, 0
+            control = controls + place * _CONTROL.size
+            header = sender, self.address_bytes, headers + vector, 1, control, _CONTROL.size, 0, 0
             _HEADER.pack_into(self._headers, place * _HEADER.size, *header)
-            _VECTOR.pack_into(self._headers, vector, sender + self.address_bytes, MAX_DATAGRAM_BYTES)
+            _VECTOR.pack_into(self._headers, vector, sender + self.address_bytes, MAX_TOGETHER_BYTES)
+        self._fresh = bytes(self._headers[: places * _HEADER.size])
+        self._used_bytes = 0
         # Converted once: to convert them costs as much as to receive a datagram.
         self._receive = ctypes.CDLL(None)["recvmmsg"]
-        self._arguments = (
-            ctypes.c_void_p(headers),
-            ctypes.c_uint(places),
-            ctypes.c_int(socket.MSG_DONTWAIT),
-            ctypes.c_void_p(None),
-        )
+        self._rest = ctypes.c_int(socket.MSG_DONTWAIT), ctypes.c_void_p(None)
+        self._places = [
+            (ctypes.c_void_p(headers + place * _HEADER.size), ctypes.c_uint(places - place))
+            for place in range(places)
+        ]
+        self.places: Final = places
+        self.pointer: Final = begin
 
     def receive(self, descriptor: ctypes.c_int) -> int:
         """Receive what is there, and return how many datagrams that is.
 
         None, too, if an error was waiting: the event loop then finds the socket readable again.
         """
-        count: int = self._receive(descriptor, *self._arguments)
-        return max(0, count)
+        self.empty()
+        return self.receive_more(descriptor, 0)
 
-    def list_sizes(self, count: int) -> Iterator[tuple[int]]:
-        """List how large each of the first ones is; `MAX_DATAGRAM_BYTES` may be cut."""
-        return _HEADER_SIZE.iter_unpack(self._headers[: count * _HEADER.size])
+    def empty(self) -> None:
+        """Make room for other datagrams."""
+        used_bytes = self._used_bytes
+        self._headers[:used_bytes] = self._fresh[:used_bytes]  # the kernel has written into them
+        self._used_bytes = 0
+
+    def receive_more(self, descriptor: ctypes.c_int, place: int) -> int:
+        """Receive from one more socket, from a place on; return how many datagrams that is."""
+        count: int = self._receive(descriptor, *self._places[place], *self._rest)
+        if count < 1:
+            return 0
+        self._used_bytes = (place + count) * _HEADER.size
+        return count
+
+    def list_sizes(self, count: int) -> Iterator[tuple[int, int]]:
+        """List of the first ones whether they are several together, as a number, and how large they are."""
+        return _HEADER_SIZES.iter_unpack(self._headers[: count * _HEADER.size])
+
+    def size_of_one(self, place: int) -> int:
+        """Tell how large each datagram at a place is that has several; the last may be smaller."""
+        size: int = _CONTROL.unpack_from(self._controls, place * _CONTROL.size)[1]
+        return size
 
     def list_places(self, count: int, layout: Struct) -> Iterator[tuple[bytes, int]]:
         """List what stands at the beginning of each, by a struct of `layout_of`."""
@@ -83,6 +116,10 @@ class DatagramBatch:
         """
         start = self.address_bytes + key_bytes
         return Struct(f"!{start}sH{self.place_bytes - start - 2}x")
+
+    def join_together(self, sock: socket.socket, *, joins: bool) -> None:
+        """Have the kernel put together what a sender sends to a socket, or not (any more)."""
+        sock.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, joins)
 
     def decode_address(self, key: bytes) -> Address:
         """Return the address that a key begins with."""

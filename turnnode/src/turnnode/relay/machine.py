@@ -52,6 +52,7 @@ _AUTHENTICATED_METHODS = frozenset(
     {Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND}
 )
 _REQUEST, _BINDING = MessageClass.REQUEST, Method.BINDING
+_UNPROVED = RequestRefusedError(401)  # what each client hears first: never raised, which would cost more
 _ALLOCATE, _CHANNEL_BIND, _REFRESH = Method.ALLOCATE, Method.CHANNEL_BIND, Method.REFRESH
 
 
@@ -307,6 +308,8 @@ class TurnMachine:
             raise StunFormatError("the method is unknown")  # no answer: RFC 8489 section 6.3
         policy = self._policy.current
         five_tuple = side.five_tuple_of(client)
+        if message.integrity is None:
+            return self._challenge(side, message, five_tuple, _UNPROVED, now)
         try:
             credential = self._gate.authenticate(
                 message, five_tuple, policy, now=now, unix_seconds=self._calendar()

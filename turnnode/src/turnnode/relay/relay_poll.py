@@ -1,6 +1,6 @@
 """Wait for all relay sockets at once: data from peers, and errors from the network.
 
-    relay sockets ─▶ our epoll ─▶ one descriptor that the event loop watches ─▶ readers
+    relay sockets ─▶ our epoll ─▶ one descriptor that the event loop watches ─▶ all readers whose turn it is
 
 For: the server (server.py).
 Not for: listening sockets, which the event loop watches by itself.
@@ -16,15 +16,22 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
+from turnnode.relay.readers import Reader
+
 MAX_READY: Final = 256  # sockets at a time
 
 
 class RelayPoll:
-    """The relay sockets that are watched, each with what to call for data and for errors."""
+    """The relay sockets that are watched, each with its reader and what to call for errors.
 
-    def __init__(self) -> None:
+    `read` is called with the readers of all that are readable. Neither it nor an error closes a socket: what
+    peers send ends no allocation.
+    """
+
+    def __init__(self, read: Callable[[list[Reader]], None]) -> None:
         self._epoll = select.epoll()
-        self._readers: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
+        self._read = read
+        self._readers: dict[int, tuple[Reader, Callable[[], None]]] = {}
 
     def start(self, stack: AsyncExitStack) -> None:
         """Watch until `stack` unwinds."""
@@ -38,9 +45,9 @@ class RelayPoll:
         if not self._epoll.closed:
             asyncio.get_running_loop().remove_reader(self._epoll.fileno())
 
-    def add(self, sock: socket.socket, read: Callable[[], None], read_errors: Callable[[], None]) -> None:
+    def add(self, sock: socket.socket, reader: Reader, read_errors: Callable[[], None]) -> None:
         """Watch a socket."""
-        self._readers[sock.fileno()] = (read, read_errors)
+        self._readers[sock.fileno()] = (reader, read_errors)
         self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def remove(self, sock: socket.socket) -> None:
@@ -49,12 +56,12 @@ class RelayPoll:
             self._epoll.unregister(sock.fileno())
 
     def _dispatch(self) -> None:
+        readable = []
         for descriptor, events in self._epoll.poll(0, MAX_READY):
-            readers = self._readers.get(descriptor)
-            if readers is None:  # closed by a reader before it
-                continue
-            read, read_errors = readers
+            reader, read_errors = self._readers[descriptor]
             if events & select.EPOLLERR:
                 read_errors()
             if events & select.EPOLLIN:
-                read()
+                readable.append(reader)
+        if readable:
+            self._read(readable)

@@ -35,6 +35,7 @@ from turnnode.relay.policy import RelayPolicyHolder
 from turnnode.relay.ports import PortRange
 from turnnode.relay.readers import Decide, Lane, Reader, build_error_reader
 from turnnode.relay.relay_poll import RelayPoll
+from turnnode.relay.shared_reading import SharedReading
 from turnnode.relay.sockets import (
     LISTENER_BUFFER_BYTES,
     DatagramOutlet,
@@ -65,6 +66,8 @@ class TurnServer:
         policy: What may be decided; replaced, it holds at once.
         ports: The ports to relay from.
         data_path: Told of each bound channel.
+        may_join: Tells whether the kernel may put datagrams of one sender together (UDP_GRO): then they are
+            not seen one by one by programs of TC or generic XDP.
         memory, keeper: Remember calls and keep their sockets for the next process.
         dues: What memory and data path put off until answers go out.
         rest_room: How many relay sockets of an address may stay open between two owners.
@@ -85,6 +88,7 @@ class TurnServer:
         streams: Sequence[StreamListener] = (),
         ports: PortRange | None = None,
         data_path: DataPath | None = None,
+        may_join: Callable[[], bool] = lambda: True,
         memory: AllocationMemory | None = None,
         keeper: SocketKeeper | None = None,
         dues: Dues | None = None,
@@ -98,6 +102,7 @@ class TurnServer:
         self._memory = memory or NoMemory()
         self._dues = dues or Dues()
         self._clock = clock
+        self._may_join = may_join
         self._sweep_seconds = sweep_seconds
         self._is_reading = False
         self._sweep_task: asyncio.Task[None] | None = None
@@ -111,8 +116,12 @@ class TurnServer:
         for listener in (*former, *listeners):
             self._sides[listener] = Side(address_of(listener), DatagramOutlet(listener, self.counters))
         self._point(listeners)
-        self._relay_poll = RelayPoll()
         self._batches = {family: DatagramBatch(family) for family in (socket.AF_INET, socket.AF_INET6)}
+        self._readings = {
+            family: SharedReading(batch, clock=clock, dues=self._dues)
+            for family, batch in self._batches.items()
+        }
+        self._relay_poll = RelayPoll(self._read_relays)
         self._ports = RelaySockets(
             addresses=relay_addresses,
             ports=ports or PortRange(),
@@ -260,11 +269,23 @@ class TurnServer:
         errors = build_error_reader(
             relay.socket, partial(self._machine.from_network, relay.published), self._clock
         )
-        self._relay_poll.add(relay.socket, reader.read, errors)
+        self._relay_poll.add(relay.socket, reader, errors)
+
+    def _read_relays(self, readers: list[Reader]) -> None:
+        for family, reading in self._readings.items():
+            reading.read([reader for reader in readers if reader.family == family])
 
     def _build_reader(self, sock: socket.socket, decide: Decide, lane: Lane) -> Reader:
         batch = self._batches[socket.AddressFamily(sock.family)]
-        return Reader(sock, decide, clock=self._clock, dues=self._dues, batch=batch, lane=lane)
+        return Reader(
+            sock,
+            decide,
+            clock=self._clock,
+            dues=self._dues,
+            batch=batch,
+            lane=lane,
+            joins=self._may_join(),
+        )
 
     def _unwatch(self, relay: RelaySocket) -> None:
         self._relay_poll.remove(relay.socket)

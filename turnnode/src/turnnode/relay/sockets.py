@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from struct import Struct
 from typing import Final
 
@@ -17,6 +18,7 @@ from turnnode.relay.memory import SocketKeeper
 from turnnode.relay.network_errors import collect_errors
 from turnnode.relay.ports import PortPool, PortRange
 from turnnode.relay.resting import RestingSockets
+from turnnode.relay.tray import Tray
 from turnnode.stun.attributes import FAMILY_IPV4, FAMILY_IPV6, Address, family_of
 
 RELAY_BUFFER_BYTES: Final = 1 << 20
@@ -81,6 +83,12 @@ class DatagramOutlet:
         self._sendto = sock.sendto
         self._sendmsg = sock.sendmsg
         self._counters = counters
+        self._socket = sock
+
+    @cached_property
+    def tray(self) -> Tray:
+        """The way to send many datagrams to different clients at once."""
+        return Tray(self._socket, self._counters)
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it: no buffer, no route, too large, forbidden by a firewall."""

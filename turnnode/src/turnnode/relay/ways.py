@@ -17,10 +17,12 @@ from turnnode.relay.allocation import Allocation, Outlet, Side
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import SAMPLE, DataPath
 from turnnode.relay.table import AllocationTable
+from turnnode.relay.tray import Destination, Tray
 from turnnode.relay.usage import Usage
 from turnnode.stun.attributes import Address
 from turnnode.stun.channel_data import HEADER_BYTES, is_channel_data
 
+MAX_TOGETHER: Final = 64  # as many does the kernel divide
 MAX_TOGETHER_BYTES: Final = 60_000  # below what IP lets one datagram be, before the kernel divides it
 MIN_KNOWN: Final = 64
 
@@ -39,6 +41,8 @@ class Way:
         count: Called with how many datagrams were sent, and their octets of data.
         header: The channel's number for a client; empty for a peer.
         source: The channel that it came by; `None` if it came from a peer.
+
+    `direct` is how one datagram is sent from where it lies, if that can be; readers.py says so.
     """
 
     __slots__ = (
@@ -47,6 +51,7 @@ class Way:
         "_size",
         "_waiting",
         "address",
+        "direct",
         "header",
         "outlet",
         "source",
@@ -71,6 +76,7 @@ class Way:
         self.source = source
         self.outlet = outlet
         self.address = address
+        self.direct: tuple[Tray, Destination] | None = None
         self._count = count
         self._prefix = b""
         self._size = 0
@@ -82,7 +88,8 @@ class Way:
         size = len(data)
         if waiting and size == self._size:
             waiting.append(self._prefix + data)
-            if (len(waiting) + 1) * (size + HEADER_BYTES) > MAX_TOGETHER_BYTES:
+            together = len(waiting) + 1
+            if together > MAX_TOGETHER or together * (size + HEADER_BYTES) > MAX_TOGETHER_BYTES:
                 self.flush()
             return False
         if waiting and 0 < size < self._size:  # the last of those that go together may be shorter
@@ -94,6 +101,10 @@ class Way:
         self._prefix = self._make_prefix(size)
         self._waiting.append(self._prefix + data)
         return True
+
+    def add_all(self, datas: list[bytes]) -> bool:
+        """Have datagrams go this way, in their order; tell as `add` does, of any of them."""
+        return True in [self.add(data) for data in datas]
 
     def flush(self) -> None:
         """Send what waits."""
@@ -113,6 +124,10 @@ class Way:
                 self.outlet.send(datagram, self.address)
         last_bytes = len(waiting[-1]) - len(self._prefix)
         self._count(self, packets, self._size * (packets - 1) + last_bytes)
+
+    def count_one(self, size_bytes: int) -> None:
+        """Count a datagram that was sent directly."""
+        self._count(self, 1, size_bytes)
 
     def end(self) -> None:
         """Send what waits, and lead nowhere any more."""
