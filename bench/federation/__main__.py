@@ -26,7 +26,9 @@ from pathlib import Path
 from federation.ours import start_foreign, start_siblings
 from federation.pipelines import start_pipelines
 from lab_machines import MachineError
-from mail.__main__ import SERVER_CORE, open_tree, run
+from mail.__main__ import open_tree
+from mail.alone import run
+from mail.checkout import SERVER_CORE
 from mail.closed_loop import Result, Shape, Target, go_round
 from mail.node import make_node_bundle
 from mail.tree import enter_namespaces

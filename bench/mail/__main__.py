@@ -1,7 +1,7 @@
 """Measure the mail node beside the usual pipeline: `make bench-mail`.
 
     make bench-mail                         everything, on Debian 13, in about ten minutes (root)
-    make bench-mail ARGUMENTS=--smoke       the node of this checkout alone, for seconds
+    make bench-mail ARGUMENTS=--smoke       the node of this checkout alone, for seconds (more such: alone.py)
 
 Servers have one core, the load another. The CPU is that of all processes of a server, by control group.
 Rounds alternate between the two, and the median counts: only ratios of one run mean anything. The last line
@@ -11,34 +11,31 @@ Not for: loads (closed_loop.py, loads.py), servers (node.py, pipeline.py).
 """
 
 import argparse
-import asyncio
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import uvloop
+from typing import Any
 
 from lab_machines import MachineError
+from mail.alone import add_arguments, both, choose, run
 from mail.cgroup import Cgroup
+from mail.checkout import SERVER_CORE
 from mail.closed_loop import Result, Shape, Target, go_round
 from mail.loads import LoginCosts, measure_group, measure_idle, measure_logins
-from mail.node import count_syncs, describe, install_node, make_node_bundle, serve_checkout, start_node
+from mail.node import count_syncs, describe, install_node, make_node_bundle, start_node
 from mail.pipeline import start_pipeline
 from mail.plot import Row, draw
 from mail.tree import Tree, enter_namespaces
 from mail.wire import BenchError
 from wheels import BundleError
 
-T = TypeVar("T")
-SERVER_CORE = 0
 BUSY_PER_SECOND = 200
 
 
@@ -58,8 +55,8 @@ class Figures:
         yield "CPU ms per message", f"{self.loop.cpu_ms_per_message:.2f}"
         yield "  of which in the kernel", f"{self.loop.system_ms_per_message:.2f}"
         yield "messages per second", f"{self.loop.messages_per_second:.0f}"
-        yield "EXISTS when saturated, p50 / p99, ms", _both(self.loop)
-        yield "EXISTS when quiet, p50 / p99, ms", _both(self.quiet)
+        yield "EXISTS when saturated, p50 / p99, ms", both(self.loop)
+        yield "EXISTS when quiet, p50 / p99, ms", both(self.quiet)
         yield "CPU ms, new connection per message", f"{self.new_connection.cpu_ms_per_message:.2f}"
         yield "CPU ms per delivery, group of 20", f"{self.group_ms:.3f}"
         yield "CPU ms, new account and login", f"{self.logins.creating_ms:.2f}"
@@ -76,7 +73,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--smoke", action="store_true", help="the closed loop of this checkout's node only")
     parser.add_argument("--seconds", type=float, default=10, help="of one round")
     parser.add_argument("--rounds", type=int, default=3, help="of each server, in turn")
     parser.add_argument("--pairs", type=int, default=16, help="senders and recipients")
@@ -84,8 +80,10 @@ def main() -> None:
     parser.add_argument("--logins", type=int, default=300, help="accounts that log in")
     parser.add_argument("--plot", type=Path, help="draw what both were measured in into this file")
     parser.add_argument("--floor", type=float, default=0, help="fail below this ratio of CPU per message")
+    add_arguments(parser)
     options = parser.parse_args()
-    if not options.smoke:
+    measure = choose(options) or measure_all
+    if measure is measure_all:
         try:
             enter_namespaces(make_node_bundle, "mail")
         except (BundleError, MachineError) as error:
@@ -94,24 +92,12 @@ def main() -> None:
         prefix="bench-mail-", dir="/var/tmp", ignore_cleanup_errors=True
     ) as home:
         try:
-            summary = (
-                measure_smoke(Path(home), options) if options.smoke else measure_all(Path(home), options)
-            )
+            summary = measure(Path(home), options)
         except (BenchError, BundleError, MachineError, OSError) as error:
             sys.exit(f"Not measured: {error}")
     print(json.dumps(summary))
     if summary.get("cpu_ratio", options.floor) < options.floor:
         sys.exit(f"The node is less than {options.floor} times better than the pipeline.")
-
-
-def measure_smoke(home: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Go round with the node of this checkout alone."""
-    with serve_checkout(home) as target:
-        result = run(go_round(target, Shape(pairs=options.pairs, seconds=options.seconds)))
-    print(f"CPU ms per message {result.cpu_ms_per_message:.2f}, of which in the kernel "
-          f"{result.system_ms_per_message:.2f}; messages per second {result.messages_per_second:.0f}; "
-          f"EXISTS p50 / p99 {_both(result)} ms")  # fmt: skip
-    return {"bench": "mail-smoke", "cpu_ms_per_message": round(result.cpu_ms_per_message, 3)}
 
 
 def measure_all(home: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -127,7 +113,7 @@ def measure_all(home: Path, options: argparse.Namespace) -> dict[str, Any]:
         other.group.stop()
         busy = Shape(seconds=options.seconds, pause_seconds=16 / BUSY_PER_SECOND)
         at_work = run(go_round(describe(tree), busy))
-        print(f"EXISTS at {BUSY_PER_SECOND} messages/s, p50 / p99, ms: {_both(at_work)}")
+        print(f"EXISTS at {BUSY_PER_SECOND} messages/s, p50 / p99, ms: {both(at_work)}")
         restart(node, tree)
         idle = run(measure_idle(describe(tree), options.idle, tree.group.read_memory_kib))
         print(f"KiB per idle TLS session, of {options.idle}: {idle:.1f}")
@@ -239,12 +225,6 @@ def plot_rows(ours: Figures, theirs: Figures) -> list[Row]:
     return [Row(*pair) for pair in pairs]
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a load on uvloop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
-
-
 def _median(values: list[Any]) -> Any:  # noqa: ANN401 - of what a load returns: a number, or several by name
     if isinstance(values[0], float):
         return statistics.median(values)
@@ -255,10 +235,6 @@ def _median(values: list[Any]) -> Any:  # noqa: ANN401 - of what a load returns:
             for name in kind.__dataclass_fields__
         }
     )
-
-
-def _both(result: Result) -> str:
-    return f"{result.exists_p50_ms:.1f} / {result.exists_p99_ms:.1f}"
 
 
 def _ratio(theirs: float, ours: float) -> float:

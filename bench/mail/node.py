@@ -1,17 +1,15 @@
-"""The mail node as it is deployed: its bundle in a Debian 13 tree; or, for a smoke, this checkout's program.
+"""The mail node as it is deployed: its bundle in a Debian 13 tree.
 
 For: the bench. All features are on, only the limits of rate are off.
-Not for: loads.
+Not for: loads, or the node of this checkout (checkout.py).
 """
 
 import os
 import re
 import subprocess
-import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mail.closed_loop import Target
@@ -93,7 +91,7 @@ def start_node(
     socket = tree.root / RUNTIME.lstrip("/") / "admin.sock"
     socket.unlink(missing_ok=True)  # a former one's, which was killed
     node = tree.start(*(TRACE if is_traced else ()), "sh", "-c", f"{program} serve", log="node.log")
-    _wait_until_open(socket, node, tree.home / "node.log")
+    wait_until_open(socket, node, tree.home / "node.log")
     for switch in ("open", "jit-on") if opens_registration else ():
         tree.run("sh", "-c", f"{program} registration {switch}")
     return node
@@ -101,7 +99,7 @@ def start_node(
 
 def describe(tree: Tree) -> Target:
     """Describe the node in a tree as something to load."""
-    return _describe(tree.group.read_cpu_seconds)
+    return describe_as(tree.group.read_cpu_seconds)
 
 
 def count_syncs(tree: Tree) -> int:
@@ -110,48 +108,22 @@ def count_syncs(tree: Tree) -> int:
     return len(re.findall(r"\bf(?:data)?sync\(", text))
 
 
-@contextmanager
-def serve_checkout(directory: Path) -> Iterator[Target]:
-    """Run the program of this checkout on the first core; the load has the others."""
-    certificate, key = make_certificate(directory, HOST)
-    settings = make_settings(directory / "state", directory / "run", certificate, key, {})
-    environment: Mapping[str, str] = {**os.environ, **settings}
-    program = str(Path(sys.executable).parent / "mailnode")
-    cores = sorted(os.sched_getaffinity(0))
-    with (directory / "log").open("wb") as log:
-        node = subprocess.Popen([program, "serve"], env=environment, stdout=log, stderr=log)
-    try:
-        os.sched_setaffinity(node.pid, cores[:1])
-        os.sched_setaffinity(0, cores[1:] or cores)
-        _wait_until_open(directory / "run" / "admin.sock", node, directory / "log")
-        for switch in ("open", "jit-on"):
-            words: Sequence[str] = (program, "registration", switch)
-            subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL)
-        yield _describe(lambda: _read_cpu_seconds(node.pid))
-    finally:
-        node.terminate()
-        node.wait()
-
-
-def _describe(read_cpu_seconds: Callable[[], tuple[float, float]]) -> Target:
+def describe_as(
+    read_cpu_seconds: Callable[[], tuple[float, float]], *, smtp: int = SMTP_PORT, imap: int = IMAP_PORT
+) -> Target:
+    """Describe a node on these ports as something to load."""
     return Target(
         name="mail node",
         host=HOST,
         domain=DOMAIN,
-        smtp_port=SMTP_PORT,
-        imap_port=IMAP_PORT,
+        smtp_port=smtp,
+        imap_port=imap,
         read_cpu_seconds=read_cpu_seconds,
     )
 
 
-def _read_cpu_seconds(pid: int) -> tuple[float, float]:
-    """Read user and system time of a process, all its threads together. Source: proc(5), /proc/pid/stat."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = os.sysconf("SC_CLK_TCK")
-    return int(fields[11]) / ticks, int(fields[12]) / ticks
-
-
-def _wait_until_open(socket: Path, node: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until_open(socket: Path, node: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a node takes commands, which is when it serves. Raises: BenchError."""
     ends_at = time.monotonic() + READY_SECONDS
     while not socket.exists():
         if node.poll() is not None or time.monotonic() > ends_at:

@@ -7,9 +7,9 @@ Not for: what is said on it.
 import asyncio
 import ssl
 
-_NO_CHECKS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_NO_CHECKS.check_hostname = False
-_NO_CHECKS.verify_mode = ssl.CERT_NONE
+NO_CHECKS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+NO_CHECKS.check_hostname = False
+NO_CHECKS.verify_mode = ssl.CERT_NONE
 
 
 class BenchError(Exception):
@@ -74,7 +74,7 @@ class Wire(asyncio.Protocol):
 async def connect(host: str, port: int, local: str | None = None) -> Wire:
     """Open a TLS connection, without a former session. Raises: OSError."""
     _, wire = await asyncio.get_running_loop().create_connection(
-        Wire, host, port, ssl=_NO_CHECKS, local_addr=None if local is None else (local, 0)
+        Wire, host, port, ssl=NO_CHECKS, local_addr=None if local is None else (local, 0)
     )
     return wire
 

@@ -1,6 +1,7 @@
 """What relaying costs on every rung, beside coturn, in one run on one core.
 
     PYTHONPATH=tests:bench python -m turn.kernel [--rounds 3] [--seconds 0.5] [--legs 640] [--write FOLDER]
+                                              [--servers NAME …] [--only legs|packets]
 
     client c0 ── veth ── t0 the server t1 ── veth ── p0 peer      in namespaces; processor 1 is the server's
 
@@ -53,8 +54,10 @@ HEADERS: Final = 46
 SIZES: Final = (160, 1200)
 FLOWS: Final = (16, 1024)
 SERVERS: Final = ("coturn", "userspace", "generic-xdp", "tc", "xdp")
+PARTS: Final = ("legs", "packets")
 LOSS_ALLOWED: Final = 0.005
 STEPS: Final = 6
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a secret name is made in it
 ROUND_TRIPS: Final = 3000
 WARM_UP_LEGS, WARM_UP_PORT = 352, 40_000
 
@@ -98,6 +101,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="in which the servers take turns")
     parser.add_argument("--write", type=Path, help="folder for table and plot")
     parser.add_argument("--servers", nargs="*", default=SERVERS)
+    parser.add_argument("--only", choices=PARTS, help="one part, and no ratios: to compare two states")
     arguments = parser.parse_args()
     os.environ[REPLIES_VARIABLE] = "100000"  # all clients are at one address
     os.nice(-15)  # before all else that this machine does, and the servers with it
@@ -107,10 +111,17 @@ def main() -> None:
         prepare(network)
         for _ in range(arguments.rounds):
             for name in arguments.servers:
-                figures = measure(network, name, arguments.seconds, arguments.legs)
+                figures: dict[str, float] = {}
+                if arguments.only in {None, "legs"}:
+                    figures |= measure_control(network, name, arguments.legs)
+                if arguments.only in {None, "packets"}:
+                    figures |= measure_packets(network, name, arguments.seconds)
                 rounds[name].append(figures)
                 print(f"{name:12}", *(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
     results = {name: medians_of(found) for name, found in rounds.items()}
+    if arguments.only is not None:
+        print(json.dumps({"bench": "turn", "only": arguments.only, "medians": results}))
+        return
     table = table_of(results, SIZES, FLOWS)
     print(table)
     if arguments.write is not None:
@@ -119,8 +130,8 @@ def main() -> None:
     print(json.dumps({"bench": "turn"} | ratios_of(results)))
 
 
-def measure(network: KernelNetwork, name: str, seconds: float, legs: int) -> dict[str, float]:
-    """Measure one server in all ways."""
+def measure_control(network: KernelNetwork, name: str, legs: int) -> dict[str, float]:
+    """Measure what setting up calls costs one server, and the round trip of a call."""
     figures: dict[str, float] = {}
     with server(network, name) as process:
         settle(process)
@@ -130,6 +141,12 @@ def measure(network: KernelNetwork, name: str, seconds: float, legs: int) -> dic
         figures["legs_per_second"] = made * 1e9 / (spent_ns(process) - spent)
         forwarding_us = round_trip_us(network, None)
         figures["added_rtt_us"] = round_trip_us(network, (NODE, PORT)) - forwarding_us
+    return figures
+
+
+def measure_packets(network: KernelNetwork, name: str, seconds: float) -> dict[str, float]:
+    """Measure what relaying costs one server, and how fast it relays."""
+    figures: dict[str, float] = {}
     for flows in FLOWS:
         with server(network, name) as process, ExitStack() as stack:
             site = Site(
@@ -195,7 +212,8 @@ def ratios_of(results: dict[str, dict[str, float]]) -> dict[str, float]:
 @contextmanager
 def server(network: KernelNetwork, name: str) -> Iterator[int]:
     """Run one server on processor 1; yield its process."""
-    with tempfile.TemporaryDirectory() as place:
+    # In memory, as a node's runtime directory is.
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as place:
         directory = Path(place)
         if name == "coturn":
             with coturn(network, directory) as process:

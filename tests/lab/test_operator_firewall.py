@@ -1,6 +1,8 @@
 """What strangers can reach on each machine, from a computer of theirs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -23,24 +25,27 @@ RELAY_PORTS = range(49_152, 65_536), range(65_535, 49_151, -1)
 """From either end."""
 
 
-@pytest.mark.parametrize("host", ADDRESSES)
-def test_only_declared_tcp_ports_are_open(fleet: LabFleet, host: str, show: Callable[[str], None]) -> None:
-    found = fleet.network.call("a", lambda: find_open_tcp_ports(ADDRESSES[host]))
-    show(f"TCP ports of {host}, of all 65,535: {found}")
+def test_only_declared_tcp_ports_are_open(fleet: LabFleet, show: Callable[[str], None]) -> None:
+    found = scan(fleet, lambda host: find_open_tcp_ports(ADDRESSES[host]), ADDRESSES)
+    show(f"open TCP ports, of all 65,535: {found}")
 
-    assert found == OPENINGS[host]
+    assert found == OPENINGS
 
 
-@pytest.mark.parametrize("host", ["turn1", "mail1", "control"])
-def test_only_declared_udp_ports_are_open(fleet: LabFleet, host: str) -> None:
-    bound = list_bound_udp_ports(host)  # one that a relay holds for the next call answers no stranger
-    first, last = (next(port for port in ports if port not in bound) for ports in RELAY_PORTS)
+def test_only_declared_udp_ports_are_open(fleet: LabFleet) -> None:
+    hosts = ["turn1", "mail1", "control"]
+    # A port that a relay holds for the next call is bound, and answers no stranger.
+    bound = {host: list_bound_udp_ports(host) for host in hosts}
+    first, last = (
+        next(port for port in ports if not any(port in each for each in bound.values()))
+        for ports in RELAY_PORTS
+    )
     probes = [53, 123, 443, 3477, 3478, 3479, 5349, RELAY_PORTS[0][0] - 1, first, last]
 
-    found = fleet.network.call("a", lambda: find_open_udp_ports(ADDRESSES[host], probes))
+    found = scan(fleet, lambda host: find_open_udp_ports(ADDRESSES[host], probes), hosts)
 
     # 443 by turnnode_alternate_ports
-    assert found == ([443, 3478, first, last] if host == "turn1" else [])
+    assert found == {"turn1": [443, 3478, first, last], "mail1": [], "control": []}
 
 
 @pytest.mark.usefixtures("fleet")
@@ -49,6 +54,13 @@ def test_turn_reaches_its_name_server_whenever_it_asks() -> None:
     look_up = "for i in $(seq 40); do getent hosts _control.test >/dev/null || echo failed; done"
 
     assert run_on("turn1", f"setpriv --reuid turnnode --clear-groups bash -c '{look_up}'") == ""
+
+
+def scan(fleet: LabFleet, find: Callable[[str], list[int]], hosts: Iterable[str]) -> dict[str, list[int]]:
+    """Scan machines at the same time, from a client's computer."""
+    with ThreadPoolExecutor() as executor:
+        scans = {host: executor.submit(fleet.network.call, "a", partial(find, host)) for host in hosts}
+        return {host: each.result() for host, each in scans.items()}
 
 
 def list_bound_udp_ports(host: str) -> set[int]:

@@ -10,8 +10,10 @@ import secrets
 import select
 import socket
 import time
+from collections.abc import Iterable
 
 BATCH = 4096
+OPEN_FILES = 8 * BATCH  # several machines are scanned at the same time
 ANSWER_SECONDS = 0.7
 UDP_ANSWER_SECONDS = 1.5  # Linux tells of a closed port once a second and host
 BINDING_REQUEST = bytes.fromhex("000100002112a442")
@@ -23,9 +25,9 @@ def find_open_tcp_ports(address: str) -> list[int]:
     found = [
         port
         for first in range(1, 65_536, BATCH)
-        for port in _knock(address, first, min(first + BATCH, 65_536))
+        for port in _knock(address, range(first, min(first + BATCH, 65_536)))
     ]
-    return sorted(port for port in found if _knock(address, port, port + 1))
+    return sorted(_knock(address, found))
 
 
 def find_open_udp_ports(address: str, ports: list[int]) -> list[int]:
@@ -47,12 +49,12 @@ def find_open_udp_ports(address: str, ports: list[int]) -> list[int]:
     return found
 
 
-def _knock(address: str, first: int, last: int) -> list[int]:
+def _knock(address: str, ports: Iterable[int]) -> list[int]:
     clients: dict[int, tuple[int, socket.socket]] = {}
     found = []
     poll = select.poll()
     try:
-        for port in range(first, last):
+        for port in ports:
             client = socket.socket()
             client.setblocking(False)  # noqa: FBT003 - the library's signature
             clients[client.fileno()] = port, client
@@ -72,7 +74,7 @@ def _knock(address: str, first: int, last: int) -> list[int]:
 
 def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 2 * BATCH:
+    if soft < OPEN_FILES:
         resource.setrlimit(
-            resource.RLIMIT_NOFILE, (2 * BATCH, max(hard, 2 * BATCH) if os.geteuid() == 0 else hard)
+            resource.RLIMIT_NOFILE, (OPEN_FILES, max(hard, OPEN_FILES) if os.geteuid() == 0 else hard)
         )

@@ -49,7 +49,14 @@ from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
-from mailnode.mail_ports import HANDSHAKE_SECONDS, TLS_FAREWELL_SECONDS, BuildProtocol, MailListeners, Service
+from mailnode.mail_ports import (
+    BACKLOG,
+    HANDSHAKE_SECONDS,
+    TLS_FAREWELL_SECONDS,
+    BuildProtocol,
+    MailListeners,
+    Service,
+)
 from mailnode.peering.assembly import Peering, open_peering
 from mailnode.peering.reception import Reception
 from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
@@ -308,6 +315,7 @@ class MailNode:
             server = await loop.create_server(
                 build,
                 sock=listener,
+                backlog=BACKLOG,
                 ssl=context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
                 ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if context else None,

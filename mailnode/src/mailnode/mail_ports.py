@@ -31,6 +31,10 @@ from nodelink.daemon.tasks import Spawn, open_task_group
 
 HANDSHAKE_SECONDS: Final = 20
 TLS_FAREWELL_SECONDS: Final = 5
+BACKLOG: Final = 4_096
+"""How many connections may wait to be taken: after a restart, everybody comes back at once. uvloop would make
+it 100 of what the socket had, and who is turned away then tries again after 1, 3 and 7 seconds."""
+
 RETRY_SECONDS: Final = 5
 """How soon a port that could not be had is tried again."""
 
@@ -155,6 +159,7 @@ class MailListeners:
             await loop.create_server(
                 service.build,
                 sock=each,
+                backlog=BACKLOG,
                 ssl=service.tls,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if service.tls else None,
                 ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if service.tls else None,

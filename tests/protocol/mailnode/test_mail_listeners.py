@@ -20,6 +20,8 @@ from support.clocks import SOON_SECONDS, until
 pytestmark = pytest.mark.anyio
 
 HOST = "127.0.0.1"
+MANY = 400
+"""More than uvloop lets wait by default."""
 ALTERNATES = ("one", "other", "third")
 
 
@@ -125,6 +127,16 @@ async def test_connection_outlives_the_port_on_which_it_came(site: Site) -> None
     assert await reader.read(100) == b"still there"
     writer.close()
     await writer.wait_closed()
+
+
+async def test_everybody_may_come_back_at_once(site: Site) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(MANY)]
+        for client in clients:  # without a turn of the loop: all of them wait to be taken
+            client.settimeout(SOON_SECONDS)
+            client.connect((HOST, site.ports["imap_tls"]))
+        for client in clients:
+            assert await asyncio.to_thread(client.recv, 100) == b"imap_tls"
 
 
 async def test_two_that_want_one_anothers_place_stay_until_one_gives_way(site: Site) -> None:

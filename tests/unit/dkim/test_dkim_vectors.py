@@ -16,7 +16,7 @@ from mailnode.dkim.errors import (
     NoValidSignatureError,
 )
 from mailnode.dkim.key_ring import write_key_record
-from mailnode.dkim.public_key import read_key_record
+from mailnode.dkim.public_key import MAX_RECORD_BYTES, read_key_record
 from mailnode.dkim.signature import CLOCK_SKEW_SECONDS, Algorithm, Signature
 from mailnode.dkim.signing import SigningKey, write_signatures
 from mailnode.dkim.verification import verify
@@ -221,6 +221,17 @@ def test_a_record_for_something_else_is_refused(change: bytes) -> None:
     record = change + records()[f"rsa1._domainkey.{DOMAIN}"].removeprefix(b"v=DKIM1; k=rsa; ")
     with pytest.raises(MalformedError):
         read_key_record(record, Algorithm.RSA)
+
+
+@pytest.mark.parametrize(("excess", "is_taken"), [(-1, True), (0, True), (1, False)])
+def test_a_record_of_more_than_4096_bytes_is_refused(excess: int, is_taken: bool) -> None:
+    record = records()[f"rsa1._domainkey.{DOMAIN}"] + b"; n="
+    record += b"x" * (MAX_RECORD_BYTES + excess - len(record))
+    if is_taken:
+        read_key_record(record, Algorithm.RSA)
+    else:
+        with pytest.raises(MalformedError, match="too long"):
+            read_key_record(record, Algorithm.RSA)
 
 
 @pytest.mark.parametrize(("bits", "is_taken"), [(1024, True), (1023, False)])

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailnode.encryption import mime_framing
 from mailnode.encryption.errors import UnencryptedError
 from mailnode.encryption.from_header import is_same_address, read_address
 from mailnode.encryption.mime_framing import (
@@ -118,7 +119,7 @@ TWO = b"--abc\r\n\r\nfirst\r\n--abc\r\nContent-Type: text/html\r\n\r\nsecond\r\n
 @pytest.mark.parametrize("before", [b"", b"\r\n", b" \r\n\r\n"])
 @pytest.mark.parametrize("after", [b"", b"\r\n", b"\t\r\n"])
 def test_parts_are_split(before: bytes, after: bytes) -> None:
-    first, second = split_multipart(before + TWO + after, MIXED, 2)
+    first, second = split_multipart(split_entity(b"\r\n" + before + TWO + after), MIXED, 2)
 
     assert (first.fields, first.body) == ({}, b"first")
     assert (second.fields, second.body) == ({b"content-type": b" text/html"}, b"second")
@@ -145,7 +146,7 @@ def test_parts_are_split(before: bytes, after: bytes) -> None:
 )
 def test_body_that_is_not_exactly_the_parts_is_refused(body: bytes) -> None:
     with pytest.raises(UnencryptedError):
-        split_multipart(body, MIXED, 2)
+        split_multipart(split_entity(b"\r\n" + body), MIXED, 2)
 
 
 @pytest.mark.parametrize("boundary", [None, b"", b"a" * 71, b"ends with space ", b"semi;colon", b"\xc3\xa9"])
@@ -154,16 +155,30 @@ def test_boundary_that_is_none_is_refused(boundary: bytes | None) -> None:
     body = TWO.replace(b"abc", boundary or b"")
 
     with pytest.raises(UnencryptedError):
-        split_multipart(body, media_type, 2)
+        split_multipart(split_entity(b"\r\n" + body), media_type, 2)
 
 
 def test_longest_boundary_is_accepted() -> None:
     boundary = b"a" * 70
-    parts = split_multipart(
-        TWO.replace(b"abc", boundary), MediaType(b"multipart/mixed", {b"boundary": boundary}), 2
-    )
+    entity = split_entity(b"\r\n" + TWO.replace(b"abc", boundary))
+    parts = split_multipart(entity, MediaType(b"multipart/mixed", {b"boundary": boundary}), 2)
 
     assert len(parts) == 2
+
+
+@pytest.mark.parametrize("piece_bytes", range(1, len(TWO) + 2))
+def test_parts_are_found_wherever_the_search_is_cut(
+    monkeypatch: pytest.MonkeyPatch, piece_bytes: int
+) -> None:
+    monkeypatch.setattr(mime_framing, "SEARCHED_AT_ONCE_BYTES", piece_bytes)
+
+    first, second = split_multipart(split_entity(b"\r\n" + TWO), MIXED, 2)
+
+    assert (first.body, second.body) == (b"first", b"second")
+    with pytest.raises(UnencryptedError):
+        split_multipart(split_entity(b"\r\n" + TWO), MIXED, 1)
+    with pytest.raises(UnencryptedError):
+        split_multipart(split_entity(b"\r\n" + TWO), MIXED, 3)
 
 
 def test_lone_line_ends_are_not_blank() -> None:

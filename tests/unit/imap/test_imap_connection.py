@@ -1,11 +1,14 @@
 """One connection by a clock of the test's own: deadlines, and who waits for whom."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
 from mailnode.imap.connection import MAX_AHEAD_BYTES, ImapConnection
 from mailnode.imap.limits import SessionLimits
+from mailnode.imap.session import FLUSH_BYTES
+from mailnode.imap.strings import PIECE_BYTES
 from mailnode.store.mail_store import Recipient
 from support.imap_server import ALICE, PASSWORD, SIMPLE
 from support.imap_transport import Line, running_server
@@ -162,3 +165,31 @@ async def test_command_that_outlives_its_connection_takes_hold_of_nothing(*, han
 
         assert server.context.accounts.count_sessions() == 0
         assert store.watcher_count == 0
+
+
+async def test_others_have_turns_while_a_fast_client_fetches_a_large_message() -> None:
+    large = SIMPLE + b"x" * (16 * FLUSH_BYTES)
+    async with running_server(LIMITS) as (server, store):
+        line = Line(server)
+        await line.log_in()
+        account = await store.find_account(ALICE)
+        assert account is not None
+        await store.deliver([Recipient(account.id, 1 << 30)], large, 0)
+        await line.say(b"sel SELECT INBOX\r\n", b"sel OK")
+        sizes: list[int] = []
+
+        async def look_on() -> None:
+            while b"f OK" not in line.transport.written:
+                sizes.append(len(line.transport.written))
+                await asyncio.sleep(0)
+
+        looking = asyncio.ensure_future(look_on())
+        await asyncio.sleep(0)
+        line.protocol.data_received(b"f FETCH 1 (BODY.PEEK[])\r\n")
+        async with asyncio.timeout(10):
+            await looking
+        line.hang_up()
+
+    steps = [after - before for before, after in pairwise(sizes) if after > before]
+    assert sum(steps) > 8 * FLUSH_BYTES
+    assert max(steps) <= PIECE_BYTES + FLUSH_BYTES

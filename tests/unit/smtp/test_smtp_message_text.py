@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailnode.smtp import replies
+from mailnode.smtp import message_text, replies
 from mailnode.smtp.delivery_report import have_apps_read, write_report
-from mailnode.smtp.message_text import clean_header, make_message
+from mailnode.smtp.message_text import check_message, clean_header, make_message
 from mailnode.smtp.replies import SmtpReply
 from mailnode.smtp.syntax import CommandError
 
@@ -37,6 +37,39 @@ def test_dots_survive_being_stuffed(content: list[bytes]) -> None:
     message = b"".join(line + b"\r\n" for line in content)
 
     assert make_message(stuffed(message), ENOUGH) == message
+
+
+@pytest.mark.parametrize("piece_bytes", [7, 8, 20])  # a line and two ends fit in
+@given(lines.filter(lambda content: all(len(line) < 3 for line in content)))
+def test_message_in_pieces_is_the_same_as_in_one(piece_bytes: int, content: list[bytes]) -> None:
+    message = b"".join(line + b"\r\n" for line in content)
+    came = bytearray(stuffed(message))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(message_text, "PIECE_BYTES", piece_bytes)
+
+        assert make_message(came, len(message)) == message
+        assert check_message(message, len(message)) == message
+        if message:
+            assert_refused(bytes(came), replies.MESSAGE_TOO_LARGE, len(message) - 1)
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"."]), max_size=30).map(b"".join))
+def test_piece_by_piece_no_lone_end_passes(content: bytes) -> None:
+    came = b"\r\n" + content + b"\r\n"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(message_text, "PIECE_BYTES", 8)
+        patch.setattr(message_text, "MAX_LINE_BYTES", 7)
+        in_pieces = _judge(came)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(message_text, "MAX_LINE_BYTES", 7)
+        assert in_pieces == _judge(came)
+
+
+def _judge(came: bytes) -> bytes | None:
+    try:
+        return make_message(came, ENOUGH)
+    except CommandError:
+        return None
 
 
 def test_dot_that_was_not_stuffed_is_taken_off() -> None:

@@ -7,8 +7,11 @@ import tracemalloc
 import pytest
 
 from support.turn_client import UDP, RequestWriter, TurnCredential, status_of
-from support.turn_machine import ALICE, BOB, NOON, REALM, SECRET, Client, Node, policy_with
+from support.turn_machine import ALICE, BOB, NOON, REALM, SECRET, SERVER, Client, Node, policy_with
+from turnnode.errors import RequestRefusedError
+from turnnode.relay.authentication import Gate
 from turnnode.relay.limiter import ReplyLimit
+from turnnode.relay.nonce import FiveTuple, NonceMint
 from turnnode.stun.attributes import AttributeType
 from turnnode.stun.message import (
     TRANSACTION_ID_BYTES,
@@ -265,3 +268,89 @@ def test_strangers_leave_nothing_in_memory() -> None:
         tracemalloc.stop()
 
     assert after - before < 3000  # not even one octet for each
+
+
+def test_who_has_proved_it_proves_it_again_with_each_request() -> None:
+    node = Node()
+    client = node.client()
+    client.allocate()
+    thief = node.client(secret="another secret")
+    thief.writer.realm, thief.writer.nonce = client.writer.realm, client.writer.nonce
+
+    assert status_of(answer_to(client, client.writer.write(Method.REFRESH))) == 200
+    assert status_of(answer_to(client, thief.writer.write(Method.REFRESH))) == 401
+    assert status_of(answer_to(client, client.writer.write(Method.REFRESH))) == 200
+
+
+@pytest.mark.parametrize(("passed", "status"), [(3599, 200), (3601, 438)])
+def test_nonce_ends_also_for_who_has_proved_it_with_it(passed: int, status: int) -> None:
+    client = Node().client()
+    client.allocate()
+    client.node.now += passed
+
+    answer = answer_to(client, client.writer.write(Method.ALLOCATE, UDP))
+    assert status_of(answer) == status
+
+
+@pytest.mark.parametrize(("left", "status"), [(1, 200), (0, 401)])
+def test_credential_ends_also_for_who_has_proved_it_with_it(left: int, status: int) -> None:
+    client = Node().client(ends_in=1000)
+    challenged(client)
+    assert client.permit() in {400, 437}
+    client.node.calendar_step += 1000 - left
+
+    answer = answer_to(client, client.writer.write(Method.ALLOCATE, UDP))
+    assert status_of(answer) == status
+
+
+def test_secret_that_is_taken_back_ends_what_was_proved_by_it() -> None:
+    client = Node().client()
+    client.allocate()
+    client.node.policy.replace(policy_with(secrets=("another secret",)))
+
+    assert status_of(answer_to(client, client.writer.write(Method.REFRESH))) == 401
+
+
+@pytest.mark.parametrize(("clients", "remembered"), [(2, 2), (3, 3), (4, 1)])
+def test_memory_of_who_has_proved_it_has_an_end(clients: int, remembered: int) -> None:
+    gate = Gate(NonceMint(key=bytes(32)), room=3)
+    policy = policy_with()
+    for port in range(clients):
+        five_tuple = FiveTuple(("5.5.5.1", port), SERVER)
+        writer = RequestWriter(TurnCredential.made(SECRET, NOON + 1000))
+        message = decode(writer.write(Method.ALLOCATE, UDP))
+        writer.realm, writer.nonce = (
+            value for _, value in gate.challenge(message, five_tuple, policy, NOON)[:2]
+        )
+        for _ in range(2):
+            request = decode(writer.write(Method.ALLOCATE, UDP))
+            gate.authenticate(request, five_tuple, policy, now=NOON, unix_seconds=NOON)
+
+    assert gate.remembered == remembered
+
+
+def test_nothing_is_remembered_of_who_proves_nothing() -> None:
+    gate = Gate(NonceMint(key=bytes(32)))
+    message = decode(unsigned(Method.ALLOCATE, UDP))
+    five_tuple = FiveTuple(ALICE, SERVER)
+    gate.challenge(message, five_tuple, policy_with(), NOON)
+    with pytest.raises(RequestRefusedError):
+        gate.authenticate(message, five_tuple, policy_with(), now=NOON, unix_seconds=NOON)
+
+    assert gate.remembered == 0
+
+
+@pytest.mark.parametrize("fingerprint", [False, True])
+@pytest.mark.parametrize("key", [None, b"key"])
+def test_decoded_message_tells_how_much_of_it_its_proof_covers(
+    key: bytes | None,
+    fingerprint: bool,
+) -> None:
+    request = Message(Method.ALLOCATE, MessageClass.REQUEST, bytes(12), (UDP, (AttributeType.SOFTWARE, b"x")))
+    datagram = encode(request, key, fingerprint=fingerprint)
+    expected = len(datagram) - 8 * fingerprint
+    if key is not None and not fingerprint:  # what was added on the way counts for nothing
+        datagram += encode_attribute(AttributeType.SOFTWARE, bytes(100))
+        datagram = datagram[:2] + (len(datagram) - 20).to_bytes(2) + datagram[4:]
+
+    assert decode(datagram).covered_bytes == expected

@@ -8,7 +8,13 @@ import pytest
 from support.turn_machine import PEER, Client, Node
 from turnnode.relay.journal import Journal
 from turnnode.relay.journal_format import HEADER, NONCE_KEY_BYTES, read_journal, write_allocation
-from turnnode.stun.attributes import AttributeType, encode_lifetime
+from turnnode.stun.attributes import (
+    FAMILY_IPV4,
+    FAMILY_IPV6,
+    AttributeType,
+    encode_first_octet,
+    encode_lifetime,
+)
 from turnnode.stun.message import Method
 
 KEY = bytes(NONCE_KEY_BYTES)
@@ -43,6 +49,23 @@ def test_everything_that_a_client_holds_is_recalled(tmp_path: Path) -> None:
     assert {channel.number: (channel.peer, channel.expires_at) for channel in record.channels} == {
         number: (channel.peer, channel.expires_at) for number, channel in held.channels.items()
     }
+
+
+def test_ports_that_are_recalled_are_those_of_now(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.begin(KEY, [])
+    client = Node(memory=journal).client()
+    client.allocate((AttributeType.ADDITIONAL_ADDRESS_FAMILY, encode_first_octet(FAMILY_IPV6)))
+    ipv4, ipv6 = (port.published for port in client.node.ports.opened)
+    records = [next(iter(Journal(tmp_path / "journal").recall().allocations.values()))]
+    client.ask(
+        Method.REFRESH,
+        (AttributeType.LIFETIME, encode_lifetime(0)),
+        (AttributeType.REQUESTED_ADDRESS_FAMILY, encode_first_octet(FAMILY_IPV4)),
+    )
+    records += Journal(tmp_path / "journal").recall().allocations.values()
+
+    assert [(each.published, each.second_published) for each in records] == [(ipv4, ipv6), (ipv6, None)]
 
 
 def test_journal_is_for_nobody_else(tmp_path: Path) -> None:

@@ -50,10 +50,14 @@ class RequestRefusedError(TurnnodeError):
         unknown_types: tuple[int, ...] = (),
         alternate: tuple[str, int] | None = None,
     ) -> None:
-        super().__init__(f"the request is refused with {status}")
+        super().__init__(status)
         self.status = status
         self.unknown_types = unknown_types
         self.alternate = alternate
+
+    def __str__(self) -> str:
+        """Say it when somebody asks, which is not for each request."""
+        return f"the request is refused with {self.status}"
 
 
 class ProbeFailedError(TurnnodeError):

@@ -19,6 +19,8 @@ from mailnode.dkim.signature import Algorithm, read_base64, read_tags
 
 MIN_RSA_BITS, MAX_RSA_BITS = 1024, 8192
 MAX_RSA_EXPONENT = 1 << 32
+MAX_RECORD_BYTES = 4_096
+"""Twice what the largest key needs. Records are remembered, and strangers write them."""
 
 PublicKey = RSAPublicKey | Ed25519PublicKey
 
@@ -30,8 +32,10 @@ def read_key_record(record: bytes, algorithm: Algorithm) -> PublicKey:
     """Read the key of a record for an algorithm.
 
     Raises:
-        MalformedError: It is no record, revoked, for something else, or too weak.
+        MalformedError: It is no record, revoked, for something else, too long, or too weak.
     """
+    if len(record) > MAX_RECORD_BYTES:
+        raise MalformedError("the record is too long")
     tags = read_tags(record)
     if tags.get(b"v", b"DKIM1") != b"DKIM1":
         raise MalformedError("the record is of another version")

@@ -89,12 +89,12 @@ def _check_encrypted(entity: Entity, media_type: MediaType, armor_headers: Colle
     """Accept PGP/MIME. Source: RFC 3156 section 4."""
     if media_type.parameters.get(b"protocol", b"").lower() != b"application/pgp-encrypted":
         raise UnencryptedError("the encryption is not PGP/MIME")
-    version, data = split_multipart(entity.body, media_type, 2)
+    version, data = split_multipart(entity, media_type, 2)
     _check_part(version, b"application/pgp-encrypted")
     if _small_text(version) != VERSION_PART:
         raise UnencryptedError("the first part is not the version")
     _check_part(data, b"application/octet-stream")
-    check_packets(remove_armor(data.body, armor_headers))
+    check_packets(remove_armor(data.data, armor_headers, data.start, data.end))
 
 
 def _check_join_request(entity: Entity, media_type: MediaType) -> None:
@@ -102,7 +102,7 @@ def _check_join_request(entity: Entity, media_type: MediaType) -> None:
     request = entity.fields[b"secure-join"].strip(b" \t")
     if request not in JOIN_REQUESTS or not media_type.name.startswith(b"multipart/"):
         raise UnencryptedError("the header names no request to join")
-    (text,) = split_multipart(entity.body, media_type, 1)
+    (text,) = split_multipart(entity, media_type, 1)
     _check_part(text, b"text/plain")
     if _small_text(text).lower() != b"secure-join: " + request:
         raise UnencryptedError("the text of a request to join is another one")
@@ -118,8 +118,8 @@ def _check_setup_message(
         raise UnencryptedError("a setup message is not to oneself")
     if media_type.name != b"multipart/mixed":
         raise UnencryptedError("a setup message has another media type")
-    text, setup = split_multipart(entity.body, media_type, 2)
-    if read_media_type(text.fields).name != b"text/plain" or len(text.body) > MAX_SETUP_TEXT_BYTES:
+    text, setup = split_multipart(entity, media_type, 2)
+    if read_media_type(text.fields).name != b"text/plain" or text.size_bytes > MAX_SETUP_TEXT_BYTES:
         raise UnencryptedError("a setup message does not begin with a text, or with a long one")
     if read_media_type(setup.fields).name != b"application/autocrypt-setup":
         raise UnencryptedError("a setup message has no setup")
@@ -169,7 +169,7 @@ def _check_part(part: Entity, name: bytes) -> None:
 
 def _small_text(part: Entity) -> bytes:
     """Read a part that is one line, and has no room for another."""
-    if len(part.body) > MAX_SMALL_PART_BYTES:
+    if part.size_bytes > MAX_SMALL_PART_BYTES:
         raise UnencryptedError("a part that should be one line is too long")
     return part.body.replace(b"\r\n", b" ").strip(b" \t")
 

@@ -9,8 +9,9 @@ Source: RFC 5322 section 2.2, RFC 2045 section 5.1, RFC 2046 section 5.1.1.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
 from mailnode.encryption.errors import UnencryptedError
 
@@ -42,16 +43,34 @@ _MEDIA_TYPE = re.compile(rb"[ \t]*(%b/%b)[ \t]*" % (_TOKEN, _TOKEN))
 _PARAMETER = re.compile(rb';[ \t]*(?:(%b)=(?:(%b)|"([^"\\\r\n]*)")[ \t]*)?' % (_TOKEN, _TOKEN))
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 
+# A search of a whole large message would keep the interpreter's lock, and hold up all sessions meanwhile.
+SEARCHED_AT_ONCE_BYTES = 1 << 18
+
 Fields = Mapping[bytes, bytes]
 """Field names in lower case, and their unfolded values; of repeated fields the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A message or a part of one, split at its first empty line. Source: RFC 2045 section 2.4."""
+    """A message or a part of one, split at its first empty line. Source: RFC 2045 section 2.4.
+
+    Its body is in `data`, between `start`, behind a CRLF, and `end`: a copy would take as long as reading it.
+    """
 
     fields: Fields
-    body: bytes
+    data: bytes
+    start: int
+    end: int
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the body is."""
+        return self.end - self.start
+
+    @property
+    def body(self) -> bytes:
+        """A copy of the body; for small ones."""
+        return self.data[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +84,21 @@ class MediaType:
 PLAIN_TEXT = MediaType(b"text/plain", {})
 
 
-def split_entity(data: bytes) -> Entity:
-    """Split header and body, and the header into fields.
+def split_entity(data: bytes, start: int = 0, end: int | None = None) -> Entity:
+    """Split header and body, and the header into fields, of what is between `start` and `end`.
 
     Raises:
         UnencryptedError: The header is too large, has a line that is no field, or has a field twice that
             may be there once.
     """
-    if data.startswith(b"\r\n"):
-        return Entity({}, data[2:])
-    end = data.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
-    if end < 0:
+    end = len(data) if end is None else end
+    if data.startswith(b"\r\n", start, end):
+        return Entity({}, data, start + 2, end)
+    header_end = data.find(b"\r\n\r\n", start, min(end, start + MAX_HEADER_BYTES))
+    if header_end < 0:
         raise UnencryptedError("the header does not end, or is too large")
     fields: dict[bytes, bytes] = {}
-    for line in _FOLD.sub(b"", data[:end]).split(b"\r\n"):
+    for line in _FOLD.sub(b"", data[start:header_end]).split(b"\r\n"):
         field = _FIELD.fullmatch(line)
         if field is None:
             raise UnencryptedError("a line of the header is no field")
@@ -87,7 +107,7 @@ def split_entity(data: bytes) -> Entity:
             fields[name] = field[2]
         elif name in ONCE:
             raise UnencryptedError("a field is there twice")
-    return Entity(fields, data[end + 4 :])
+    return Entity(fields, data, header_end + 4, end)
 
 
 def read_media_type(fields: Fields) -> MediaType:
@@ -130,7 +150,7 @@ def check_is_unencoded(fields: Fields) -> None:
         raise UnencryptedError("a transfer encoding has no place here")
 
 
-def split_multipart(body: bytes, media_type: MediaType, part_count: int) -> list[Entity]:
+def split_multipart(entity: Entity, media_type: MediaType, part_count: int) -> list[Entity]:
     """Split a multipart into its parts.
 
     Raises:
@@ -141,14 +161,15 @@ def split_multipart(body: bytes, media_type: MediaType, part_count: int) -> list
     if not _BOUNDARY.fullmatch(boundary):
         raise UnencryptedError("the boundary is missing or malformed")
     delimiter = b"\r\n--" + boundary
+    data = entity.data
     # The first delimiter may be the first line: then its CRLF is that of the empty line before the body.
-    pieces = (b"\r\n" + body).split(delimiter, part_count + 2)
-    if len(pieces) != part_count + 2:
+    places = list(islice(_find_all(data, delimiter, entity.start - 2, entity.end), part_count + 2))
+    if len(places) != part_count + 1:
         raise UnencryptedError("the number of parts is wrong")
-    before, *parts, after = pieces
+    before, after = data[entity.start - 2 : places[0]], data[places[-1] + len(delimiter) : entity.end]
     if not after.startswith(b"--") or not is_blank(before) or not is_blank(after[2:]):
         raise UnencryptedError("the parts do not end, or there is text outside of them")
-    return [_split_part(part) for part in parts]
+    return [_split_part(data, start + len(delimiter), end) for start, end in pairwise(places)]
 
 
 def is_blank(data: bytes) -> bool:
@@ -156,10 +177,22 @@ def is_blank(data: bytes) -> bool:
     return not data.replace(b"\r\n", b"").strip(b" \t")
 
 
-def _split_part(part: bytes) -> Entity:
-    if not part.startswith(b"\r\n"):  # RFC 2046 section 5.1.1 allows white space, which nobody sends
+def _find_all(data: bytes, wanted: bytes, start: int, end: int) -> Iterator[int]:
+    """Find every place of something, a piece after the other."""
+    while end - start >= len(wanted):
+        piece_end = min(end, start + SEARCHED_AT_ONCE_BYTES)
+        place = data.find(wanted, start, piece_end + len(wanted) - 1 if piece_end < end else end)
+        if place >= 0:
+            yield place
+        start = place + len(wanted) if place >= 0 else piece_end
+
+
+def _split_part(data: bytes, start: int, end: int) -> Entity:
+    if not data.startswith(
+        b"\r\n", start, end
+    ):  # RFC 2046 section 5.1.1 allows white space, which nobody sends
         raise UnencryptedError("a line begins like a delimiter and is none")
-    entity = split_entity(part[2:])
+    entity = split_entity(data, start + 2, end)
     # Delta Chat 2.24 repeats the Message-ID in the part of a request to join.
     if any(not name.startswith(b"content-") and name != b"message-id" for name in entity.fields):
         raise UnencryptedError("a part has a field that does not describe it")

@@ -185,7 +185,7 @@ class SmtpConnection(SMTP):
             self._is_waiting = False
             self._expect_within(None)
 
-    async def read_message(self, max_bytes: int) -> bytes:
+    async def read_message(self, max_bytes: int) -> bytes | bytearray:
         """Read a message; see `is_ending` before it is used. Raises: as `SmtpReader.read_message`."""
         self._expect_within(self.surroundings.limits.data_seconds)
         try:

@@ -6,12 +6,12 @@ Not for: what they mean.
 Lines end with CRLF, and a message after DATA with CRLF.CRLF, and with nothing else: whoever ends them with
 a lone CR or LF ("SMTP smuggling") finds his bytes inside of the line or message, where they are refused.
 
-`_buffer`, `_limit`, `_transport` and `_maybe_resume_transport` are asyncio's own; aiosmtpd changes the same
-ones, and a test fails should they be renamed.
+`_buffer`, `_eof`, `_limit`, `_transport`, `_wait_for_data` and `_maybe_resume_transport` are asyncio's own;
+aiosmtpd changes some of them, too, and a test fails should they be renamed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 LINE_END = b"\r\n"
@@ -22,6 +22,9 @@ DRAIN_BYTES = 65_536
 MAX_DRAINED_LINE_BYTES = 65_536
 MAX_DRAINED_MESSAGES = 2
 """What is too long is read to its end, so that the session can go on: up to here, in permitted messages."""
+
+COPIED_MESSAGE_BYTES = 262_144
+"""A larger message keeps the memory that it came into: a copy of 100 MB holds everybody up for 50 ms."""
 
 UNCOUNTED_MESSAGE_BYTES = 65_536
 """A message up to here finds room always: chats go on while somebody fills the room with files."""
@@ -55,9 +58,11 @@ class SmtpReader(asyncio.StreamReader):
     """The stream from a client. Who has read a message calls `leave_room` when it is dealt with."""
 
     _buffer: bytearray
+    _eof: bool
     _limit: int
     _transport: asyncio.Transport
     _maybe_resume_transport: Callable[[], None]
+    _wait_for_data: Callable[[str], Awaitable[None]]
 
     def __init__(self, loop: asyncio.AbstractEventLoop, room: MessageRoom) -> None:
         super().__init__(limit=RESTING_LIMIT_BYTES, loop=loop)
@@ -127,7 +132,7 @@ class SmtpReader(asyncio.StreamReader):
         self._room.held_bytes -= self._held_bytes
         self._held_bytes = 0
 
-    async def read_message(self, max_bytes: int) -> bytes:
+    async def read_message(self, max_bytes: int) -> bytes | bytearray:
         """Read a message of at most `max_bytes` after DATA, dots still stuffed.
 
         Returns:
@@ -144,7 +149,7 @@ class SmtpReader(asyncio.StreamReader):
         self._buffer[:0] = LINE_END
         self._limit = max_bytes
         try:
-            return (await self.readuntil(MESSAGE_END))[:-3]
+            return await self._take_message()
         except asyncio.LimitOverrunError as overrun:
             self.leave_room()
             await self._drain(MESSAGE_END, overrun.consumed, MAX_DRAINED_MESSAGES * max_bytes)
@@ -152,6 +157,35 @@ class SmtpReader(asyncio.StreamReader):
         finally:
             self._is_in_message = False
             self._limit = RESTING_LIMIT_BYTES
+
+    async def _take_message(self) -> bytes | bytearray:
+        """Do as `readuntil` does with a message, without its copies. Raises: as that."""
+        if (problem := self.exception()) is not None:
+            raise problem
+        searched = 0
+        while (end := self._buffer.find(MESSAGE_END, searched)) < 0:
+            searched = max(0, len(self._buffer) + 1 - len(MESSAGE_END))
+            if searched > self._limit:
+                raise asyncio.LimitOverrunError("the message is too large", searched)
+            if self._eof:
+                rest = bytes(self._buffer)
+                self._buffer.clear()
+                raise asyncio.IncompleteReadError(rest, None)
+            await self._wait_for_data("read_message")
+        if end > self._limit:
+            raise asyncio.LimitOverrunError("the message is too large", end)
+        return self._cut_off(end + len(b"\r\n"), end + len(MESSAGE_END))
+
+    def _cut_off(self, size_bytes: int, consumed_bytes: int) -> bytes | bytearray:
+        """Take so many bytes, and throw away what is between them and `consumed_bytes`."""
+        if size_bytes <= COPIED_MESSAGE_BYTES:
+            taken: bytes | bytearray = bytes(self._buffer[:size_bytes])
+            del self._buffer[:consumed_bytes]
+        else:
+            taken, self._buffer = self._buffer, self._buffer[consumed_bytes:]
+            del taken[size_bytes:]
+        self._maybe_resume_transport()
+        return taken
 
     def hold(self, size_bytes: int) -> None:
         """Count a chunk that is about to be read, until `leave_room`. Raises: NoRoomError."""

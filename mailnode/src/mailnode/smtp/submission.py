@@ -8,10 +8,10 @@ Not for: bytes on the wire.
                                                                       └─▶ other nodes: their queue
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
+from functools import partial
 
 import structlog
 
@@ -22,6 +22,7 @@ from mailnode.accounts.rate_limit import RateLimit, RateLimiter
 from mailnode.encryption.errors import UnencryptedError, WrongFromError
 from mailnode.encryption.gate import check_outgoing
 from mailnode.federation.delivery import plan_envelopes
+from mailnode.smtp.background_work import BackgroundWork
 from mailnode.smtp.failure_report import report_failure
 from mailnode.smtp.message_text import check_message, clean_header, make_message
 from mailnode.smtp.recipients import Foreign, Outbound, find_recipient
@@ -50,8 +51,8 @@ LARGE_MESSAGE_BYTES = 262_144
 LARGE_MESSAGES_AT_ONCE = 2
 FULL_OR_GONE = "Mailbox full, or gone"
 
-Make = Callable[[bytes, int], bytes]
-"""Make a message of what came, no larger than that. Raises: CommandError."""
+Make = Callable[[], bytes]
+"""Make a message of what came. Raises: CommandError."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -92,7 +93,7 @@ class Submission:
         """Begin with nothing counted."""
         self._sent = RateLimiter(mail_rate, monotonic_ns)
         self.accepted_count = self.refused_count = 0
-        self._examining = asyncio.Semaphore(LARGE_MESSAGES_AT_ONCE)
+        self._examining = BackgroundWork(LARGE_MESSAGES_AT_ONCE)
 
     @property
     def max_bytes(self) -> int:
@@ -132,7 +133,9 @@ class Submission:
         recipient = self.accounts.as_recipient(account, is_sender=account.id == transaction.sender.id)
         transaction.recipients.setdefault(account.id, (recipient, address))
 
-    async def finish(self, transaction: Transaction, came: bytes, *, is_stuffed: bool = True) -> SmtpReply:
+    async def finish(
+        self, transaction: Transaction, came: bytes | bytearray, *, is_stuffed: bool = True
+    ) -> SmtpReply:
         """Judge a message and deliver it; when this returns `ACCEPTED`, it is durable.
 
         It came by DATA, behind a CRLF and with dots stuffed, or else by BDAT.
@@ -140,23 +143,24 @@ class Submission:
         Raises:
             CommandError: It was refused, and nobody got it.
         """
+        make = (
+            partial(make_message, came, self.max_bytes)
+            if is_stuffed
+            else partial(check_message, bytes(came), self.max_bytes)
+        )
         try:
-            reply = await self._deliver(transaction, came, make_message if is_stuffed else check_message)
+            reply = await self._deliver(transaction, make, len(came))
         except CommandError:
             self.refused_count += 1
             raise
         self.accepted_count += 1
         return reply
 
-    async def _deliver(self, transaction: Transaction, came: bytes, make: Make) -> SmtpReply:
+    async def _deliver(self, transaction: Transaction, make: Make, size_bytes: int) -> SmtpReply:
         addresses = [address for _, address in transaction.recipients.values()]
         addresses += transaction.foreign
-        work = (make, came, self.max_bytes, transaction.mail_from, addresses)
-        if len(came) > LARGE_MESSAGE_BYTES:
-            async with self._examining:
-                message = await asyncio.to_thread(_examine, *work)
-        else:
-            message = _examine(*work)
+        work = partial(_examine, make, transaction.mail_from, addresses)
+        message = await self._examining.run(work) if size_bytes > LARGE_MESSAGE_BYTES else work()
         recipients = [recipient for recipient, _ in transaction.recipients.values()]
         envelopes = (
             plan_envelopes(transaction.sender.address, transaction.foreign) if transaction.foreign else ()
@@ -187,9 +191,9 @@ class Submission:
             return False
 
 
-def _examine(make: Make, came: bytes, max_bytes: int, mail_from: str, recipients: list[str]) -> bytes:
+def _examine(make: Make, mail_from: str, recipients: list[str]) -> bytes:
     """Make the message that is stored, if it may be."""
-    message = make(came, max_bytes)
+    message = make()
     try:
         check_outgoing(message, mail_from, recipients)
     except UnencryptedError as refusal:

@@ -24,6 +24,13 @@ CPU ms to deliver, read and expunge one, by 8 senders on ext4, database : file. 
 the same size, and a large row holds up everybody else's commit, which a file does not.
 """
 
+SYNC_BYTES = 1 << 20
+"""So much is written between two waits for the disk: commits queue up behind whatever it has to write.
+
+A commit's wait beside files of 100 MB on ext4, ms at the 90th percentile and at worst: one wait for each file
+20 and 65, one for 8 MiB 11 and 42, one for each MiB 5 and 25. The files take as long to write as before.
+"""
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -60,7 +67,9 @@ class BodyFiles:
             try:
                 view = memoryview(body)
                 while view:
-                    view = view[os.write(descriptor, view) :]
+                    view = view[os.write(descriptor, view[:SYNC_BYTES]) :]
+                    if view:
+                        os.fdatasync(descriptor)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

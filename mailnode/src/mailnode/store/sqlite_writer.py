@@ -76,7 +76,7 @@ class Writer:
         connection: sqlite3.Connection,
         *,
         on_commit: Callable[[Transaction], None],
-        on_files_gone: Callable[[Sequence[BodyId]], None],
+        on_files_gone: Callable[[Sequence[BodyId]], object],
         max_pending_bytes: int = MAX_PENDING_BYTES,
     ) -> None:
         self.commit_count = 0

@@ -46,16 +46,27 @@ from turnnode.stun.message import Attributes, Message
 
 UNDERSTOOD: Final[frozenset[int]] = frozenset(AttributeType)
 
+_LIFETIME, _RELAYED, _MAPPED = (
+    AttributeType.LIFETIME,
+    AttributeType.XOR_RELAYED_ADDRESS,
+    AttributeType.XOR_MAPPED_ADDRESS,
+)
+_TRANSPORT, _FAMILY = AttributeType.REQUESTED_TRANSPORT, AttributeType.REQUESTED_ADDRESS_FAMILY
+_ADDITIONAL = AttributeType.ADDITIONAL_ADDRESS_FAMILY
+_TOKEN, _EVEN_PORT = AttributeType.RESERVATION_TOKEN, AttributeType.EVEN_PORT
 _UDP = 17
 _FAMILIES = (FAMILY_IPV4, FAMILY_IPV6)
 _RESERVE_NEXT = 0x80
 # Whoever sends one of these knows path MTU discovery or RFC 8656. To others an ICMP error is a Data
 # indication without data, and some cannot bear one: the client of pion/turn stops reading for good.
-_OF_RFC_8656 = (
-    AttributeType.DONT_FRAGMENT,
-    AttributeType.ADDITIONAL_ADDRESS_FAMILY,
-    AttributeType.PASSWORD_ALGORITHM,
+_OF_RFC_8656: Final[frozenset[int]] = frozenset(
+    {
+        AttributeType.DONT_FRAGMENT,
+        AttributeType.ADDITIONAL_ADDRESS_FAMILY,
+        AttributeType.PASSWORD_ALGORITHM,
+    }
 )
+_OF_OTHER_WISHES: Final[frozenset[int]] = frozenset({_FAMILY, _ADDITIONAL, _TOKEN, _EVEN_PORT})
 
 
 @dataclass(slots=True)
@@ -84,6 +95,9 @@ class _Wish:
     wants_even: bool
     wants_next: bool
     token: bytes | None = field(repr=False)
+
+
+_USUAL_WISH: Final = _Wish(FAMILY_IPV4, wants_both=False, wants_even=False, wants_next=False, token=None)
 
 
 def allocate(
@@ -128,7 +142,7 @@ def allocate(
             transaction_id=message.transaction_id,
             answer=answer,
             second=second,
-            hears_errors=any(message.find(kind) is not None for kind in _OF_RFC_8656),
+            hears_errors=message.has_any(_OF_RFC_8656),
         )
     )
     return answer
@@ -140,7 +154,7 @@ def granted_lifetime(request: Request) -> int:
     Raises:
         StunFormatError: The client's wish is malformed.
     """
-    value = request.message.find(AttributeType.LIFETIME)
+    value = request.message.find(_LIFETIME)
     asked_seconds = DEFAULT_LIFETIME_SECONDS if value is None else decode_lifetime(value)
     granted_seconds = max(DEFAULT_LIFETIME_SECONDS, min(asked_seconds, MAX_LIFETIME_SECONDS))
     # Shorter than RFC 8656 section 7.2 wishes, near the credential's end: data must stop there.
@@ -148,15 +162,17 @@ def granted_lifetime(request: Request) -> int:
 
 
 def _read_wish(message: Message) -> _Wish:
-    transport = message.find(AttributeType.REQUESTED_TRANSPORT)
+    transport = message.find(_TRANSPORT)
     if transport is None:
         raise RequestRefusedError(400)
     if decode_first_octet(transport) != _UDP:
         raise RequestRefusedError(442)
-    family = message.find(AttributeType.REQUESTED_ADDRESS_FAMILY)
-    additional = message.find(AttributeType.ADDITIONAL_ADDRESS_FAMILY)
-    token = message.find(AttributeType.RESERVATION_TOKEN)
-    even_port = message.find(AttributeType.EVEN_PORT)
+    if not message.has_any(_OF_OTHER_WISHES):
+        return _USUAL_WISH
+    family = message.find(_FAMILY)
+    additional = message.find(_ADDITIONAL)
+    token = message.find(_TOKEN)
+    even_port = message.find(_EVEN_PORT)
     if even_port is not None and len(even_port) != 1:
         raise RequestRefusedError(400)
     wants_next = even_port is not None and bool(even_port[0] & _RESERVE_NEXT)
@@ -230,16 +246,14 @@ def _answer_of(
 ) -> Attributes:
     transaction_id = request.message.transaction_id
     answer: Attributes = tuple(
-        (AttributeType.XOR_RELAYED_ADDRESS, encode_xor_address(port.published, transaction_id))
-        for port in opened
-        if port is not None
+        (_RELAYED, encode_xor_address(port.published, transaction_id)) for port in opened if port is not None
     )
     answer += (
-        (AttributeType.LIFETIME, encode_lifetime(lifetime_seconds)),
-        (AttributeType.XOR_MAPPED_ADDRESS, encode_xor_address(request.client, transaction_id)),
+        (_LIFETIME, encode_lifetime(lifetime_seconds)),
+        (_MAPPED, encode_xor_address(request.client, transaction_id)),
     )
     if token is not None:
-        answer += ((AttributeType.RESERVATION_TOKEN, token),)
+        answer += ((_TOKEN, token),)
     if refusal is not None:
         value = bytes((FAMILY_IPV6,)) + encode_error_code(refusal)[1:]  # RFC 8656 section 18.12
         answer += ((AttributeType.ADDRESS_ERROR_CODE, value),)

@@ -102,7 +102,8 @@ class PortProvider(Protocol):
 class Side:
     """One listening socket and the allocations that clients made there.
 
-    `successor` is where new clients are sent, once the port has been moved; until then `None`.
+    `successor` is where new clients are sent, once the port has been moved; until then `None`. `is_datagram`:
+    clients come by UDP; only then the kernel may relay, and the process be replaced.
     """
 
     address: Address
@@ -110,15 +111,15 @@ class Side:
     allocations: "dict[Address, Allocation]" = field(default_factory=dict)
     successor: Address | None = None
     transport: ClientTransport = ClientTransport.UDP
+    is_datagram: bool = field(init=False)
 
-    @property
-    def is_datagram(self) -> bool:
-        """Tell whether clients come by UDP: only then the kernel may relay, and the process be replaced."""
-        return self.transport is ClientTransport.UDP
+    def __post_init__(self) -> None:
+        """Work out once what each packet asks for."""
+        self.is_datagram = self.transport is ClientTransport.UDP
 
     def five_tuple_of(self, client: Address) -> FiveTuple:
         """Return the 5-tuple that one client here is known by."""
-        return FiveTuple(client, self.address, self.transport.value)
+        return FiveTuple(client, self.address, self.transport)
 
 
 @dataclass(slots=True)
@@ -137,6 +138,8 @@ class Allocation:
     `transaction_id` is the Allocate request's, and `answer` what it was answered: it may be sent again.
     `hears_errors`: its client understands Data indications without data, about ICMP errors.
     `ways` are remembered decisions about its data (ways.py).
+    `five_tuple` identifies it. `journal_head` is what the journal says of what does not change, once it was
+    asked; whoever changes the ports takes it away.
     `second` is the relay port of the other family, where the client has asked for both (RFC 8656 section
     7.2). Both end at the same time, unless one is given back before.
     """
@@ -156,11 +159,12 @@ class Allocation:
     hears_errors: bool = False
     usage: Usage = field(default_factory=lambda: Usage(""))
     ways: list[Ending] = field(default_factory=list)
+    journal_head: str | None = field(default=None, compare=False, repr=False)
+    five_tuple: FiveTuple = field(init=False)
 
-    @property
-    def five_tuple(self) -> FiveTuple:
-        """The 5-tuple that identifies this allocation."""
-        return self.side.five_tuple_of(self.client)
+    def __post_init__(self) -> None:
+        """Work out once what the journal asks for with each change."""
+        self.five_tuple = self.side.five_tuple_of(self.client)
 
     @property
     def ports(self) -> tuple[RelayPort, ...]:
@@ -169,9 +173,9 @@ class Allocation:
 
     def port_to(self, host: str) -> RelayPort | None:
         """Return the relay port of a host's family; `None` if the allocation has none."""
-        if family_of(host) == self.family:
-            return self.port
-        return self.second
+        if self.second is None:
+            return self.port if family_of(host) == self.family else None
+        return self.port if family_of(host) == self.family else self.second
 
     def end_ways(self) -> None:
         """Have its data decided about again."""

@@ -7,15 +7,14 @@ For: the relay, and for the probe, which may know the secret.
 Not for: who gets a credential; mail nodes hand them out, a different second for each account.
 """
 
-import base64
-import hashlib
-import hmac
+import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 from turnnode.relay.password_algorithms import PasswordAlgorithm, long_term_key
+from turnnode.stun.message import IntegrityKind, make_proof
 
 MAX_USERNAME_BYTES: Final = 12  # enough for 30,000 years, and it bounds the conversion to a number
 
@@ -34,7 +33,8 @@ class Credential:
 def password_of(secret: str, username: str) -> str:
     """Return the password that belongs to a username under a secret."""
     # SHA-1 because that is what every REST credential is made with; HMAC does not need its collisions hard.
-    return base64.b64encode(hmac.digest(secret.encode(), username.encode(), hashlib.sha1)).decode()
+    digest = make_proof(IntegrityKind.SHA1, secret.encode(), username.encode())
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 def read_expiry(username: bytes, unix_seconds: float, max_lifetime_seconds: int) -> int | None:

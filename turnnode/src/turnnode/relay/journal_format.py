@@ -140,30 +140,29 @@ def write_nonce_key(key: bytes) -> bytes:
 def write_allocation(allocation: Allocation) -> bytes:
     """Write the line of all that a client holds now."""
     # Not json.dumps, which costs as much as all the rest of a request: only texts need its care.
-    permissions = ",".join(f"{_text(host)}:{end!r}" for host, end in allocation.permissions.items())
-    channels = ",".join(
-        f'{{"number":{one.number},"peer":{_pair(one.peer)},"expires_at":{one.expires_at!r}}}'
-        for one in allocation.channels.values()
-    )
-    answer = ",".join(f'[{number:d},"{value.hex()}"]' for number, value in allocation.answer)
-    # What a former release does not know is written only where it is needed.
-    port, second = allocation.port, allocation.second
-    other = ',"hears_errors":true' if allocation.hears_errors else ""
-    if second is not None:
-        other += f',"second_relay":{_pair(second.bound)},"second_published":{_pair(second.published)}'
+    head = allocation.journal_head
+    if head is None:
+        head = allocation.journal_head = _head_of(allocation)
+    permissions = channels = ""
+    if allocation.permissions:
+        permissions = ",".join([f"{_text(host)}:{end!r}" for host, end in allocation.permissions.items()])
+    if allocation.channels:
+        channels = ",".join(
+            [
+                f'{{"number":{one.number},"peer":{_pair(one.peer)},"expires_at":{one.expires_at!r}}}'
+                for one in allocation.channels.values()
+            ]
+        )
     return _frame(
-        f'{{"kind":"allocation","client":{_pair(allocation.client)},"server":{_pair(allocation.side.address)},'
-        f'"relay":{_pair(port.bound)},"published":{_pair(port.published)},'
-        f'"username":{_text(allocation.username)},"expires_at":{allocation.expires_at!r},'
-        f'"transaction_id":"{allocation.transaction_id.hex()}","answer":[{answer}],'
-        f'"permissions":{{{permissions}}},"channels":[{channels}]{other}}}'.encode()
+        f'{head},"expires_at":{allocation.expires_at!r},'
+        f'"permissions":{{{permissions}}},"channels":[{channels}]}}'.encode()
     )
 
 
 def write_end(five_tuple: FiveTuple) -> bytes:
     """Write the line that says that a client holds nothing any more."""
-    client: Address = five_tuple.client
-    return _write_line({"kind": "end", "client": client, "server": five_tuple.server})
+    client, server = _pair(five_tuple.client), _pair(five_tuple.server)
+    return _frame(f'{{"kind":"end","client":{client},"server":{server}}}'.encode())
 
 
 def read_journal(content: bytes) -> Recollection:
@@ -203,6 +202,24 @@ def _take_line(line: bytes, into: Recollection) -> bool:
     return True
 
 
+def _head_of(allocation: Allocation) -> str:
+    """Write what stays the same of an allocation as long as it has the same ports."""
+    answer = ",".join([f'[{number:d},"{value.hex()}"]' for number, value in allocation.answer])
+    port, second = allocation.port, allocation.second
+    head = (
+        f'{{"kind":"allocation","client":{_pair(allocation.client)},"server":{_pair(allocation.side.address)},'
+        f'"relay":{_pair(port.bound)},"published":{_pair(port.published)},'
+        f'"username":{_text(allocation.username)},'
+        f'"transaction_id":"{allocation.transaction_id.hex()}","answer":[{answer}]'
+    )
+    # What a former release does not know is written only where it is needed.
+    if allocation.hears_errors:
+        head += ',"hears_errors":true'
+    if second is not None:
+        head += f',"second_relay":{_pair(second.bound)},"second_published":{_pair(second.published)}'
+    return head
+
+
 def _pair(address: Address) -> str:
     return f"[{_text(address[0])},{address[1]}]"
 
@@ -212,4 +229,4 @@ def _write_line(record: Mapping[str, object]) -> bytes:
 
 
 def _frame(text: bytes) -> bytes:
-    return b"%0*x %s\n" % (_CHECKSUM_DIGITS, crc32(text), text)
+    return b"%08x %s\n" % (crc32(text), text)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from turnnode.errors import RequestRefusedError, StunFormatError
 from turnnode.relay.allocating import UNDERSTOOD, Request, allocate
 from turnnode.relay.allocation import Allocation, Outlet, PortProvider, Side
-from turnnode.relay.authentication import authenticate, challenge_of
+from turnnode.relay.authentication import Gate
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.data_path import DataPath
 from turnnode.relay.limiter import ReplyLimiter
@@ -51,6 +51,8 @@ from turnnode.stun.message import Attributes, Message, MessageClass, Method, dec
 _AUTHENTICATED_METHODS = frozenset(
     {Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND}
 )
+_REQUEST, _BINDING = MessageClass.REQUEST, Method.BINDING
+_ALLOCATE, _CHANNEL_BIND, _REFRESH = Method.ALLOCATE, Method.CHANNEL_BIND, Method.REFRESH
 
 
 class Send(NamedTuple):
@@ -97,7 +99,7 @@ class TurnMachine:
         self._own = own
         self._relay_hosts = own.relay_hosts
         self._data_path = data_path
-        self._nonces = NonceMint(key=nonce_key)
+        self._gate = Gate(NonceMint(key=nonce_key))
         self._counters = counters
         self._calendar = calendar
         self._limiter = ReplyLimiter()
@@ -116,7 +118,7 @@ class TurnMachine:
             if is_channel_data(datagram):
                 return self._relay_channel_data(side, datagram, client, now)
             message = decode(datagram)
-            if message.message_class is MessageClass.REQUEST:
+            if message.message_class is _REQUEST:
                 return self._answer(side, message, client, now)
             if message.message_class is MessageClass.INDICATION and message.method == Method.SEND:
                 return self._relay_indication(side, message, client, now)
@@ -299,15 +301,15 @@ class TurnMachine:
         return Send(allocation.side.outlet, datagram, allocation.client)
 
     def _answer(self, side: Side, message: Message, client: Address, now: float) -> Send | None:
-        if message.method == Method.BINDING:
+        if message.method == _BINDING:
             return self._answer_binding(side, message, client, now)
         if message.method not in _AUTHENTICATED_METHODS:
             raise StunFormatError("the method is unknown")  # no answer: RFC 8489 section 6.3
         policy = self._policy.current
         five_tuple = side.five_tuple_of(client)
         try:
-            credential = authenticate(
-                message, five_tuple, policy, self._nonces, now=now, unix_seconds=self._calendar()
+            credential = self._gate.authenticate(
+                message, five_tuple, policy, now=now, unix_seconds=self._calendar()
             )
         except RequestRefusedError as error:
             return self._challenge(side, message, five_tuple, error, now)
@@ -328,16 +330,15 @@ class TurnMachine:
         unknown = request.message.unknown_required(UNDERSTOOD)
         if unknown:
             raise RequestRefusedError(420, unknown)
+        method = request.message.method
         try:
-            match request.message.method:
-                case Method.ALLOCATE:
-                    return self._allocate(request)
-                case Method.REFRESH:
-                    return refresh(request, self._table)
-                case Method.CREATE_PERMISSION:
-                    return create_permission(request, self._table)
-                case _:
-                    return bind_channel(request, self._table)
+            if method == _ALLOCATE:
+                return self._allocate(request)
+            if method == _CHANNEL_BIND:
+                return bind_channel(request, self._table)
+            if method == _REFRESH:
+                return refresh(request, self._table)
+            return create_permission(request, self._table)
         except StunFormatError as error:
             raise RequestRefusedError(400) from error
 
@@ -369,9 +370,7 @@ class TurnMachine:
             self._counters.replies_withheld += 1
             return None
         self._counters.refused[error.status] += 1
-        challenge = (
-            () if error.status == 400 else challenge_of(message, five_tuple, policy, self._nonces, now)
-        )
+        challenge = () if error.status == 400 else self._gate.challenge(message, five_tuple, policy, now)
         return Send(side.outlet, refusal(message, error, challenge=challenge), five_tuple.client)
 
 

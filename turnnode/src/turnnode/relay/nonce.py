@@ -73,6 +73,12 @@ class NonceMint:
         return hashlib.blake2s(prefix + expiry + text.encode(), key=self.key, digest_size=_MAC_BYTES).digest()
 
 
+def expiry_of(nonce: bytes) -> int:
+    """Return when a valid nonce ends."""
+    content = binascii.a2b_base64(nonce[-PLAIN_BYTES:], strict_mode=True)
+    return int.from_bytes(content[:_EXPIRY_BYTES])
+
+
 def is_offering(nonce: bytes) -> bool:
     """Tell whether a nonce, valid or not, says that a list of password algorithms went with it."""
     return nonce.startswith(_PREFIX)

@@ -14,7 +14,7 @@ Source: the IANA special-purpose address registries (RFC 6890), RFC 8656 section
 
 import socket
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
@@ -22,6 +22,7 @@ from typing import Final
 from turnnode.stun.attributes import Address
 
 Network = IPv4Network | IPv6Network
+IPV6: Final = 6
 
 MIN_PEER_PORT: Final = 1024  # below are the services that a relay must not be turned against
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
@@ -74,8 +75,8 @@ class OwnAddresses:
 
     def is_listener(self, peer: Address) -> bool:
         """Tell whether a peer is, or because of a wildcard could be, one of our listening sockets."""
-        host, port = peer
-        return any(port == own_port and (own in WILDCARDS or own == host) for own, own_port in self.listeners)
+        listeners, (_, port) = self.listeners, peer
+        return peer in listeners or any((own, port) in listeners for own in WILDCARDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +86,22 @@ class PeerPolicy:
     own: OwnAddresses
     allow: tuple[Network, ...] = ()
     min_port: int = MIN_PEER_PORT
+    _allowed: "tuple[tuple[bool, int, int], ...]" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work the networks out once: whether they are of IPv6, and their first and last numbers."""
+        allowed = [
+            (network.version == IPV6, int(network.network_address), int(network.broadcast_address))
+            for network in self.allow
+        ]
+        object.__setattr__(self, "_allowed", tuple(allowed))
 
     def reach_of(self, host: str) -> Reach:
         """Tell what may be reached at a host, which is an IP address in text."""
-        number = _number_of(host)
-        if any(_holds(network, host, number) for network in self.allow):
-            return Reach.ALL_PORTS
+        number, is_ipv6 = _number_of(host), ":" in host
+        for is_of_ipv6, first, last in self._allowed:
+            if first <= number <= last and is_of_ipv6 == is_ipv6:
+                return Reach.ALL_PORTS
         if self.own.is_own_host(host):
             return Reach.RELAY_PORTS
         return Reach.ALL_PORTS if is_globally_routable(host) else Reach.NOTHING

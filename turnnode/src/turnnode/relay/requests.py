@@ -27,6 +27,9 @@ from turnnode.stun.attributes import (
 )
 from turnnode.stun.message import Attributes
 
+_LIFETIME, _FAMILY = AttributeType.LIFETIME, AttributeType.REQUESTED_ADDRESS_FAMILY
+_PEER, _CHANNEL = AttributeType.XOR_PEER_ADDRESS, AttributeType.CHANNEL_NUMBER
+
 
 def refresh(request: Request, table: AllocationTable) -> Attributes:
     """Move the end of an allocation, or end it or one of its two families now (a lifetime of zero).
@@ -36,20 +39,20 @@ def refresh(request: Request, table: AllocationTable) -> Attributes:
         StunFormatError: An attribute is malformed.
     """
     allocation = _own_allocation(request)
-    family_value = request.message.find(AttributeType.REQUESTED_ADDRESS_FAMILY)
+    family_value = request.message.find(_FAMILY)
     family = None if family_value is None else decode_first_octet(family_value)
     if family is not None and all(family_of(port.published[0]) != family for port in allocation.ports):
         raise RequestRefusedError(443)
-    lifetime = request.message.find(AttributeType.LIFETIME)
+    lifetime = request.message.find(_LIFETIME)
     if lifetime is not None and decode_lifetime(lifetime) == 0:
         if family is not None and allocation.second is not None:
             table.give_up_family(allocation, family)
         else:
             table.remove(allocation)
-        return ((AttributeType.LIFETIME, encode_lifetime(0)),)
+        return ((_LIFETIME, encode_lifetime(0)),)
     lifetime_seconds = granted_lifetime(request)
     table.prolong(allocation, request.now + lifetime_seconds)
-    return ((AttributeType.LIFETIME, encode_lifetime(lifetime_seconds)),)
+    return ((_LIFETIME, encode_lifetime(lifetime_seconds)),)
 
 
 def create_permission(request: Request, table: AllocationTable) -> Attributes:
@@ -60,7 +63,7 @@ def create_permission(request: Request, table: AllocationTable) -> Attributes:
         StunFormatError: An address is malformed.
     """
     allocation = _own_allocation(request)
-    values = request.message.find_all(AttributeType.XOR_PEER_ADDRESS)
+    values = request.message.find_all(_PEER)
     if not values:
         raise RequestRefusedError(400)
     hosts = {decode_xor_address(value, request.message.transaction_id)[0] for value in values}
@@ -82,8 +85,8 @@ def bind_channel(request: Request, table: AllocationTable) -> Attributes:
         StunFormatError: An attribute is malformed.
     """
     allocation = _own_allocation(request)
-    number_value = request.message.find(AttributeType.CHANNEL_NUMBER)
-    peer_value = request.message.find(AttributeType.XOR_PEER_ADDRESS)
+    number_value = request.message.find(_CHANNEL)
+    peer_value = request.message.find(_PEER)
     if number_value is None or peer_value is None:
         raise RequestRefusedError(400)
     number = decode_channel_number(number_value)

@@ -22,19 +22,20 @@ from turnnode.stun.attributes import (
 from turnnode.stun.message import (
     TRANSACTION_ID_BYTES,
     Attributes,
-    IntegrityKind,
     Message,
     MessageClass,
     Method,
     encode,
+    encode_answer,
 )
 
+_SUCCESS, _ERROR, _ERROR_CODE = MessageClass.SUCCESS, MessageClass.ERROR, AttributeType.ERROR_CODE
 MAX_INDICATED_BYTES: Final = 65_000  # with more data, a Data indication would not fit into a datagram
 
 
 def success(request: Message, attributes: Attributes, credential: Credential | None = None) -> bytes:
     """Write a success response, signed if the sender is known."""
-    return _response(request, MessageClass.SUCCESS, attributes, credential)
+    return encode_answer(request, _SUCCESS, attributes, None if credential is None else credential.key)
 
 
 def refusal(
@@ -44,13 +45,13 @@ def refusal(
     challenge: Attributes = (),
 ) -> bytes:
     """Write an error response; `challenge` is what goes with a 401 or 438."""
-    attributes: Attributes = ((AttributeType.ERROR_CODE, encode_error_code(error.status)), *challenge)
+    attributes: Attributes = ((_ERROR_CODE, encode_error_code(error.status)), *challenge)
     if error.unknown_types:
         unknown = encode_unknown_attributes(error.unknown_types)
         attributes += ((AttributeType.UNKNOWN_ATTRIBUTES, unknown),)
     if error.alternate is not None:
         attributes += ((AttributeType.ALTERNATE_SERVER, encode_address(error.alternate)),)
-    return _response(request, MessageClass.ERROR, attributes, credential)
+    return encode_answer(request, _ERROR, attributes, None if credential is None else credential.key)
 
 
 def binding_success(request: Message, client: Address) -> bytes:
@@ -77,15 +78,3 @@ def error_indication(error: NetworkError) -> bytes:
         (AttributeType.ICMP, encode_icmp(error.icmp_type, error.code, error.data)),
     )
     return encode(Message(Method.DATA, MessageClass.INDICATION, transaction_id, attributes))
-
-
-def _response(
-    request: Message, message_class: MessageClass, attributes: Attributes, credential: Credential | None
-) -> bytes:
-    """Answer in kind: with the integrity that the request had, and a fingerprint if it had one."""
-    return encode(
-        Message(request.method, message_class, request.transaction_id, attributes),
-        key=None if credential is None else credential.key,
-        kind=IntegrityKind.SHA1 if request.integrity is None else request.integrity.kind,
-        fingerprint=request.has_fingerprint,
-    )

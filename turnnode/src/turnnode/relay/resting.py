@@ -11,10 +11,13 @@ Not for: which ports there are (ports.py).
 None is drawn while few rest: so the next port is one of many, and none that was in use a moment ago.
 """
 
-import random
+import os
 from typing import Final, Generic, TypeVar
 
 REST_ROOM: Final = 512  # sockets of one address; each takes a kilobyte or two of the kernel's memory
+
+_RANDOM_BYTES = 4  # for a number; of up to 512 places, none is more than a ten-millionth likelier
+_POOL_BYTES = 4096
 
 SocketT = TypeVar("SocketT")
 
@@ -25,7 +28,7 @@ class RestingSockets(Generic[SocketT]):
     def __init__(self, room: int) -> None:
         self._room = room
         self._resting: list[SocketT] = []
-        self._chance = random.SystemRandom()
+        self._random = b""
 
     def __len__(self) -> int:
         return len(self._resting)
@@ -35,7 +38,14 @@ class RestingSockets(Generic[SocketT]):
         count = len(self._resting)
         if count == 0 or (count <= self._room // 2 and not is_last_resort):
             return None
-        return self._resting.pop(self._chance.randrange(-(-count // 2)))
+        return self._resting.pop(self._draw_number() % -(-count // 2))
+
+    def _draw_number(self) -> int:
+        """Return a number that nobody can guess: by one system call for many."""
+        if not self._random:
+            self._random = os.urandom(_POOL_BYTES)
+        drawn, self._random = self._random[:_RANDOM_BYTES], self._random[_RANDOM_BYTES:]
+        return int.from_bytes(drawn)
 
     def take_in(self, sock: SocketT) -> SocketT | None:
         """Let a socket rest; return what there is no room for."""

@@ -55,7 +55,7 @@ class AllocationTable:
         self._held[allocation.username] += 1
         allocation.usage = self.usages.hold(allocation.username)
         self._counters.allocations += 1
-        self._hold(allocation, permissions=len(allocation.permissions), channels=len(allocation.channels))
+        self._hold(allocation, len(allocation.permissions), len(allocation.channels))
         for channel in allocation.channels.values():
             self.announce(allocation, channel)
 
@@ -73,7 +73,7 @@ class AllocationTable:
         for port in allocation.ports:
             del self.by_relay[port.published]
         self._held[allocation.username] -= 1
-        self._hold(allocation, permissions=-len(allocation.permissions))
+        self._hold(allocation, -len(allocation.permissions), 0)
         allocation.usage.allocations -= 1
         if not self._held[allocation.username]:
             del self._held[allocation.username]
@@ -96,7 +96,7 @@ class AllocationTable:
         if family != allocation.family:
             given_up, kept = kept, given_up
         del self.by_relay[given_up.published]
-        allocation.port, allocation.second = kept, None
+        allocation.port, allocation.second, allocation.journal_head = kept, None, None
         allocation.family = family_of(kept.published[0])
         self.remember(allocation)
         given_up.close()
@@ -106,13 +106,13 @@ class AllocationTable:
         before = len(allocation.permissions)
         for host in hosts:
             allocation.permit(host, now)
-        self._hold(allocation, permissions=len(allocation.permissions) - before)
+        self._hold(allocation, len(allocation.permissions) - before, 0)
 
     def bind(self, allocation: Allocation, number: int, peer: Address, now: float) -> None:
         """Bind or refresh a channel; the caller has checked that number and peer belong together."""
         before = len(allocation.channels)
         channel = allocation.bind(number, peer, now)
-        self._hold(allocation, channels=len(allocation.channels) - before)
+        self._hold(allocation, 0, len(allocation.channels) - before)
         self.announce(allocation, channel)
 
     def prolong(self, allocation: Allocation, expires_at: float) -> None:
@@ -143,7 +143,7 @@ class AllocationTable:
         """End a channel."""
         allocation.end_ways()
         allocation.unbind(channel)
-        self._hold(allocation, channels=-1)
+        self._hold(allocation, 0, -1)
         if allocation.side.is_datagram:
             self._data_path.flow_removed(allocation.flow_of(channel))
 
@@ -177,9 +177,12 @@ class AllocationTable:
 
     def _forbid(self, allocation: Allocation, host: str) -> None:
         del allocation.permissions[host]
-        self._hold(allocation, permissions=-1)
+        self._hold(allocation, -1, 0)
 
-    def _hold(self, allocation: Allocation, *, permissions: int = 0, channels: int = 0) -> None:
+    def _hold(self, allocation: Allocation, permissions: int, channels: int) -> None:
+        """Count so many more, or less."""
         for holdings in (allocation.usage.holdings, self.holdings):
-            holdings.permissions += permissions
-            holdings.channels += channels
+            if permissions:
+                holdings.permissions += permissions
+            if channels:
+                holdings.channels += channels

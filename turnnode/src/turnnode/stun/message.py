@@ -78,6 +78,7 @@ class IntegrityKind(IntEnum):
 
 FINGERPRINT_TYPE: Final = 0x8028
 _CLASSES = tuple(MessageClass)
+_SHA1 = IntegrityKind.SHA1  # to find a member in its class costs as much as to look it up in a table
 _INTEGRITY_TYPES = {int(kind): kind for kind in IntegrityKind}
 
 
@@ -91,7 +92,7 @@ class Integrity:
 
     def is_proved_by(self, key: bytes) -> bool:
         """Tell whether this proof was made with `key`, in a time that does not depend on the answer."""
-        digest = _digest(self.kind, key, self.covered)
+        digest = make_proof(self.kind, key, self.covered)
         return hmac.compare_digest(digest[: len(self.digest)], self.digest)
 
 
@@ -99,8 +100,9 @@ class Integrity:
 class Message:
     """One STUN message; `method` is a number, as there are methods that we do not know.
 
-    `attributes` are in wire order, without integrity and fingerprint. `integrity` and `has_fingerprint` tell
-    how a decoded message came; they take no part in comparison, and `encode` does not look at them.
+    `attributes` are in wire order, without integrity and fingerprint. `integrity`, `has_fingerprint` and
+    `covered_bytes`, how long it was up to the end of the former, tell how a decoded message came; they take
+    no part in comparison, and `encode` does not look at them.
     """
 
     method: int
@@ -109,19 +111,20 @@ class Message:
     attributes: Attributes = ()
     integrity: Integrity | None = field(default=None, compare=False)
     has_fingerprint: bool = field(default=False, compare=False)
+    covered_bytes: int = field(default=0, compare=False)
     _first: dict[int, bytes] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def covered_bytes(self) -> int:
-        """How long the message is on the wire at least: header, attributes and the proof of integrity."""
-        proof = 0 if self.integrity is None else 4 + len(self.integrity.digest)
-        return HEADER_BYTES + proof + sum(4 + len(value) + (-len(value) & 3) for _, value in self.attributes)
 
     def find(self, attribute_type: int) -> bytes | None:
         """Return the value of the first such attribute, which is the one that counts; `None` without one."""
         if self._first is None:
             self._first = dict(self.attributes[::-1])  # of equal types, the last one stays
         return self._first.get(attribute_type)
+
+    def has_any(self, types: frozenset[int]) -> bool:
+        """Tell whether there is an attribute of any of some types."""
+        if self._first is None:
+            self._first = dict(self.attributes[::-1])
+        return not types.isdisjoint(self._first)
 
     def find_all(self, attribute_type: int) -> list[bytes]:
         """Return the values of every such attribute, in wire order."""
@@ -149,18 +152,46 @@ def encode(
     fingerprint: bool = False,
 ) -> bytes:
     """Write a message, with a proof of `key` unless it is `None`, and a fingerprint if asked for."""
-    body = b"".join(
-        [
-            _ATTRIBUTE.pack(attribute_type, len(value)) + value + _PADDING[len(value) & 3]
-            for attribute_type, value in message.attributes
-        ]
-    )
     type_word = _type_of(message.method, message.message_class)
-    rest = MAGIC_COOKIE, message.transaction_id
+    return _write(type_word, message.transaction_id, message.attributes, key, kind, fingerprint=fingerprint)
+
+
+def encode_answer(
+    request: Message, message_class: MessageClass, attributes: Attributes, key: bytes | None = None
+) -> bytes:
+    """Write the answer to a request in kind: with the proof that it had, and a fingerprint if it had one."""
+    kind = _SHA1 if request.integrity is None else request.integrity.kind
+    return _write(
+        _type_of(request.method, message_class),
+        request.transaction_id,
+        attributes,
+        key,
+        kind,
+        fingerprint=request.has_fingerprint,
+    )
+
+
+def _write(  # noqa: PLR0913 - the parts of a message
+    type_word: int,
+    transaction_id: bytes,
+    attributes: Attributes,
+    key: bytes | None,
+    kind: IntegrityKind,
+    *,
+    fingerprint: bool,
+) -> bytes:
+    pack, rest = _ATTRIBUTE.pack, (MAGIC_COOKIE, transaction_id)
+    body = b""
+    for attribute_type, value in attributes:
+        size_bytes = len(value)
+        body += pack(attribute_type, size_bytes) + value + _PADDING[size_bytes & 3]
     if key is not None:
-        size_bytes = SHA1_BYTES if kind is IntegrityKind.SHA1 else SHA256_BYTES
+        size_bytes = SHA1_BYTES if kind is _SHA1 else SHA256_BYTES
         covered = _HEADER.pack(type_word, len(body) + 4 + size_bytes, *rest) + body
-        body += _ATTRIBUTE.pack(kind, size_bytes) + _digest(kind, key, covered)
+        proof = _ATTRIBUTE.pack(kind, size_bytes) + make_proof(kind, key, covered)
+        if not fingerprint:
+            return covered + proof
+        body += proof
     if fingerprint:
         covered = _HEADER.pack(type_word, len(body) + 8, *rest) + body
         body += _ATTRIBUTE.pack(FINGERPRINT_TYPE, 4) + _WORD.pack(zlib.crc32(covered) ^ FINGERPRINT_MASK)
@@ -178,40 +209,53 @@ def decode(datagram: bytes) -> Message:
     Raises:
         StunFormatError: It is no STUN message, a length is wrong, or the fingerprint does not fit.
     """
-    if len(datagram) < HEADER_BYTES:
+    end = len(datagram)
+    if end < HEADER_BYTES:
         raise StunFormatError("the message is shorter than its header")
     type_word, length, cookie, transaction_id = _HEADER.unpack_from(datagram)
     if type_word & 0xC000 or cookie != MAGIC_COOKIE:
         raise StunFormatError("this is no STUN message")
-    if length & 3 or length + HEADER_BYTES != len(datagram):
+    if length & 3 or length + HEADER_BYTES != end:
         raise StunFormatError("the message's length is wrong")
     attributes: list[tuple[int, bytes]] = []
     integrity: Integrity | None = None
     has_fingerprint = False
-    offset, end = HEADER_BYTES, len(datagram)
+    offset, covered_bytes = HEADER_BYTES, 0
+    unpack = _ATTRIBUTE.unpack_from
     while offset < end:
-        attribute_type, size_bytes = _ATTRIBUTE.unpack_from(datagram, offset)
+        attribute_type, size_bytes = unpack(datagram, offset)
         start = offset + 4
-        if start + size_bytes > end:
+        stop = start + size_bytes
+        if stop > end:
             raise StunFormatError("an attribute is longer than its message")
-        value = datagram[start : start + size_bytes]
+        value = datagram[start:stop]
         if attribute_type == FINGERPRINT_TYPE:
             _check_fingerprint(datagram, offset, value)
             has_fingerprint = True
+            covered_bytes = covered_bytes or offset
         elif integrity is None:
             if attribute_type in _INTEGRITY_TYPES:
                 integrity = _integrity_at(datagram, offset, _INTEGRITY_TYPES[attribute_type], value)
+                covered_bytes = stop
             else:
                 attributes.append((attribute_type, value))
-        offset = start + (size_bytes + 3 & ~3)
+        offset = stop + 3 & ~3
     method = (type_word & 0xF) | (type_word >> 1 & 0x70) | (type_word >> 2 & 0xF80)
     message_class = _CLASSES[(type_word >> 4 & 1) | (type_word >> 7 & 2)]
-    return Message(method, message_class, transaction_id, tuple(attributes), integrity, has_fingerprint)
+    return Message(
+        method,
+        message_class,
+        transaction_id,
+        tuple(attributes),
+        integrity,
+        has_fingerprint,
+        covered_bytes or end,
+    )
 
 
 def _integrity_at(datagram: bytes, offset: int, kind: IntegrityKind, digest: bytes) -> Integrity:
     size_bytes = len(digest)
-    if kind is IntegrityKind.SHA1:
+    if kind is _SHA1:
         is_sound = size_bytes == SHA1_BYTES
     else:
         is_sound = MIN_SHA256_BYTES <= size_bytes <= SHA256_BYTES and size_bytes & 3 == 0
@@ -241,12 +285,13 @@ def _type_of(method: int, message_class: MessageClass) -> int:
 def _prepare(kind: IntegrityKind, key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
     """Return the two hashes of an HMAC with the key in them: half its cost for a short message (RFC 2104)."""
     # RFC 8489 section 14.5 prescribes HMAC-SHA1; its use inside HMAC is not broken.
-    algorithm = hashlib.sha1 if kind is IntegrityKind.SHA1 else hashlib.sha256
+    algorithm = hashlib.sha1 if kind is _SHA1 else hashlib.sha256
     block = (algorithm(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
     return algorithm(block.translate(_INNER_PAD)), algorithm(block.translate(_OUTER_PAD))
 
 
-def _digest(kind: IntegrityKind, key: bytes, covered: bytes) -> bytes:
+def make_proof(kind: IntegrityKind, key: bytes, covered: bytes) -> bytes:
+    """Return the HMAC of `covered`; a key of late costs less."""
     prepared_inner, prepared_outer = _prepare(kind, key)
     inner, outer = prepared_inner.copy(), prepared_outer.copy()
     inner.update(covered)
