@@ -1,7 +1,7 @@
 """Ask one thing of a server by HTTP/1.1, over connections that are kept.
 
-For: uploads, of which a busy node makes hundreds a second: a general client costs more CPU than all else that
-happens to a message.
+For: uploads to siblings and peers, of which a busy node makes hundreds a second: a general client costs more
+CPU than all else that happens to a message.
 Not for: names (the caller says at which address the server is), redirects, proxies, or compressed answers.
 
     idle ── ask ──▶ busy ── whole answer, whole question sent ──▶ idle ── closed by them, too old ──▶ gone

@@ -19,7 +19,7 @@ from mailnode.smtp.syntax import CommandError
 from mailnode.store.mail_store import Envelope, MailStore, StoreUnavailableError
 from mailnode.store.sqlite_store import SqliteMailStore
 from nodelink.contract.keys import PrivateKey
-from support.federation_site import MailStation, open_stations, post_raw
+from support.federation_site import HOST, MailStation, open_stations, post_raw
 from support.openpgp_messages import ALICE, armored, encrypted_mail, real_packets
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +171,24 @@ async def test_node_with_another_certificate_gets_nothing(pair: Pair) -> None:
 
     assert await two.inbox("bob") == []
     assert (await one.store.read_outgoing_usage()).message_count == 1
+
+
+async def test_node_is_asked_at_each_address_of_its_name(pair: Pair) -> None:
+    one, two = pair
+    asked: list[str] = []
+
+    async def find(host: str) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.9", HOST]  # nobody is at the first
+
+    one.outbound.transport.find_addresses = find
+    one.siblings.replace([two.describe().model_copy(update={"host": "two.example"})])
+
+    for _ in range(3):
+        await one.submit("alice", MESSAGE, BOB)
+
+    await two.wait_for("bob", 3)
+    assert asked == ["two.example"]  # the connection is kept
 
 
 async def test_recipients_elsewhere_are_refused_as_before(pair: Pair) -> None:

@@ -12,8 +12,9 @@ sibling; one that is replaced gets new connections.
 """
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +30,14 @@ from mailnode.federation.delivery import (
 )
 from mailnode.federation.retry import Delivered, Failed, Outcome, judge_status
 from mailnode.federation.siblings import Sibling
-from mailnode.http_client import BrokenAnswerError, ConnectError, HttpError, Question, Site
+from mailnode.http_client import (
+    KEEP_ALIVE_SECONDS,
+    BrokenAnswerError,
+    ConnectError,
+    HttpError,
+    Question,
+    Site,
+)
 from nodelink.channel.client_tls import build_client_context
 from nodelink.contract.assertions import make_assertion
 from nodelink.contract.keys import PrivateKey
@@ -38,17 +46,27 @@ ANSWER_SECONDS = 60.0
 LARGE_ANSWER_SECONDS = 120.0
 """For a whole request; the other side ends one that takes longer."""
 MAX_ANSWER_BYTES = 1 << 20
+MAX_ADDRESSES = 4
 OK = 200
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+async def find_addresses(host: str) -> Sequence[str]:
+    """Find where a host is, as the system has it. Raises: OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+
+
 @dataclass(slots=True, eq=False)
 class _Line:
-    """The connections to a sibling, and whether it has said that it understands batches."""
+    """The connections to a sibling, where it was found, and whether it has said that it reads batches."""
 
     site: Site
     takes_batches: bool = False
+    address: str = ""
+    found_at: float = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +76,7 @@ class Transport:
     node: str
     identity: PrivateKey
     ca_file: Path | None = None
+    find_addresses: Callable[[str], Awaitable[Sequence[str]]] = find_addresses
     clock_seconds: Callable[[], float] = time.time
     _lines: dict[tuple[str, str | None], _Line] = field(init=False, default_factory=dict)
 
@@ -130,20 +149,41 @@ class Transport:
         """Ask; `digest` is what is signed. A line that breaks is one that may lead to another release next.
 
         Raises:
-            HttpError: There is no whole answer.
+            HttpError, OSError: There is no whole answer.
         """
         headers = [*question.headers, ("authorization", self._sign(sibling, digest))]
         asked = replace(question, host=sibling.authority, headers=headers)
         is_large = len(question.content) > LARGE_MESSAGE_BYTES
         try:
             async with asyncio.timeout(LARGE_ANSWER_SECONDS if is_large else ANSWER_SECONDS):
-                return await line.site.ask(sibling.host, asked)
+                return await self._ask_anywhere(sibling, line, asked)
         except TimeoutError as error:
             line.takes_batches = False
             raise BrokenAnswerError("no whole answer in time") from error
         except HttpError:
             line.takes_batches = False
             raise
+
+    async def _ask_anywhere(self, sibling: Sibling, line: _Line, question: Question) -> tuple[int, bytes]:
+        """Ask at one of the sibling's addresses; the one that answered a moment ago has a connection.
+
+        Raises:
+            HttpError: There is no whole answer.
+            OSError: Its name leads nowhere.
+        """
+        addresses: Sequence[str] = [line.address]
+        if not line.address or time.monotonic() - line.found_at >= KEEP_ALIVE_SECONDS:
+            addresses = (await self.find_addresses(sibling.host))[:MAX_ADDRESSES]
+        problem = ConnectError("the host has no address")
+        for address in addresses:
+            try:
+                answer = await line.site.ask(address, question)
+            except ConnectError as error:
+                line.address, problem = "", error
+                continue
+            line.address, line.found_at = address, time.monotonic()
+            return answer
+        raise problem
 
     def _sign(self, sibling: Sibling, digest: str) -> str:
         assertion = make_assertion(
