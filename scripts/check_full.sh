@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier B, at most three hours: what takes too long for every change. Without arguments all parts, or those named:
-#   check_full.sh fuzz python313 bundles postgresql interop queue browser kernels kills power benches molecule lab
+#   check_full.sh fuzz python313 bundles postgresql interop queue browser kernels kills power benches alone molecule lab
 # The last result of each part, with date, commit and figures, is committed in docs/measured/check-full/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +10,7 @@ trap 'rm -f "$output"' EXIT
 
 fuzz() {
     DKIM_MUTATIONS=10000 HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
+    scripts/fuzz_guided.sh
 }
 python313() {
     scripts/test_python313.sh tests/protocol
@@ -47,6 +48,13 @@ benches() {
     make --no-print-directory bench-turn
     make --no-print-directory bench-turn-flood
 }
+alone() {
+    make --no-print-directory bench-mail ARGUMENTS="--storm 10000"
+    make --no-print-directory bench-mail ARGUMENTS="--storm 400 --chosen"
+    make --no-print-directory bench-mail ARGUMENTS="--large --seconds 20"
+    make --no-print-directory bench-mail ARGUMENTS="--flat --seconds 5"
+    make --no-print-directory bench-mail ARGUMENTS="--lasting 300000 --seconds 20"
+}
 molecule() {
     make --no-print-directory molecule
 }
@@ -80,7 +88,7 @@ measure() {
 
 mkdir -p "$records"
 parts=("$@")
-((${#parts[@]})) || parts=(fuzz python313 bundles postgresql interop queue browser kernels kills power benches molecule lab)
+((${#parts[@]})) || parts=(fuzz python313 bundles postgresql interop queue browser kernels kills power benches alone molecule lab)
 failed=()
 for part in "${parts[@]}"; do
     measure "$part" || failed+=("$part")

@@ -22,3 +22,6 @@ done
 # An old Delta Chat core, which has to get on with the newest one through us.
 echo 'deltachat-rpc-server==2.24.0' | "$uv" pip compile --quiet --generate-hashes --no-emit-index-url \
     --no-annotate --no-header --output-file requirements/deltachat-2.24.txt -
+# What guides fuzzing (scripts/fuzz_guided.sh); apart, for it has wheels for fewer processors than we do.
+echo 'atheris==3.0.0' | "$uv" pip compile --quiet --generate-hashes --no-emit-index-url \
+    --no-annotate --no-header --output-file requirements/fuzz.txt -

@@ -12,6 +12,7 @@ Not for: loads, and figures beside another server.
 
 import argparse
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from mail.checkout import serve_checkout
-from mail.closed_loop import Result, Shape, go_round
+from mail.closed_loop import Result, Shape, go_round, make_password
 from mail.flatness import measure_flatness
 from mail.large import measure_large
 from mail.storm import REFUSED_FOR_GOOD, measure_storm
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what chooses one of these measurements."""
     parser.add_argument("--smoke", action="store_true", help="the closed loop of this checkout's node only")
     parser.add_argument("--storm", type=int, metavar="N", help="so many clients of it that come back at once")
+    parser.add_argument("--chosen", action="store_true", help="their passwords are those of people")
     parser.add_argument("--large", action="store_true", help="EXISTS beside messages of 100 MB")
     parser.add_argument("--large-megabytes", type=int, default=100, help="the size of those")
     parser.add_argument("--flat", action="store_true", help="CPU per message as its store grows")
@@ -74,12 +76,12 @@ def measure_return(home: Path, options: argparse.Namespace) -> Summary:
             node.stop()
             node.start()
 
-        storm = run(measure_storm(node.describe(), options.storm, restart))
+        storm = run(measure_storm(node.describe(), options.storm, restart, is_password_chosen=options.chosen))
     print(storm.describe())
     if any(REFUSED_FOR_GOOD in answer for answer in storm.answers):
         raise BenchError("somebody with the right password was told that it is wrong")
     return {
-        "bench": "mail-storm",
+        "bench": "mail-storm-chosen" if options.chosen else "mail-storm",
         "clients": options.storm,
         "seconds": round(storm.seconds, 2),
         "cpu_seconds": round(storm.cpu_seconds, 2),
@@ -117,12 +119,14 @@ def measure_memory(home: Path, options: argparse.Namespace) -> Summary:
     """Measure whether memory grows while many messages pass."""
     part = options.lasting // PARTS
     with serve_checkout(home) as node:
+        # The same accounts all the time: those that are in use are kept in memory, and are no leak.
+        same = (secrets.token_hex(3), make_password())
         memory_kib = []
         passed = 0
         for number in range(1, PARTS + 1):
             while passed < number * part:
                 shape = Shape(pairs=options.pairs, seconds=options.seconds, messages_per_session=10)
-                passed += run(go_round(node.describe(), shape)).messages
+                passed += run(go_round(node.describe(), shape, same)).messages
             memory_kib.append(node.read_memory_kib())
             print(f"After {passed} messages {memory_kib[-1]} KiB", flush=True)
     return {

@@ -223,16 +223,20 @@ def make_password() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(22))
 
 
-async def go_round(target: Target, shape: Shape) -> Result:
-    """Measure a server. Raises: BenchError, OSError, TimeoutError."""
-    run_id = secrets.token_hex(3)
+async def go_round(target: Target, shape: Shape, same: tuple[str, str] | None = None) -> Result:
+    """Measure a server, with new accounts, or the `same` by a word in their names and their password.
+
+    Raises:
+        BenchError, OSError, TimeoutError: It did not do its part.
+    """
+    run_id, password = same or (secrets.token_hex(3), "")
     pairs = [
         Pair(
             target=target,
             shape=shape,
             sender=f"s{number}-{run_id}@{target.domain}",
             recipient=f"r{number}-{run_id}@{target.far_domain or target.domain}",
-            password=make_password(),
+            password=password or make_password(),
             body=make_body(),
         )
         for number in range(shape.pairs)

@@ -8,6 +8,7 @@ Not for: any protocol or rule; this is only where they are put together.
 """
 
 import asyncio
+import gc
 import logging
 import ssl
 from collections.abc import Sequence
@@ -107,6 +108,7 @@ class MailNode:
         """
         try:
             await self._start(chassis, stack)
+            gc.freeze()  # what is here stays: it need not be gone through anew while sessions come and go
         except (AccountsError, DkimError, LocalAdminError, MailStoreError) as error:
             raise HostError(str(error)) from error
 

@@ -29,7 +29,10 @@ from nodelink.daemon.movable_port import MovablePort
 from nodelink.daemon.service_manager import ServiceManager
 from nodelink.daemon.tasks import Spawn, open_task_group
 
-HANDSHAKE_SECONDS: Final = 20
+HANDSHAKE_SECONDS: Final = 60
+"""As for STARTTLS and the login. When everybody comes back at once, most of the wait is ours: who is cut off
+in the middle begins anew, and makes it longer for all."""
+
 TLS_FAREWELL_SECONDS: Final = 5
 BACKLOG: Final = 4_096
 """How many connections may wait to be taken: after a restart, everybody comes back at once. uvloop would make
