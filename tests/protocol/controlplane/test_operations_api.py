@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from controlplane.nodes.desk import Desk
 from controlplane.operations.service import read_operation
@@ -48,6 +49,27 @@ def test_asking_twice_makes_one_operation(client: TestClient) -> None:
 
     assert client.delete(f"{ACCOUNTS}/Alice@Example.org").json()["id"] == first
     assert client.delete(f"{ACCOUNTS}/bob@example.org").json()["id"] != first
+
+
+def test_bulk_that_ends_while_it_is_described_is_waiting_or_done(client: TestClient, plane: Plane) -> None:
+    chosen = [{"node": "mail1", "address": "alice@example.org"}]
+    bulk = client.post("/api/v1/accounts/bulk", json={"action": "remove", "accounts": chosen}).headers[
+        "location"
+    ]
+    (part,) = client.get("/api/v1/operations").json()["items"]
+    read: list[object] = []
+
+    def acknowledge(*cursor_and_statement: object) -> None:
+        if "count(" in str(cursor_and_statement[2]) and not read:
+            read.append(cursor_and_statement)
+            Desk(plane, Clock(NOW + 5)).note_done("mail1", part["id"], None)
+
+    event.listen(plane.engine, "after_cursor_execute", acknowledge)
+    described = client.get(bulk).json()
+
+    assert read
+    assert (described["state"] == "done") == (described["acknowledged_at_seconds"] is not None)
+    assert client.get(bulk).json()["state"] == "done"
 
 
 def test_address_is_forgotten_at_the_acknowledgement(client: TestClient, plane: Plane) -> None:

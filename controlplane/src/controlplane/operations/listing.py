@@ -72,24 +72,21 @@ def describe_bulk(session: Session, scope: Scope, bulk_id: str) -> BulkPublic:
     is_wanted = _is_wanted(OperationFilter(scope, bulk_id=bulk_id))
     acknowledged, problem = col(NodeOperation.acknowledged_at_seconds), col(NodeOperation.problem)
     is_waiting = acknowledged.is_(None)
-    row = session.exec(
-        select(
-            func.count(),
-            func.sum(col(NodeOperation.account_count)),
-            func.min(col(NodeOperation.created_at_seconds)),
-            func.max(acknowledged),
-        ).where(is_wanted)
-    ).one()
-    operations, accounts, created_at_seconds, last_seconds = row
-    if not operations:
-        raise UnknownOperationError(operation=bulk_id)
-    done, done_accounts = session.exec(
-        select(func.count(), func.coalesce(func.sum(col(NodeOperation.account_count)), 0)).where(
-            is_wanted, ~is_waiting
+    # What decides the state is read at one moment: between two statements a part may be acknowledged.
+    operations, done, last_seconds, failed = session.exec(
+        select(func.count(), func.count(acknowledged), func.max(acknowledged), func.count(problem)).where(
+            is_wanted
         )
     ).one()
-    failed = session.exec(
-        select(func.count()).select_from(NodeOperation).where(is_wanted, problem.is_not(None))
+    if not operations:
+        raise UnknownOperationError(operation=bulk_id)
+    accounts_of = func.sum(col(NodeOperation.account_count))
+    created_at_seconds, accounts, done_accounts = session.exec(
+        select(
+            func.min(col(NodeOperation.created_at_seconds)),
+            accounts_of,
+            func.coalesce(accounts_of.filter(~is_waiting), 0),
+        ).where(is_wanted)
     ).one()
     problems = session.exec(
         select(NodeOperation.node_name, NodeOperation.problem)
