@@ -199,7 +199,7 @@ def test_delivery_that_is_replayed_is_refused(fleet: LabFleet, tmp_path: Path) -
         f"https://{MAIL_NAME}/mxdeliv",
     ]
 
-    assert fleet.network.run("a", *command).stdout == '{"refused": {}}200'
+    assert fleet.network.run("a", *command).stdout == '{"batch": 1, "refused": {}}200'
     assert fleet.network.run("a", *command).stdout.endswith("401")
 
 

@@ -12,8 +12,8 @@ import socket
 import time
 from collections.abc import Iterable
 
-BATCH = 4096
-OPEN_FILES = 8 * BATCH  # several machines are scanned at the same time
+BATCH = 1536
+OPEN_FILES = 8192  # five machines are scanned at the same time
 ANSWER_SECONDS = 0.7
 UDP_ANSWER_SECONDS = 1.5  # Linux tells of a closed port once a second and host
 BINDING_REQUEST = bytes.fromhex("000100002112a442")
