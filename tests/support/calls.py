@@ -10,6 +10,7 @@ from support.mail_clients import open_imap
 
 TURN_ENTRY = re.compile(rb"([a-z0-9.]+):([0-9]+):([0-9]{9,}):([A-Za-z0-9+/=]+)")
 SURPLUS_SECONDS = 60
+PROBE = (str(PROGRAMS / "turnnode"), "probe")
 
 
 def read_credentials(fleet: LabFleet, address: str, password: str) -> list[str]:
@@ -40,18 +41,25 @@ def call_between(
     packets_per_second: int,
 ) -> dict[str, Any]:
     """Let namespace a call namespace b, each with credentials of its own; return what the caller measured."""
-    program = str(PROGRAMS / "turnnode")
     load = ["--seconds", str(seconds), "--packets-per-second", str(packets_per_second), "--policy", policy]
+    return hold_call(
+        fleet.network.command("a", *PROBE, *caller, *load),
+        fleet.network.command("b", *PROBE, *callee, *load),
+        within_seconds=seconds + SURPLUS_SECONDS,
+    )
 
-    def command(namespace: str, role: str, credentials: list[str]) -> list[str]:
-        return fleet.network.command(namespace, program, "probe", *credentials, *load, "--role", role)
 
+def hold_call(caller: list[str], callee: list[str], *, within_seconds: float) -> dict[str, Any]:
+    """Let one probe call another, by their command lines; return what the caller measured."""
     answering = subprocess.Popen(
-        command("b", "answer", callee), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*callee, "--role", "answer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert answering.stdin is not None
     offering = subprocess.Popen(
-        command("a", "offer", caller), stdin=answering.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*caller, "--role", "offer"],
+        stdin=answering.stdout,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert answering.stdout is not None
     assert offering.stdout is not None
@@ -63,9 +71,7 @@ def call_between(
                 to_callee.write(said)
                 to_callee.flush()
     answering.stdin = answering.stdout = None
-    complaints = b"".join(
-        process.communicate(timeout=seconds + SURPLUS_SECONDS)[1] for process in (offering, answering)
-    )
+    complaints = b"".join(process.communicate(timeout=within_seconds)[1] for process in (offering, answering))
     assert offering.returncode == 0, complaints.decode()
     result: dict[str, Any] = json.loads(said)
     return result

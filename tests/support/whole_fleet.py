@@ -92,14 +92,14 @@ def trust_all() -> ssl.SSLContext:
 
 
 @contextmanager
-def running_fleet(directory: Path) -> Iterator[WholeFleet]:
-    """Run a fleet until the block ends."""
+def running_fleet(directory: Path, second_address: str = SECOND_MAIL_ADDRESS) -> Iterator[WholeFleet]:
+    """Run a fleet until the block ends; its second mail node has an address of its own."""
     first = replace(plan_local_fleet(directory / "one", "127.0.0.1"), ports=_find_ports("127.0.0.1"))
     second = replace(
-        plan_local_fleet(directory / "two", SECOND_MAIL_ADDRESS),
+        plan_local_fleet(directory / "two", second_address),
         control_host=first.control_host,
         control_address=first.control_address,
-        ports=replace(_find_ports(SECOND_MAIL_ADDRESS), control=first.ports.control),
+        ports=replace(_find_ports(second_address), control=first.ports.control),
     )
     for plan in (first, second):
         plan.directory.mkdir()
@@ -175,13 +175,14 @@ def _read_settings(plan: FleetPlan) -> ControlPlaneSettings:
 
 
 def _find_ports(host: str) -> Ports:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with ExitStack() as stack:
         names = ("control", "https", "imap_tls", "imap_starttls", "smtp_tls", "smtp_starttls")
         found: dict[str, int] = {}
         for name in names:
-            free = stack.enter_context(socket.socket())
+            free = stack.enter_context(socket.socket(family))
             free.bind((host, 0))
             found[name] = free.getsockname()[1]
-        datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        datagrams = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
         datagrams.bind((host, 0))
         return Ports(**found, turn=datagrams.getsockname()[1])

@@ -198,6 +198,8 @@ def test_lone_line_ends_are_not_blank() -> None:
         (b" \xd8\xb9 <a.b+c@example.org>", "a.b+c@example.org"),
         (b" <alice@[192.0.2.1]>", "alice@[192.0.2.1]"),
         (b" <alice@[IPv6:2001:db8::1]>", "alice@[IPv6:2001:db8::1]"),
+        (b" <alice@[ipv6:2001:db8::1]>", "alice@[ipv6:2001:db8::1]"),
+        (b" <alice@[IPv4:192.0.2.1]>", None),
         (b"", None),
         (b" ", None),
         (b" Alice", None),

@@ -10,7 +10,7 @@ import re
 
 _ATOM = rb"[!#$%&'*+/=?^_`{|}~0-9A-Za-z\x80-\xff-]+"
 _LOCAL_PART = rb"%b(?:\.%b)*" % (_ATOM, _ATOM)
-_DOMAIN = rb"(?:[0-9A-Za-z_\x80-\xff](?:[0-9A-Za-z_.\x80-\xff-]*)|\[[0-9A-Fa-f:.IPvp]+\])"
+_DOMAIN = rb"(?:[0-9A-Za-z_\x80-\xff](?:[0-9A-Za-z_.\x80-\xff-]*)|\[(?:(?i:ipv6):)?[0-9A-Fa-f:.]+\])"
 _ADDRESS = rb"(%b@%b)" % (_LOCAL_PART, _DOMAIN)
 _QUOTED = rb'"(?:[^"\\\r\n]|\\[^\r\n])*"'
 _PHRASE = rb"(?:[ \t]|%b|[!#$%%&'*+/=?^_`{|}~0-9A-Za-z\x80-\xff.-])*" % _QUOTED
