@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.store.mail_store import INBOX, Account, Mailbox, Recipient, Uid
+from mailnode.tls_listener import serve
 from support.store_memory import MemoryMailStore
 
 HOST = "127.0.0.1"
@@ -224,11 +226,12 @@ async def running_site(
         site.client_tls = ssl.create_default_context(cafile=str(certificate))
         loop = asyncio.get_running_loop()
         await server.start(await stack.enter_async_context(site.server_stack))
-        secure = await loop.create_server(lambda: server.build_protocol(is_secure=True), HOST, 0, ssl=tls)
+        listener = socket.create_server((HOST, 0))
+        site.tls_port = listener.getsockname()[1]
+        secure = await serve(listener, lambda: server.build_protocol(is_secure=True), tls)
         plain = await loop.create_server(lambda: server.build_protocol(is_secure=False), HOST, 0)
         stack.callback(secure.close)
         stack.callback(plain.close)
-        site.tls_port = secure.sockets[0].getsockname()[1]
         site.plain_port = plain.sockets[0].getsockname()[1]
         yield site
 

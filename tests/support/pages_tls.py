@@ -1,6 +1,7 @@
 """A TLS listener on loopback with a certificate of its own, and clients that trust only that."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailnode.http.multiplexer import offer_protocols
+from mailnode.tls_listener import serve
 
 LOOPBACK = "127.0.0.1"
 
@@ -38,12 +40,13 @@ class LoopbackTls:
     @asynccontextmanager
     async def listen(self, build_protocol: Callable[[], asyncio.Protocol]) -> AsyncIterator[int]:
         """Listen on a free port and tell its number."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(build_protocol, LOOPBACK, 0, ssl=self.listener)
+        listener = socket.create_server((LOOPBACK, 0))
+        port = listener.getsockname()[1]
+        serving = await serve(listener, build_protocol, self.listener)
         try:
-            yield server.sockets[0].getsockname()[1]
+            yield port
         finally:
-            server.close()
+            serving.close()
 
 
 def certify_loopback() -> bytes:

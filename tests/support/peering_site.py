@@ -46,6 +46,7 @@ from mailnode.peering.upload import build_tls_contexts
 from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.store.account_register import AccountRegister
 from mailnode.store.mail_store import INBOX, Account
+from mailnode.tls_listener import serve
 from nodelink.contract.keys import PrivateKey
 from nodelink.daemon.tls import ServerCertificate
 from self_signed import make_certificate
@@ -323,15 +324,13 @@ class PeerStation:
         return time.time() + self.now_offset
 
     async def start(self, stack: AsyncExitStack) -> None:
-        loop = asyncio.get_running_loop()
         await self.accounts.start(stack)
         await self.smtp.start(stack)
         for build, port, tls in (
             (self.http.build_protocol, self.ports.https, self.tls),
             (lambda: self.smtp.build_protocol(is_secure=False), self.ports.smtp, None),
         ):
-            server = await loop.create_server(build, self.address, port, ssl=tls)
-            stack.callback(server.close)
+            stack.callback((await serve(socket.create_server((self.address, port)), build, tls)).close)
         await self.http.start(stack)
         await self.outbound.start(stack)
 

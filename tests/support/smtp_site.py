@@ -1,6 +1,7 @@
 """An SMTP server on loopback with a store in memory, and a client that speaks to it in raw bytes."""
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.store.mail_store import INBOX, Account
+from mailnode.tls_listener import serve
 from self_signed import make_certificate
 from support.openpgp_messages import ALICE, BOB
 from support.store_memory import MemoryMailStore
@@ -199,10 +201,11 @@ async def running_site(
         site = SmtpSite(server, accounts, store, stack, ssl.create_default_context(cafile=str(certificate)))
         loop = asyncio.get_running_loop()
         await server.start(stack)
-        secure = await loop.create_server(lambda: server.build_protocol(is_secure=True), HOST, 0, ssl=tls)
+        listener = socket.create_server((HOST, 0))
+        site.tls_port = listener.getsockname()[1]
+        secure = await serve(listener, lambda: server.build_protocol(is_secure=True), tls)
         plain = await loop.create_server(lambda: server.build_protocol(is_secure=False), HOST, 0)
         stack.callback(secure.close)
         stack.callback(plain.close)
-        site.tls_port = secure.sockets[0].getsockname()[1]
         site.plain_port = plain.sockets[0].getsockname()[1]
         yield site

@@ -7,7 +7,6 @@
 Not for: any protocol or rule; this is only where they are put together.
 """
 
-import asyncio
 import gc
 import logging
 import ssl
@@ -50,14 +49,7 @@ from mailnode.imap.errors import AppendRefusedError
 from mailnode.imap.server import ImapServer, SessionLimits
 from mailnode.local_admin.errors import LocalAdminError
 from mailnode.local_admin.server import LocalAdminServer
-from mailnode.mail_ports import (
-    BACKLOG,
-    HANDSHAKE_SECONDS,
-    TLS_FAREWELL_SECONDS,
-    BuildProtocol,
-    MailListeners,
-    Service,
-)
+from mailnode.mail_ports import MailListeners, Service
 from mailnode.peering.assembly import Peering, open_peering
 from mailnode.peering.reception import Reception
 from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
@@ -69,6 +61,7 @@ from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.steering import CLOSED, VERSION, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
+from mailnode.tls_listener import BuildProtocol, serve
 from mailnode.tls_tickets import TicketKey
 from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
@@ -312,17 +305,8 @@ class MailNode:
         build: BuildProtocol,
         context: ssl.SSLContext | None,
     ) -> None:
-        loop = asyncio.get_running_loop()
         for listener in listen_tcp(chassis.manager, name, self.settings.listen_addresses, port):
-            server = await loop.create_server(
-                build,
-                sock=listener,
-                backlog=BACKLOG,
-                ssl=context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if context else None,
-            )
-            stack.callback(server.close)
+            stack.callback((await serve(listener, build, context)).close)
 
 
 def _find_backups(outbound: Outbound | None, steering: Steering) -> FindBackups | None:

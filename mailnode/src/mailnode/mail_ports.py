@@ -13,7 +13,7 @@ Not for: the HTTPS port, which Ansible alone sets.
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,21 +22,13 @@ from typing import Final
 import structlog
 
 from mailnode.settings import MailNodeSettings
+from mailnode.tls_listener import BuildProtocol, Serving, serve
 from nodelink.contract.ports import ALTERNATES_VARIABLES, PortName, PortReport
 from nodelink.contract.states import MailPorts, NodeKind
 from nodelink.daemon.listeners import listen_tcp, stop_keeping
 from nodelink.daemon.movable_port import MovablePort
 from nodelink.daemon.service_manager import ServiceManager
 from nodelink.daemon.tasks import Spawn, open_task_group
-
-HANDSHAKE_SECONDS: Final = 60
-"""As for STARTTLS and the login. When everybody comes back at once, most of the wait is ours: who is cut off
-in the middle begins anew, and makes it longer for all."""
-
-TLS_FAREWELL_SECONDS: Final = 5
-BACKLOG: Final = 4_096
-"""How many connections may wait to be taken: after a restart, everybody comes back at once. uvloop would make
-it 100 of what the socket had, and who is turned away then tries again after 1, 3 and 7 seconds."""
 
 RETRY_SECONDS: Final = 5
 """How soon a port that could not be had is tried again."""
@@ -48,8 +40,6 @@ KEPT_NAMES: Final[Mapping[PortName, str]] = {
     PortName.SUBMISSION: "submission",
 }
 """Under what names, each followed by the port, the service manager keeps the sockets."""
-
-BuildProtocol = Callable[[], asyncio.Protocol]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -94,7 +84,7 @@ class MailListeners:
             for name, port in configured.items()
         }
         self._services: Mapping[PortName, Service] = {}
-        self._servers: dict[PortName, tuple[int, list[asyncio.Server]]] = {}
+        self._servers: dict[PortName, tuple[int, list[Serving]]] = {}
         self._spawn: Spawn | None = None
         self._replacing = asyncio.Lock()
 
@@ -156,19 +146,8 @@ class MailListeners:
         if any(each.problem is not None for each in self._ports.values()):
             self._move()  # what another service has just left may be what was waited for
 
-    async def _serve(self, service: Service, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
-        loop = asyncio.get_running_loop()
-        return [
-            await loop.create_server(
-                service.build,
-                sock=each,
-                backlog=BACKLOG,
-                ssl=service.tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if service.tls else None,
-                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS if service.tls else None,
-            )
-            for each in sockets
-        ]
+    async def _serve(self, service: Service, sockets: Sequence[socket.socket]) -> list[Serving]:
+        return [await serve(each, service.build, service.tls) for each in sockets]
 
     async def _keep_trying(self) -> None:
         while True:

@@ -5,7 +5,6 @@
 Not for: any rule; this is only where they are put together.
 """
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,10 +23,10 @@ from mailnode.exchange.shelf import Shelf
 from mailnode.exchange.tokens import TokenBook
 from mailnode.exchange.waiting_store import WaitingStore
 from mailnode.http.protocol import Bounds, HttpServer
-from mailnode.mail_ports import HANDSHAKE_SECONDS, TLS_FAREWELL_SECONDS
 from mailnode.peering.resolver import Resolver
 from mailnode.peering.upload import TlsContexts, build_tls_contexts
 from mailnode.store.mail_store import MailStoreError
+from mailnode.tls_listener import serve
 from nodelink.channel.files import make_private_directory
 from nodelink.contract.figures import LOOP_LAG
 from nodelink.daemon.chassis import Chassis, run_daemon
@@ -108,14 +107,7 @@ class ExchangeDaemon:
         )
         http = HttpServer(app, bounds=bounds)
         for listener in listen_tcp(chassis.manager, "https", settings.listen_addresses, settings.https_port):
-            server = await asyncio.get_running_loop().create_server(
-                http.build_protocol,
-                sock=listener,
-                ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=TLS_FAREWELL_SECONDS,
-            )
-            stack.callback(server.close)
+            stack.callback((await serve(listener, http.build_protocol, tls)).close)
         await self._serve_plain_http(chassis, stack)
         await http.start(stack)  # after its listener, so that it is drained before that closes
         await certificate.start(stack)

@@ -1,0 +1,162 @@
+"""Take connections: plain ones by the loop's own server, those in TLS on transports of ours.
+
+    accept ─▶ handshake, within a time ─▶ TlsStream ─▶ its protocol begins
+                 └ it fails, or takes too long: closed, and nobody hears of it
+
+For: whoever has a listening socket (mail_ports.py, daemon.py, exchange/daemon.py).
+Not for: making or keeping listening sockets (nodelink.daemon.listeners), or what is spoken on them.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import structlog
+
+from mailnode.tls_stream import RECORD_BYTES, RECORDS_PER_TURN, TlsStream
+
+HANDSHAKE_SECONDS: Final = 60
+"""As for STARTTLS and the login. When everybody comes back at once, most of the wait is ours: who is cut off
+in the middle begins anew, and makes it longer for all."""
+
+FAREWELL_SECONDS: Final = 5
+BACKLOG: Final = 4_096
+"""How many connections may wait to be taken: after a restart, everybody comes back at once. uvloop would make
+it 100 of what the socket had, and who is turned away then tries again after 1, 3 and 7 seconds."""
+
+ACCEPTS_PER_TURN: Final = 16
+"""How many are taken before those who are connected get their turn: a handshake is 0.5 ms of work."""
+
+SHORTAGE_SECONDS: Final = 1.0
+"""How long nobody is taken when there are no file descriptors or no memory."""
+
+BuildProtocol = Callable[[], asyncio.Protocol]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Serving(Protocol):
+    """A listening socket that is served."""
+
+    def close(self) -> None:
+        """Listen no more, and close the socket. Connections go on."""
+
+
+async def serve(listener: socket.socket, build: BuildProtocol, tls: ssl.SSLContext | None) -> Serving:
+    """Serve a listening socket; with `tls`, a protocol begins after the handshake."""
+    if tls is None:
+        return await asyncio.get_running_loop().create_server(build, sock=listener, backlog=BACKLOG)
+    return TlsListener(listener, build, tls)
+
+
+class TlsListener:
+    """Takes connections in TLS, from when it is made until it is closed.
+
+    Args:
+        listener: A listening socket; it is closed with this.
+        build: Makes the protocol of one connection.
+        tls: With what the server's half of a handshake is done.
+        handshake_seconds: How long a handshake may take.
+        farewell_seconds: How long a client may take to end TLS after we have.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        build: BuildProtocol,
+        tls: ssl.SSLContext,
+        *,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+        farewell_seconds: float = FAREWELL_SECONDS,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._build = build
+        self._tls = tls
+        self._handshake_seconds = handshake_seconds
+        self._farewell_seconds = farewell_seconds
+        self._room = memoryview(bytearray(RECORD_BYTES * RECORDS_PER_TURN))
+        self._shaking: dict[int, tuple[ssl.SSLSocket, Any, float]] = {}
+        """Who is in the middle of a handshake, by descriptor: from where, and until when. Oldest first."""
+        self._timer: asyncio.TimerHandle | None = None
+        listener.setblocking(False)  # noqa: FBT003 - its own signature
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits this
+        listener.listen(BACKLOG)
+        self._loop.add_reader(listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Listen no more. Who is in the middle of a handshake is let go, others stay."""
+        if self._listener.fileno() < 0:
+            return
+        self._loop.remove_reader(self._listener.fileno())
+        self._listener.close()
+        for fd in list(self._shaking):
+            self._drop(fd)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                taken, peer = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("no connection can be taken", error=str(error))
+                self._loop.remove_reader(self._listener.fileno())
+                self._loop.call_later(SHORTAGE_SECONDS, self._accept_again)
+                return
+            taken.setblocking(False)  # noqa: FBT003 - its own signature
+            try:
+                tls = self._tls.wrap_socket(taken, server_side=True, do_handshake_on_connect=False)
+            except OSError:  # it has gone already
+                taken.close()
+                continue
+            self._begin(tls, peer)
+
+    def _accept_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _begin(self, tls: ssl.SSLSocket, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        fd = tls.fileno()
+        due = self._loop.time() + self._handshake_seconds
+        self._shaking[fd] = (tls, peer, due)
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._end_late)
+        self._loop.add_reader(fd, self._shake, fd)
+
+    def _shake(self, fd: int) -> None:
+        """Go on with a handshake."""
+        tls, peer, _ = self._shaking[fd]
+        self._loop.remove_writer(fd)
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLWantWriteError:
+            self._loop.add_writer(fd, self._shake, fd)
+            return
+        except OSError:  # ssl.SSLError is one
+            self._drop(fd)
+            return
+        del self._shaking[fd]
+        TlsStream(tls, peer, self._room, self._farewell_seconds).start(self._build())
+
+    def _drop(self, fd: int) -> None:
+        tls, _, _ = self._shaking.pop(fd)
+        self._loop.remove_reader(fd)
+        self._loop.remove_writer(fd)
+        tls.close()
+
+    def _end_late(self) -> None:
+        """End handshakes that take too long, and come again when the next one is due."""
+        now = self._loop.time()
+        self._timer = None
+        for fd, (_, _, due) in list(self._shaking.items()):
+            if due > now:
+                self._timer = self._loop.call_at(due, self._end_late)
+                return
+            self._drop(fd)
