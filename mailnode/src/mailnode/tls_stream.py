@@ -294,6 +294,7 @@ class TlsStream(asyncio.Transport):
         self._expect_room(is_wanted=False)
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self._unsent.clear()
         self._unsent_bytes = 0
         self._loop.call_soon(self._end, error)
