@@ -24,7 +24,7 @@ from mailnode.imap.eager import run_eagerly
 from mailnode.imap.errors import ConnectionClosedError, SessionEndedError
 from mailnode.imap.execution import answer_line, capability_names, execute, refuse_literal
 from mailnode.imap.limits import SessionLimits
-from mailnode.imap.session import Session
+from mailnode.imap.session import NO_WIRE, Session
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -163,6 +163,7 @@ class ImapConnection(asyncio.Protocol):
             return
         self._state = _State.CLOSED
         self._session.close()
+        self._session.wire = NO_WIRE
         self._reader.clear()
         self._owner.forget(self)
         self._wake()

@@ -59,6 +59,37 @@ class Wire(Protocol):
         """Forget what was read, and turn TLS on. Raises: ConnectionClosedError."""
 
 
+class NoWire:
+    """Stands for a connection that has ended, to a command that is still at work: it has nobody to answer.
+
+    The connection itself would keep the session, and the session the connection, until the collector comes.
+    """
+
+    is_secure = False
+    is_congested = False
+    client_address = ""
+
+    def send(self, data: bytes) -> None:
+        """Drop it."""
+
+    def end(self, text: str, completion: bytes = b"") -> None:
+        """Do nothing: it has ended."""
+
+    def begin_login_state(self) -> None:
+        """Do nothing: nobody can stay."""
+
+    async def drain(self) -> None:
+        """Say so. Raises: ConnectionClosedError."""
+        raise ConnectionClosedError
+
+    async def start_tls(self) -> None:
+        """Say so. Raises: ConnectionClosedError."""
+        raise ConnectionClosedError
+
+
+NO_WIRE = NoWire()
+
+
 class Session:
     """One session. `idle_tag` and `sasl_tag` are tags of an IDLE or AUTHENTICATE that waits for a line."""
 
@@ -80,7 +111,7 @@ class Session:
 
     def __init__(self, context: ImapContext, wire: Wire) -> None:
         self.context = context
-        self.wire = wire
+        self.wire: Wire = wire
         self.view: MailboxView | None = None
         self.idle_tag: bytes | None = None
         self.sasl_tag: bytes | None = None

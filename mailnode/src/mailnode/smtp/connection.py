@@ -64,8 +64,10 @@ class SmtpConnection(SMTP):
         loop = asyncio.get_running_loop()
         super().__init__(_NO_HOOKS, hostname=surroundings.hostname, enable_SMTPUTF8=True, loop=loop)
         self.incoming = SmtpReader(loop, surroundings.room)
-        # Once more, so that the stream protocol feeds our reader instead of aiosmtpd's.
-        asyncio.StreamReaderProtocol.__init__(self, self.incoming, self._cb_client_connected, loop)
+        # Once more, so that the stream protocol feeds our reader instead of aiosmtpd's, and has no method of
+        # ours to call: what stands in a circle stays, with its TLS, until the collector has gone through all.
+        asyncio.StreamReaderProtocol.__init__(self, self.incoming, None, loop)
+        self._strong_reader = None
         self.surroundings = surroundings
         self.is_secure = is_secure
         self.client_address = ""
@@ -86,6 +88,7 @@ class SmtpConnection(SMTP):
         asyncio.StreamReaderProtocol.connection_made(self, transport)
         self.transport = transport
         self._wire = cast("asyncio.Transport", transport)  # uvloop's are, without being of that class
+        self._writer = asyncio.StreamWriter(self._wire, self, self.incoming, self.loop)
         self.session = self._create_session()
         self._reset_timeout(self.surroundings.limits.login_seconds)
         peer = transport.get_extra_info("peername")
@@ -101,6 +104,7 @@ class SmtpConnection(SMTP):
             self._timeout_handle.cancel()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self._writer.close()  # uvloop's TLS transport is not closed by being lost
+        del self._writer  # the other circle; whoever would write has been cancelled
         self.transport = self._wire = None
 
     def eof_received(self) -> bool | None:

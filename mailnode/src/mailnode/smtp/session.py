@@ -61,6 +61,7 @@ class SmtpSession(SmtpConnection):
         self._drop_chunks()
         if self._unwatch is not None:
             self._unwatch()
+        self._unwatch = None
         super().connection_lost(error)
 
     async def run_session(self) -> None:
