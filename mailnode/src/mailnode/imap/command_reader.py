@@ -15,6 +15,7 @@ next line is a command, the DONE of an IDLE or a SASL response.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.imap.errors import SessionEndedError
 
@@ -35,8 +36,7 @@ class ReadLimits:
     takes_messages: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CommandText:
+class CommandText(NamedTuple):
     """One whole command. In `line` each literal's marker still stands; `literals` are in the same order.
 
     `marker_ends` are the offsets in `line` behind each marker, so that nobody can write a marker elsewhere.
@@ -125,7 +125,7 @@ class CommandReader:
             line = self._take_line()
             if line is None:
                 return None
-            marker = _LITERAL_MARKER.search(line)
+            marker = _LITERAL_MARKER.search(line) if line.endswith(b"}") else None
             if marker is None:
                 if not self._literals:
                     return CommandText(line)
