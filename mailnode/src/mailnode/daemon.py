@@ -69,6 +69,7 @@ from mailnode.smtp.server import SmtpLimits, SmtpServer
 from mailnode.steering import CLOSED, VERSION, Steering
 from mailnode.store.mail_store import MailStoreError
 from mailnode.store.sqlite_store import SqliteMailStore
+from mailnode.tls_records import read_directly
 from mailnode.tls_tickets import TicketKey
 from nodelink.channel.agent import NodeAgent, open_agent
 from nodelink.channel.files import make_private_directory
@@ -117,7 +118,7 @@ class MailNode:
         for directory in (settings.state_directory, settings.runtime_directory):
             make_private_directory(directory)
         certificate = ServerCertificate(settings.tls_certificate, settings.tls_key)
-        tls, shared_tls = certificate.build_context(), certificate.build_context()
+        tls, shared_tls = (read_directly(certificate.build_context()) for _ in range(2))
         offer_protocols(shared_tls)
 
         policy = PolicyHolder(CLOSED)

@@ -121,6 +121,8 @@ class CommandReader:
         Raises:
             SessionEndedError: A line is too long, or the client sends too large a literal unasked.
         """
+        if not self._buffer and self._literal is None:
+            return None
         while self._literal is None or self._take_literal():
             line = self._take_line()
             if line is None:
@@ -180,7 +182,10 @@ class CommandReader:
             return None
         # A bare LF ends a line, too: there is no message text in lines here, so nothing can be smuggled.
         line = bytes(buffer[: end - 1 if end and buffer[end - 1] == 0x0D else end])
-        del buffer[: end + 1]
+        if end + 1 == len(buffer):
+            buffer.clear()
+        else:
+            del buffer[: end + 1]
         self._scanned = 0
         return line
 

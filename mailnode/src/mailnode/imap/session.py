@@ -189,6 +189,11 @@ class Session:
         """Whether the client has gone, or is being sent away."""
         return self._is_closed
 
+    @property
+    def says_much(self) -> bool:
+        """Whether so much was said that `relieve` would send it."""
+        return self._out_bytes >= FLUSH_BYTES
+
     async def relieve(self) -> None:
         """Send early what a long answer has become so far, and wait for a client that reads slowly.
 
