@@ -10,6 +10,7 @@ from mailnode.store.mail_store import (
     AccountId,
     FlagMode,
     Mailbox,
+    MailboxChange,
     MailboxId,
     MailStore,
     QuotaExceededError,
@@ -120,6 +121,38 @@ async def test_full_account_does_not_keep_others_from_their_mail(store: MailStor
     assert refused == {full.id, 4_711}
     assert await uids_of(store, full_inbox.id) == []
     assert await uids_of(store, empty_inbox.id) == [1]
+
+
+@pytest.mark.parametrize("quota_bytes", [299, 300, 301])
+async def test_quota_is_exact_for_each_of_many_alike(store: MailStore, quota_bytes: int) -> None:
+    pairs = [await add_account(store, f"member{number}") for number in range(6)]
+    full = {account.id for account, _ in pairs[::2]} if quota_bytes < 300 else set()
+    await deliver(store, *(account for account, _ in pairs[::2]), body=make_body(200))
+    recipients = [Recipient(account.id, quota_bytes) for account, _ in pairs]
+
+    heard: list[MailboxChange] = []
+    for _, inbox in pairs:
+        store.watch(inbox.id, heard.append)
+    refused = await store.deliver(
+        [*recipients, Recipient(AccountId(4_711), quota_bytes)], make_body(100), NOW
+    )
+
+    assert refused == {*full, 4_711}
+    for number, (account, inbox) in enumerate(pairs):
+        before, more = 200 * (number % 2 == 0), 100 * (account.id not in full)
+        assert (await store.read_usage(account.id)).size_bytes == before + more
+        assert await uids_of(store, inbox.id) == list(range(1, 1 + (before > 0) + (more > 0)))
+    assert len(heard) == 6 - len(full)
+
+
+async def test_room_is_made_for_those_of_many_who_need_it(store: MailStore) -> None:
+    pairs = [await add_account(store, f"member{number}") for number in range(3)]
+    await keep(store, pairs[1][1], 1_000, 2 * 86_400, "\\Seen")
+    recipients = [Recipient(account.id, 1_000, is_trimmed=True) for account, _ in pairs]
+
+    assert await store.deliver(recipients, make_body(100), NOW) == frozenset()
+
+    assert [await uids_of(store, inbox.id) for _, inbox in pairs] == [[1], [2], [1]]
 
 
 async def keep(store: MailStore, mailbox: Mailbox, size_bytes: int, age_seconds: int, flag: str) -> Uid:

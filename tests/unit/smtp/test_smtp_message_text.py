@@ -58,7 +58,7 @@ def test_piece_by_piece_no_lone_end_passes(content: bytes) -> None:
     came = b"\r\n" + content + b"\r\n"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(message_text, "PIECE_BYTES", 8)
-        patch.setattr(message_text, "MAX_LINE_BYTES", 7)
+        patch.setattr(message_text, "MAX_LINE_BYTES", 6)
         in_pieces = _judge(came)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(message_text, "MAX_LINE_BYTES", 7)

@@ -11,6 +11,7 @@ Source: RFC 5322 section 2.2, RFC 2045 section 5.1, RFC 2046 section 5.1.1.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, pairwise
 
 from mailnode.encryption.errors import UnencryptedError
@@ -37,7 +38,9 @@ ONCE = frozenset(
 )
 
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
-_FIELD = re.compile(rb"([!-9;-~]+):([^\r\n\0]*)")
+_FIELD = re.compile(
+    rb"^([!-9;-~]+):([^\r\n\0]*)", re.MULTILINE
+)  # begins at lines only: else 256 KiB take hours
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rb"[ \t]*(%b/%b)[ \t]*" % (_TOKEN, _TOKEN))
 _PARAMETER = re.compile(rb';[ \t]*(?:(%b)=(?:(%b)|"([^"\\\r\n]*)")[ \t]*)?' % (_TOKEN, _TOKEN))
@@ -45,6 +48,7 @@ _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]"
 
 # A search of a whole large message would keep the interpreter's lock, and hold up all sessions meanwhile.
 SEARCHED_AT_ONCE_BYTES = 1 << 18
+CACHED_BYTES = 128
 
 Fields = Mapping[bytes, bytes]
 """Field names in lower case, and their unfolded values; of repeated fields the first."""
@@ -97,14 +101,18 @@ def split_entity(data: bytes, start: int = 0, end: int | None = None) -> Entity:
     header_end = data.find(b"\r\n\r\n", start, min(end, start + MAX_HEADER_BYTES))
     if header_end < 0:
         raise UnencryptedError("the header does not end, or is too large")
+    header = data[start:header_end]
+    if b"\r\n " in header or b"\r\n\t" in header:
+        header = _FOLD.sub(b"", header)
+    found: list[tuple[bytes, bytes]] = _FIELD.findall(header)
+    # Whatever was passed over is missing here: then not every line is a field.
+    if b"\r\n".join([b"%b:%b" % field for field in found]) != header:
+        raise UnencryptedError("a line of the header is no field")
     fields: dict[bytes, bytes] = {}
-    for line in _FOLD.sub(b"", data[start:header_end]).split(b"\r\n"):
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise UnencryptedError("a line of the header is no field")
-        name = field[1].lower()
+    for spelled, value in found:
+        name = spelled.lower()
         if name not in fields:
-            fields[name] = field[2]
+            fields[name] = value
         elif name in ONCE:
             raise UnencryptedError("a field is there twice")
     return Entity(fields, data, header_end + 4, end)
@@ -119,6 +127,18 @@ def read_media_type(fields: Fields) -> MediaType:
     value = fields.get(b"content-type")
     if value is None:
         return PLAIN_TEXT
+    if len(value) <= CACHED_BYTES and b"boundary" not in value:
+        return _parse_small(value)
+    return _parse_media_type(value)
+
+
+@lru_cache(maxsize=64)
+def _parse_small(value: bytes) -> MediaType:
+    """Parse what is the same in each message: the types of the parts. A boundary is new each time."""
+    return _parse_media_type(value)
+
+
+def _parse_media_type(value: bytes) -> MediaType:
     media_type = _MEDIA_TYPE.match(value)
     if media_type is None:
         raise UnencryptedError("the media type is malformed")

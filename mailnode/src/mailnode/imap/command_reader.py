@@ -15,6 +15,7 @@ next line is a command, the DONE of an IDLE or a SASL response.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.imap.errors import SessionEndedError
 
@@ -35,8 +36,7 @@ class ReadLimits:
     takes_messages: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CommandText:
+class CommandText(NamedTuple):
     """One whole command. In `line` each literal's marker still stands; `literals` are in the same order.
 
     `marker_ends` are the offsets in `line` behind each marker, so that nobody can write a marker elsewhere.
@@ -121,11 +121,13 @@ class CommandReader:
         Raises:
             SessionEndedError: A line is too long, or the client sends too large a literal unasked.
         """
+        if not self._buffer and self._literal is None:
+            return None
         while self._literal is None or self._take_literal():
             line = self._take_line()
             if line is None:
                 return None
-            marker = _LITERAL_MARKER.search(line)
+            marker = _LITERAL_MARKER.search(line) if line.endswith(b"}") else None
             if marker is None:
                 if not self._literals:
                     return CommandText(line)
@@ -180,7 +182,10 @@ class CommandReader:
             return None
         # A bare LF ends a line, too: there is no message text in lines here, so nothing can be smuggled.
         line = bytes(buffer[: end - 1 if end and buffer[end - 1] == 0x0D else end])
-        del buffer[: end + 1]
+        if end + 1 == len(buffer):
+            buffer.clear()
+        else:
+            del buffer[: end + 1]
         self._scanned = 0
         return line
 

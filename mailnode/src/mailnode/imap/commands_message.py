@@ -5,7 +5,7 @@ Source: RFC 3501 sections 6.3.11 and 6.4, RFC 4315, RFC 6851.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import assert_never
 
@@ -22,6 +22,9 @@ from mailnode.store.mail_store import Expunged, FlagMode, Flags, Message, Uid
 
 TURN_SECONDS = 0.005
 """After how long others have their turn."""
+
+WHOLE_BYTES = 1 << 14
+"""What is told of a message so small goes out in one piece."""
 
 BYTES_ON_LOOP = 1 << 18
 """Larger messages are parsed in a thread, so that nobody waits for them."""
@@ -46,7 +49,7 @@ async def fetch(session: Session, command: Fetch) -> bytes:
             missing_count += 1
             continue
         is_recent = view.is_recent(message.uid)
-        for piece in write_fetch(
+        pieces: Iterable[bytes] = write_fetch(
             index + 1,
             message,
             request,
@@ -54,10 +57,15 @@ async def fetch(session: Session, command: Fetch) -> bytes:
             is_recent=is_recent,
             is_uid=command.is_uid,
             adds_flags=message.uid in seen,
-        ):
+        )
+        if message.size_bytes <= WHOLE_BYTES:
+            pieces = (b"".join(pieces),)
+        for piece in pieces:
             session.say(piece)
-            await session.relieve()
-        await turns.take()
+            if session.says_much:
+                await session.relieve()
+        if turns.is_over:
+            await turns.give()
     return _completion(b"OK That is all", missing_count=0 if command.is_uid else missing_count)
 
 
@@ -106,7 +114,8 @@ async def search(session: Session, command: Search) -> bytes:
                     verdict = judge(key, candidate)
         if verdict:
             found.append(message.uid if command.is_uid else count)
-        await turns.take()
+        if turns.is_over:
+            await turns.give()
     session.say(b"* SEARCH%s\r\n" % b"".join(b" %d" % number for number in found))
     return b"OK That is all"
 
@@ -212,10 +221,13 @@ class _Turns:
         self._session = session
         self._began_at = time.monotonic()
 
-    async def take(self) -> None:
-        """Give a turn to others if it is time, and stop when there is nobody to answer."""
-        if time.monotonic() - self._began_at < TURN_SECONDS:
-            return
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time for others."""
+        return time.monotonic() - self._began_at >= TURN_SECONDS
+
+    async def give(self) -> None:
+        """Give a turn to others, and stop when there is nobody to answer."""
         await asyncio.sleep(0)
         if self._session.is_closed:
             raise ConnectionClosedError
@@ -231,7 +243,8 @@ async def _say_flags(
             flags = format_flags(view.messages[index].flags, is_recent=view.is_recent(uid))
             uid_word = b"UID %d " % uid if with_uid else b""
             session.say(b"* %d FETCH (%sFLAGS %s)\r\n" % (index + 1, uid_word, flags))
-            await session.relieve()
+            if session.says_much:
+                await session.relieve()
 
 
 def _applied(before: Flags, mode: FlagMode, flags: Flags) -> Flags:

@@ -6,7 +6,7 @@ Not for: what commands do (commands_*.py).
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import structlog
@@ -84,9 +84,11 @@ async def execute(session: Session, text: CommandText) -> None:
         session.bad_commands += 1
         _complete(session, b"*", f"BAD {error.text}".encode("ascii"), with_expunges=False)
         return
-    completion = await _supervise(session, _perform(session, cursor, tag))
+    completion = await _supervise(session, lambda: _perform(session, cursor, tag))
     if completion is not None:
-        _complete(session, tag, completion, with_expunges=not _NUMBERED.match(text.line))
+        has_updates = session.view is not None and session.view.has_updates
+        with_expunges = has_updates and not _NUMBERED.match(text.line)
+        _complete(session, tag, completion, with_expunges=with_expunges)
     if completion is commands_login.BEGIN_TLS:
         await session.wire.start_tls()
 
@@ -96,7 +98,7 @@ async def answer_line(session: Session, line: bytes) -> None:
     completion: bytes | None
     if session.sasl_tag is not None:
         tag, session.sasl_tag = session.sasl_tag, None
-        completion = await _supervise(session, commands_login.authenticate_plain(session, line))
+        completion = await _supervise(session, lambda: commands_login.authenticate_plain(session, line))
     elif session.idle_tag is not None:
         tag, session.idle_tag = session.idle_tag, None
         completion = b"OK Idle completed" if line.upper() == b"DONE" else b"BAD Only DONE ends IDLE"
@@ -121,10 +123,10 @@ def _complete(session: Session, tag: bytes, completion: bytes, *, with_expunges:
         raise SessionEndedError("Too many mistakes")
 
 
-async def _supervise(session: Session, work: Awaitable[bytes | None]) -> bytes | None:
-    """Await a command; turn whatever it raises into a completion."""
+async def _supervise(session: Session, begin: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+    """Begin a command and await it; turn whatever it raises into a completion."""
     try:
-        return await work
+        return await begin()
     except (SessionEndedError, ConnectionClosedError):
         raise
     except BadCommandError as error:
@@ -155,60 +157,64 @@ def _completion_for(error: MailStoreError) -> bytes:
             return b"NO [CANNOT] The store refuses"
 
 
-async def _perform(  # noqa: C901, PLR0911, PLR0912 - one case for each command
+def _perform(  # noqa: C901, PLR0911, PLR0912 - one case for each command
     session: Session, cursor: Cursor, tag: bytes
-) -> bytes | None:
-    """Parse and run a command; return its completion, or `None` where it comes later."""
+) -> Awaitable[bytes | None]:
+    """Parse a command and begin it; it ends with its completion, or `None` where that comes later."""
     command = parse_command(cursor)
     match command:
         case Fetch():
-            return await commands_message.fetch(session, command)
+            return commands_message.fetch(session, command)
         case Store():
-            return await commands_message.store(session, command)
+            return commands_message.store(session, command)
         case Select():
-            return await commands_mailbox.select(session, command)
+            return commands_mailbox.select(session, command)
         case Plain():
-            return await _perform_plain(session, command.verb, tag)
+            return _perform_plain(session, command.verb, tag)
         case Search():
-            return await commands_message.search(session, command)
+            return commands_message.search(session, command)
         case Copy():
-            return await commands_message.copy(session, command)
+            return commands_message.copy(session, command)
         case UidExpunge():
-            return await commands_message.expunge(session, command.messages)
+            return commands_message.expunge(session, command.messages)
         case Append():
-            return await commands_message.append(session, command)
+            return commands_message.append(session, command)
         case Login():
-            return await commands_login.login(session, command)
+            return commands_login.login(session, command)
         case Authenticate():
-            return await commands_login.authenticate(session, command, tag)
+            return commands_login.authenticate(session, command, tag)
         case Identify():
-            return commands_login.identify(session)
+            return _end(commands_login.identify(session))
         case Enable():
-            return commands_login.enable(session)
+            return _end(commands_login.enable(session))
         case Create():
-            return await commands_mailbox.create(session, command)
+            return commands_mailbox.create(session, command)
         case Delete():
-            return await commands_mailbox.delete(session, command)
+            return commands_mailbox.delete(session, command)
         case Rename():
-            return await commands_mailbox.rename(session, command)
+            return commands_mailbox.rename(session, command)
         case Subscribe():
-            return await commands_mailbox.subscribe(session, command)
+            return commands_mailbox.subscribe(session, command)
         case List():
-            return await commands_mailbox.list_names(session, command)
+            return commands_mailbox.list_names(session, command)
         case Status():
-            return await commands_mailbox.status(session, command)
+            return commands_mailbox.status(session, command)
         case GetQuota():
-            return await quota.get_quota(session, command)
+            return quota.get_quota(session, command)
         case GetQuotaRoot():
-            return await quota.get_quota_root(session, command)
+            return quota.get_quota_root(session, command)
         case SetQuota():
-            return quota.set_quota(session)
+            return _end(quota.set_quota(session))
         case GetMetadata():
-            return await metadata.get_metadata(session, command)
+            return metadata.get_metadata(session, command)
         case SetMetadata():
-            return await metadata.set_metadata(session, command)
+            return metadata.set_metadata(session, command)
         case _:
             assert_never(command)
+
+
+async def _end(completion: bytes) -> bytes:
+    return completion
 
 
 async def _perform_plain(  # noqa: C901, PLR0911 - as above

@@ -49,7 +49,7 @@ _WITH_FIELDS = (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 
 def read_fetch_items(cursor: Cursor) -> FetchItems:
     """Take the items, which end the command. Raises: BadCommandError."""
-    rest = cursor.line[cursor.at :]
+    rest = cursor.rest()
     if b"{" in rest or len(rest) > CACHED_BYTES:
         return _read(cursor)
     cursor.at = len(cursor.line)

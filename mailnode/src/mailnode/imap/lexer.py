@@ -16,6 +16,8 @@ _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
 _LIST_PATTERN = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
 _TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
+_TAG_AND_SPACE = re.compile(rb"(%b) " % _TAG.pattern)
+_VERB = re.compile(rb"([Uu][Ii][Dd] )?([A-Za-z]+)(?= |\Z)")
 # Octets above 127 are accepted in quoted strings, as clients send them in passwords and search strings.
 _QUOTED = re.compile(rb'"([^"\\\r\n\x00]*(?:\\["\\][^"\\\r\n\x00]*)*)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
@@ -37,9 +39,21 @@ class Cursor:
 
     def tag(self) -> bytes:
         """Take the tag and the space behind it."""
+        found = _TAG_AND_SPACE.match(self.line)
+        if found is not None:
+            self.at = found.end()
+            return found[1]
         tag = self._match(_TAG, "a command begins with a tag")
         self.space()
         return tag
+
+    def verb(self) -> tuple[bool, bytes]:
+        """Take the name of a command in capitals; tell before it whether UID stands there, too."""
+        found = _VERB.match(self.line, self.at)
+        if found is None:
+            return False, self.keyword()
+        self.at = found.end()
+        return found[1] is not None, found[2].upper()
 
     def atom(self) -> bytes:
         """Take an atom."""
@@ -109,8 +123,13 @@ class Cursor:
 
     def space(self) -> None:
         """Take the one space that stands between arguments."""
-        if not self.skip(b" "):
+        if not self.line.startswith(b" ", self.at):
             raise BadCommandError("An argument is missing")
+        self.at += 1
+
+    def rest(self) -> bytes:
+        """Tell what is left; take it by setting `at`."""
+        return self.line[self.at :]
 
     def end(self) -> None:
         """Refuse anything behind the last argument; some clients leave a space there."""

@@ -8,7 +8,9 @@ Source: RFC 3501 section 9, and the RFC that is named at a command's class.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
+from mailnode.imap.command_reader import CommandText
 from mailnode.imap.commands import (
     Append,
     Authenticate,
@@ -44,10 +46,12 @@ from mailnode.imap.mailbox_name import decode_name
 from mailnode.imap.metadata_parser import read_get_metadata, read_set_metadata
 from mailnode.imap.search_parser import read_search
 from mailnode.imap.sequence_set import read_sequence_set
-from mailnode.store.mail_store import NO_FLAGS, FlagMode
+from mailnode.store.mail_store import NO_FLAGS, FlagMode, Flags
 
 MAX_CLIENT_FIELDS = 30
 MAX_ARGUMENTS = 32
+CACHED_BYTES = 128
+"""So long may arguments be whose meaning is remembered."""
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _STORE_WHAT = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
@@ -61,11 +65,12 @@ def parse_command(cursor: Cursor) -> Command:
         BadCommandError: There is no such command, or it is written wrongly.
         RefusedError: It names something that this server does not know, such as a character set.
     """
-    word = cursor.keyword()
-    is_uid = word == b"UID"
-    if is_uid:
+    is_uid, word = cursor.verb()
+    if word == b"UID" and not is_uid:
         cursor.space()
         word = cursor.keyword()
+        is_uid = True
+    if is_uid:
         read = _WITH_UID.get(word)
         if read is not None:
             cursor.space()
@@ -140,6 +145,20 @@ def _read_enable(cursor: Cursor) -> Command:
 
 
 def _read_select(cursor: Cursor, *, is_read_only: bool) -> Command:
+    rest = cursor.rest()
+    if b"{" in rest or len(rest) > CACHED_BYTES:
+        return _read_whole_select(cursor, is_read_only=is_read_only)
+    cursor.at = len(cursor.line)
+    return _parse_select(rest, is_read_only=is_read_only)
+
+
+@lru_cache(maxsize=256)
+def _parse_select(text: bytes, *, is_read_only: bool) -> Command:
+    """Parse what holds no literal; clients select the same few mailboxes all day."""
+    return _read_whole_select(Cursor(CommandText(text)), is_read_only=is_read_only)
+
+
+def _read_whole_select(cursor: Cursor, *, is_read_only: bool) -> Command:
     mailbox = _read_mailbox(cursor)
     parameters = []
     if cursor.skip(b" ("):
@@ -250,9 +269,23 @@ def _read_store(cursor: Cursor, is_uid: bool) -> Command:  # noqa: FBT001 - as a
     if what is None:
         raise BadCommandError("There is nothing of that name to store")
     cursor.at = what.end() + 1
+    rest = cursor.rest()
+    if len(rest) > CACHED_BYTES:
+        flags = read_flags(cursor)
+        cursor.end()
+    else:
+        cursor.at = len(cursor.line)
+        flags = _parse_flags(rest)
+    return Store(messages, _MODES[what[1]], flags, what[2] is not None, is_uid)
+
+
+@lru_cache(maxsize=256)
+def _parse_flags(text: bytes) -> Flags:
+    """Parse flags that end a command; clients set the same few ones all day."""
+    cursor = Cursor(CommandText(text))
     flags = read_flags(cursor)
     cursor.end()
-    return Store(messages, _MODES[what[1]], flags, what[2] is not None, is_uid)
+    return flags
 
 
 def _read_copy(cursor: Cursor, is_uid: bool) -> Command:  # noqa: FBT001 - as above

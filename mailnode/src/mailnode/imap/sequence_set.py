@@ -20,6 +20,7 @@ SequenceSet = tuple[tuple[int, int], ...]
 """Ranges as they were written; the ends of each in either order."""
 
 _SET = re.compile(rb"[0-9:*,]+")
+_ONE = re.compile(rb"[1-9]\d{0,9}")
 _RANGE = re.compile(rb"([1-9]\d{0,9}|\*)(?::([1-9]\d{0,9}|\*))?")
 
 
@@ -30,6 +31,9 @@ def read_sequence_set(cursor: Cursor) -> SequenceSet:
 
 def parse_sequence_set(text: bytes) -> SequenceSet:
     """Parse a set. Raises: BadCommandError."""
+    if _ONE.fullmatch(text):
+        number = _number(text)
+        return ((number, number),)
     ranges = []
     for part in text.split(b","):
         found = _RANGE.fullmatch(part)
@@ -56,7 +60,10 @@ def choose_indexes(chosen: SequenceSet, uids: Sequence[int]) -> list[int]:
     if not uids:
         return []
     if len(chosen) == 1:
-        first, last = sorted(number or uids[-1] for number in chosen[0])
+        first, last = chosen[0]
+        first, last = first or uids[-1], last or uids[-1]
+        if first > last:
+            first, last = last, first
         return list(range(bisect_left(uids, first), bisect_right(uids, last)))
     return [
         index

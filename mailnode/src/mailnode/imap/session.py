@@ -169,10 +169,7 @@ class Session:
             raise RefusedError(ResponseCode.LIMIT, "There are too many sessions of this account")
         self.context.sessions[account.id] += 1
         self._account = account
-        end = self.wire.end
-        self._unwatch_account = self.context.accounts.watch_sessions(
-            account.id, lambda: end("The account has changed, log in again")
-        )
+        self._unwatch_account = self.context.accounts.watch_sessions(account.id, self._shut_out)
         self.wire.begin_login_state()
 
     async def enter_mailbox(self, view: MailboxView) -> None:
@@ -223,6 +220,11 @@ class Session:
         """Whether the client has gone, or is being sent away."""
         return self._is_closed
 
+    @property
+    def says_much(self) -> bool:
+        """Whether so much was said that `relieve` would send it."""
+        return self._out_bytes >= FLUSH_BYTES
+
     async def relieve(self) -> None:
         """Send early what a long answer has become so far, and wait for a client that reads slowly.
 
@@ -257,6 +259,9 @@ class Session:
         """Refuse to take hold of anything that nobody would let go of."""
         if self._is_closed:
             raise ConnectionClosedError
+
+    def _shut_out(self) -> None:
+        self.wire.end("The account has changed, log in again")
 
     def _hear(self, change: MailboxChange) -> None:
         if self.view is None:

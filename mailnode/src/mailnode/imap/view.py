@@ -11,7 +11,6 @@ Not for: reading the store, or the network.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from mailnode.imap.flags import DELETED, format_flags
@@ -156,7 +155,7 @@ class MailboxView:
         message = self.messages[index]
         if message.flags == flags:
             return False
-        self.messages[index] = replace(message, flags=flags)
+        self.messages[index] = message.with_flags(flags)
         return True
 
     def _take_flags(self, lines: list[bytes]) -> None:
@@ -164,7 +163,7 @@ class MailboxView:
         for uid in sorted(changed):
             arrived = self._arrived.get(uid)
             if arrived is not None:
-                self._arrived[uid] = replace(arrived, flags=changed[uid])
+                self._arrived[uid] = arrived.with_flags(changed[uid])
                 continue
             index = self._find(uid)
             if index is not None and self._change_flags(index, changed[uid]):

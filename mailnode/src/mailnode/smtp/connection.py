@@ -139,7 +139,7 @@ class SmtpConnection(SMTP):
 
     def say(self, reply: SmtpReply) -> None:
         """Answer, at the latest when the next thing has to be waited for."""
-        self._replies.append(reply.encode())
+        self._replies.append(reply.line)
 
     def say_lines(self, lines: bytes) -> None:
         """Answer with more than one line."""

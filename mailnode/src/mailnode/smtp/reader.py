@@ -6,8 +6,9 @@ Not for: what they mean.
 Lines end with CRLF, and a message after DATA with CRLF.CRLF, and with nothing else: whoever ends them with
 a lone CR or LF ("SMTP smuggling") finds his bytes inside of the line or message, where they are refused.
 
-`_buffer`, `_eof`, `_limit`, `_transport`, `_wait_for_data` and `_maybe_resume_transport` are asyncio's own;
-aiosmtpd changes some of them, too, and a test fails should they be renamed.
+`_buffer`, `_eof`, `_exception`, `_limit`, `_paused`, `_transport`, `_wait_for_data` and
+`_maybe_resume_transport` are asyncio's own; aiosmtpd changes some of them, too, and a test fails should they
+be renamed.
 """
 
 import asyncio
@@ -59,7 +60,9 @@ class SmtpReader(asyncio.StreamReader):
 
     _buffer: bytearray
     _eof: bool
+    _exception: Exception | None
     _limit: int
+    _paused: bool
     _transport: asyncio.Transport
     _maybe_resume_transport: Callable[[], None]
     _wait_for_data: Callable[[str], Awaitable[None]]
@@ -78,12 +81,12 @@ class SmtpReader(asyncio.StreamReader):
             if (
                 self._held_bytes > UNCOUNTED_MESSAGE_BYTES
                 and self._room.held_bytes > self._room.max_bytes
-                and self.exception() is None
+                and self._exception is None
             ):
                 self._buffer.clear()
                 self.leave_room()
                 self.set_exception(NoRoomError())
-        if self.exception() is None:
+        if self._exception is None:
             super().feed_data(data)
 
     def has_line(self) -> bool:
@@ -93,11 +96,12 @@ class SmtpReader(asyncio.StreamReader):
     def take_line(self, max_bytes: int) -> bytes | None:
         """Take a line that is here, as `read_line`; `None` where that is for `read_line` to do."""
         end = self._buffer.find(LINE_END)
-        if not 0 <= end <= max_bytes - len(LINE_END) or self.exception() is not None:
+        if not 0 <= end <= max_bytes - 2 or self._exception is not None:
             return None
         line = bytes(self._buffer[:end])
-        del self._buffer[: end + len(LINE_END)]
-        self._maybe_resume_transport()
+        del self._buffer[: end + 2]
+        if self._paused:
+            self._maybe_resume_transport()
         return line
 
     async def discard(self) -> None:

@@ -6,7 +6,7 @@ Not for: the lines of EHLO's answer (session.py). No text tells how this node is
 Source: RFC 5321 section 4.2, RFC 2034, RFC 3463, RFC 4954 section 6.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,14 @@ class SmtpReply:
     code: int
     enhanced: str
     text: str
+    line: bytes = field(init=False, repr=False, compare=False)
+    """The reply as a line; most are written again and again."""
+
+    def __post_init__(self) -> None:
+        """Write the line."""
+        status = f"{self.enhanced} " if self.enhanced else ""
+        line = f"{self.code} {status}{self.text}\r\n".encode("ascii", "replace")
+        object.__setattr__(self, "line", line)  # frozen, and this is still the making of it
 
     @property
     def is_success(self) -> bool:
@@ -24,8 +32,7 @@ class SmtpReply:
 
     def encode(self) -> bytes:
         """Write the reply as a line."""
-        status = f"{self.enhanced} " if self.enhanced else ""
-        return f"{self.code} {status}{self.text}\r\n".encode("ascii", "replace")
+        return self.line
 
 
 OK = SmtpReply(250, "2.0.0", "OK")

@@ -76,7 +76,8 @@ class SmtpSession(SmtpConnection):
                 reply = refusal.reply
             if reply is not None:
                 self.say(reply)
-                self._count(reply)
+                if reply.code in FAULT_CODES:
+                    self._count_fault()
 
     async def _read_line(self) -> bytes:
         limits = self.surroundings.limits
@@ -109,11 +110,10 @@ class SmtpSession(SmtpConnection):
         self.end_soon(refusal)
         return None
 
-    def _count(self, reply: SmtpReply) -> None:
-        if reply.code in FAULT_CODES:
-            self._errors += 1
-            if self._errors > self.surroundings.limits.errors:
-                self.end_soon(replies.TOO_MANY_ERRORS)
+    def _count_fault(self) -> None:
+        self._errors += 1
+        if self._errors > self.surroundings.limits.errors:
+            self.end_soon(replies.TOO_MANY_ERRORS)
 
     async def _greet(self, argument: str) -> SmtpReply | None:
         if not argument:

@@ -6,5 +6,6 @@
     sqlite_schema, directory_lock     opening the database; one process per directory
     sqlite_accounts, _mailboxes, _mail, _bodies     the statements
     body_keeper, body_cache, body_files, headers    where a body goes and is found again
+    contents_cache                    what mailboxes in use hold
     watchers                          who hears of changes
 """

@@ -48,8 +48,10 @@ class BodyKeeper:
         if count:
             log.info("body files without a message removed", count=count)
 
-    async def store(self, body: bytes, operation: Callable[[Transaction, StoredBody], T]) -> T:
-        """Commit an operation that needs a body in its place. Raises: as the operation."""
+    async def store(
+        self, body: bytes, operation: Callable[[Transaction, StoredBody], T], row_count: int
+    ) -> T:
+        """Commit an operation on so many rows that needs a body in its place. Raises: as the operation."""
         stored = StoredBody.split(BodyId(next(self._ids)), body)
         if stored.is_in_file:
             await self._write_file(stored.id, body)
@@ -57,7 +59,9 @@ class BodyKeeper:
             self._cache.put(stored.id, body)
         try:
             return await self._writer.submit(
-                lambda transaction: operation(transaction, stored), 0 if stored.is_in_file else len(body)
+                lambda transaction: operation(transaction, stored),
+                0 if stored.is_in_file else len(body),
+                row_count,
             )
         except StoreUnavailableError:
             self._cache.drop(stored.id)

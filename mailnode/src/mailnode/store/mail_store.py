@@ -116,6 +116,10 @@ class Message:
     received_at_seconds: int
     body_id: BodyId
 
+    def with_flags(self, flags: Flags) -> "Message":
+        """Make the same message with other flags."""
+        return Message(self.uid, flags, self.size_bytes, self.received_at_seconds, self.body_id)
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxContents:
@@ -225,11 +229,7 @@ class MailStore(Protocol):
     # Accounts. Addresses are normal forms, as `accounts.address` makes them.
 
     async def add_account(self, address: str, password_hash: str, now_seconds: int) -> Account:
-        """Create an account with an empty INBOX.
-
-        Raises:
-            AccountExistsError: Somebody was quicker.
-        """
+        """Create an account with an empty INBOX. Raises: AccountExistsError."""
 
     async def find_account(self, address: str) -> Account | None:
         """Look an account up; `None` where there is none."""

@@ -81,7 +81,7 @@ def add_account(
     account = read_row(row)
     transaction.execute("INSERT INTO usage (account_id) VALUES (?)", (account.id,))
     add_mailbox(transaction, account.id, INBOX, uid_validity)
-    transaction.stale_addresses.append(address)
+    transaction.new_accounts.append(account)
     return account
 
 

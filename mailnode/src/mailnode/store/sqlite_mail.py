@@ -6,6 +6,7 @@ Not for: bodies (sqlite_bodies.py).
 Each function that writes checks before it changes anything (see sqlite_writer.py).
 """
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -40,6 +41,22 @@ _TAKE_UID = (
     " RETURNING id, uid_next - 1"
 )
 """Give out the INBOX's next UID, where an account has room for so many bytes."""
+
+# The same for many at once: a statement costs more than a row. `?1` is a list of accounts in JSON.
+_TAKE_UIDS = (
+    "UPDATE mailbox SET uid_next = uid_next + 1"
+    " WHERE account_id IN (SELECT value FROM json_each(?1)) AND name = 'INBOX'"
+    " AND (SELECT size_bytes + ?2 <= ?3 FROM usage WHERE usage.account_id = mailbox.account_id)"
+    " RETURNING account_id, id, uid_next - 1"
+)
+_COUNT_MANY = (
+    "UPDATE usage SET size_bytes = size_bytes + ?2, message_count = message_count + 1"
+    " WHERE account_id IN (SELECT value FROM json_each(?1))"
+)
+_INSERT_MANY = (
+    "INSERT INTO message SELECT id, uid_next - 1, '', ?2, ?3, ?4 FROM mailbox"
+    " WHERE account_id IN (SELECT value FROM json_each(?1)) AND name = 'INBOX'"
+)
 
 _CONTENTS = (
     "SELECT id, account_id, name, uid_validity, uid_next,"
@@ -86,33 +103,60 @@ def deliver(
 
     `queued_count` rows of the queue have the body as well; the caller adds them.
     """
-    execute = transaction.execute
-    size_bytes = body.size_bytes
     refused: list[AccountId] = []
+    by_quota: dict[int, list[Recipient]] = {}
     for recipient in recipients:
-        account_id = recipient.account_id
-        room = (account_id, size_bytes, recipient.quota_bytes)
-        inbox = execute(_TAKE_UID, room).fetchone()
-        if inbox is None and recipient.is_trimmed and trim(transaction, *room, now_seconds):
-            inbox = execute(_TAKE_UID, room).fetchone()
-        if inbox is None:
-            refused.append(account_id)
-            continue
-        execute(
-            "UPDATE usage SET size_bytes = size_bytes + ?, message_count = message_count + 1"
-            " WHERE account_id = ?",
-            (size_bytes, account_id),
-        )
-        mailbox_id, uid = inbox
-        execute(_INSERT, (mailbox_id, uid, "", size_bytes, now_seconds, body.id))
-        message = Message(uid, NO_FLAGS, size_bytes, now_seconds, body.id)
-        transaction.changes.append((mailbox_id, Arrived((message,))))
+        by_quota.setdefault(recipient.quota_bytes, []).append(recipient)
+    for quota_bytes, alike in by_quota.items():
+        left: Collection[Recipient] = alike
+        if len(alike) > 1:
+            left = _deliver_to_many(transaction, alike, quota_bytes, body, now_seconds)
+        refused += [each.account_id for each in left if not _deliver_to(transaction, each, body, now_seconds)]
     message_count = len(recipients) - len(refused) + queued_count
     if message_count:
         add_body(transaction, body, message_count)
     else:
         give_up_body(transaction, body)
     return frozenset(refused)
+
+
+def _deliver_to_many(
+    transaction: Transaction,
+    recipients: Collection[Recipient],
+    quota_bytes: int,
+    body: StoredBody,
+    now_seconds: int,
+) -> list[Recipient]:
+    """Put a message into the INBOX of all who have room for it; returns the others."""
+    size_bytes = body.size_bytes
+    wanted = json.dumps([recipient.account_id for recipient in recipients])
+    taken = transaction.execute(_TAKE_UIDS, (wanted, size_bytes, quota_bytes)).fetchall()
+    served = {account_id for account_id, _, _ in taken}
+    accounts = wanted if len(served) == len(recipients) else json.dumps(sorted(served))
+    transaction.execute(_COUNT_MANY, (accounts, size_bytes))
+    transaction.execute(_INSERT_MANY, (accounts, size_bytes, now_seconds, body.id))
+    transaction.changes += [
+        (mailbox_id, Arrived((Message(uid, NO_FLAGS, size_bytes, now_seconds, body.id),)))
+        for _, mailbox_id, uid in taken
+    ]
+    return [recipient for recipient in recipients if recipient.account_id not in served]
+
+
+def _deliver_to(transaction: Transaction, recipient: Recipient, body: StoredBody, now_seconds: int) -> bool:
+    """Put a message into one INBOX, where there is or can be made room for it; tell whether there was."""
+    execute = transaction.execute
+    room = (recipient.account_id, body.size_bytes, recipient.quota_bytes)
+    inbox = execute(_TAKE_UID, room).fetchone()
+    if inbox is None and recipient.is_trimmed and trim(transaction, *room, now_seconds):
+        inbox = execute(_TAKE_UID, room).fetchone()
+    if inbox is None:
+        return False
+    _count(transaction, recipient.account_id, body.size_bytes, 1)
+    mailbox_id, uid = inbox
+    execute(_INSERT, (mailbox_id, uid, "", body.size_bytes, now_seconds, body.id))
+    message = Message(uid, NO_FLAGS, body.size_bytes, now_seconds, body.id)
+    transaction.changes.append((mailbox_id, Arrived((message,))))
+    return True
 
 
 def trim(
@@ -125,6 +169,7 @@ def trim(
     """
     if more_bytes > quota_bytes:
         return False
+    transaction.leave_loop()
     row = transaction.execute("SELECT size_bytes FROM usage WHERE account_id = ?", (account_id,)).fetchone()
     if row is None:
         return False

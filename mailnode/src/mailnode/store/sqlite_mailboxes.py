@@ -100,6 +100,7 @@ def rename_mailbox(transaction: Transaction, mailbox_id: MailboxId, name: str) -
     if _find_id(transaction, row[0], name) not in (None, mailbox_id):
         raise MailboxExistsError
     transaction.execute("UPDATE mailbox SET name = ? WHERE id = ?", (name, mailbox_id))
+    transaction.stale_mailboxes.append(mailbox_id)
 
 
 def remove_mailbox(transaction: Transaction, mailbox_id: MailboxId) -> None:

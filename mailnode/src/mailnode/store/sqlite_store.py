@@ -4,9 +4,10 @@ For: the daemon, which builds one and hands it on as a `MailStore`.
 Not for: statements (sqlite_accounts, _mailboxes, _mail, _bodies), or committing (sqlite_writer).
 
     what                              where it happens
-    writes                            the writer's thread, one transaction for all that wait
+    writes                            one transaction for all that wait; committed in the writer's thread
     accounts and other small rows     the loop, by a connection of its own that only reads
     bodies stored a moment ago        memory
+    mailboxes in use                  memory
     other bodies, long lists, files   a few threads
 """
 
@@ -21,6 +22,7 @@ from typing import TypeVar
 from mailnode.store import sqlite_accounts, sqlite_mail, sqlite_mailboxes, sqlite_queue
 from mailnode.store.body_files import BodyFiles
 from mailnode.store.body_keeper import BodyKeeper
+from mailnode.store.contents_cache import ContentsCache
 from mailnode.store.directory_lock import hold_directory
 from mailnode.store.mail_store import (
     Account,
@@ -52,7 +54,7 @@ from mailnode.store.sqlite_notifications import (
 from mailnode.store.sqlite_readers import Readers
 from mailnode.store.sqlite_register import SqliteRegister
 from mailnode.store.sqlite_schema import open_writer
-from mailnode.store.sqlite_writer import MAX_PENDING_BYTES, Operation, Transaction, Writer
+from mailnode.store.sqlite_writer import LONG, MAX_PENDING_BYTES, Operation, Transaction, Writer
 from mailnode.store.watchers import Watchers
 
 DATABASE_NAME = "mail.sqlite3"
@@ -80,6 +82,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
         self._clock_seconds = clock_seconds
         self._max_pending_bytes = max_pending_bytes
         self._watchers = Watchers()
+        self._contents = ContentsCache()
         self._accounts: dict[str, Account] = {}
         self._login_day = 0
         self._logged_in_today: set[AccountId] = set()
@@ -129,7 +132,8 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
         return await self._write(
             lambda transaction: sqlite_accounts.add_account(
                 transaction, address, password_hash, now_seconds, uid_validity
-            )
+            ),
+            row_count=4,
         )
 
     async def find_account(self, address: str) -> Account | None:
@@ -138,9 +142,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
         if account is None:
             account = self._readers.read(lambda reader: sqlite_accounts.find_account(reader, address))
             if account is not None:
-                if len(self._accounts) >= MAX_CACHED_ACCOUNTS:
-                    del self._accounts[next(iter(self._accounts))]
-                self._accounts[address] = account
+                self._remember(account)
         return account
 
     async def list_accounts(self, after_address: str, limit: int) -> Sequence[Account]:
@@ -225,7 +227,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return refused
 
         self._write_logins()
-        return await self._bodies.store(body, operation)
+        return await self._bodies.store(body, operation, len(once) + len(envelopes))
 
     async def deliver_once(
         self, delivery_id: str, recipients: Sequence[Recipient], body: bytes, now_seconds: int
@@ -240,7 +242,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return refused
 
         self._write_logins()
-        return await self._bodies.store(body, operation)
+        return await self._bodies.store(body, operation, len(once))
 
     async def append(
         self, mailbox_id: MailboxId, quota_bytes: int, body: bytes, flags: Flags, received_at_seconds: int
@@ -252,7 +254,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return sqlite_mail.append(transaction, mailbox_id, quota_bytes, message, stored)
 
         self._write_logins()
-        return await self._bodies.store(body, operation)
+        return await self._bodies.store(body, operation, 1)
 
     async def copy_messages(
         self, source: MailboxId, uids: Sequence[Uid], target: MailboxId, quota_bytes: int
@@ -275,12 +277,15 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
     ) -> Mapping[Uid, Flags]:
         """Change flags."""
         return await self._write(
-            lambda transaction: sqlite_mail.change_flags(transaction, mailbox_id, uids, mode, flags)
+            lambda transaction: sqlite_mail.change_flags(transaction, mailbox_id, uids, mode, flags),
+            len(uids),
         )
 
     async def expunge(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> frozenset[Uid]:
         """Remove messages for ever."""
-        return await self._write(lambda transaction: sqlite_mail.expunge(transaction, mailbox_id, uids))
+        return await self._write(
+            lambda transaction: sqlite_mail.expunge(transaction, mailbox_id, uids), len(uids)
+        )
 
     async def read_header(self, body_id: BodyId) -> bytes | None:
         """Read a message's header."""
@@ -331,6 +336,9 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
 
     async def find_mailbox(self, account_id: AccountId, name: str) -> Mailbox | None:
         """Look a mailbox up."""
+        mailbox = self._contents.find(account_id, name)
+        if mailbox is not None:
+            return mailbox
         return self._readers.read(lambda reader: sqlite_mailboxes.find_mailbox(reader, account_id, name))
 
     async def create_mailbox(self, account_id: AccountId, name: str) -> Mailbox:
@@ -350,10 +358,14 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
 
     async def read_contents(self, mailbox_id: MailboxId) -> MailboxContents:
         """Read what a mailbox holds."""
+        contents = self._contents.get(mailbox_id)
+        if contents is not None:
+            return contents
         contents = self._readers.read(
             lambda reader: sqlite_mail.read_contents(reader, mailbox_id, MAX_MESSAGES_ON_LOOP)
         )
         if contents is not None:
+            self._contents.put(contents)
             return contents
         return await self._readers.read_in_thread(
             lambda reader: sqlite_mail.read_all_contents(reader, mailbox_id)
@@ -418,9 +430,9 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return ()
         return [recipient for recipient in recipients if recipient.account_id in self._token_holders]
 
-    async def _write(self, operation: Operation[T]) -> T:
+    async def _write(self, operation: Operation[T], row_count: int = LONG) -> T:
         self._write_logins()
-        return await self._writer.submit(operation)
+        return await self._writer.submit(operation, row_count=row_count)
 
     def _write_logins(self) -> None:
         """Let the logins since the last change go with the one that follows."""
@@ -429,17 +441,27 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return
         try:
             written = self._writer.submit(
-                lambda transaction: sqlite_accounts.write_logins(transaction, logins)
+                lambda transaction: sqlite_accounts.write_logins(transaction, logins), row_count=len(logins)
             )
         except StoreUnavailableError:
             return  # they go with a later change, if there is one
         self._new_logins = {}
         written.add_done_callback(lambda future: future.exception())  # its loss is no trouble of anybody
 
+    def _remember(self, account: Account) -> None:
+        if len(self._accounts) >= MAX_CACHED_ACCOUNTS:
+            del self._accounts[next(iter(self._accounts))]
+        self._accounts[account.address] = account
+
     def _on_commit(self, transaction: Transaction) -> None:
+        for account in transaction.new_accounts:
+            self._remember(account)
         for address in transaction.stale_addresses:
             self._accounts.pop(address, None)
         self._bodies.forget(transaction.gone_bodies)
+        for mailbox_id in transaction.stale_mailboxes:
+            self._contents.drop(mailbox_id)
+        self._contents.follow(transaction.changes)
         self._watchers.tell(transaction.changes)
         if transaction.has_notifications and self._wake is not None:
             self._wake()
