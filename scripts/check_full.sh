@@ -25,7 +25,8 @@ browser() {
     .venv/bin/pytest -q tests/browser -m slow --timeout 120
 }
 interop() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postfix opendkim >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postfix opendkim \
+        dovecot-imapd dovecot-lmtpd >/dev/null
     .venv/bin/pytest -q tests/interop --timeout 120
 }
 queue() {
@@ -35,6 +36,7 @@ kernels() {
     .venv/bin/python scripts/kernel_matrix.py
 }
 kills() {
+    KILL_ROUNDS=50 .venv/bin/pytest -q tests/kills
     make --no-print-directory lab
     KILL_ROUNDS=100 scripts/lab_test.sh -q tests/lab/test_kill.py --timeout 3000 -o faulthandler_timeout=3300
     make --no-print-directory lab-down

@@ -19,7 +19,7 @@ from mailnode.dkim.key_ring import Stage, announce_next, make_ring
 from mailnode.store.checking import check_store
 from mailnode.store.sqlite_schema import StoreStartError
 from mailnode.store.sqlite_store import SqliteMailStore
-from support.foreign_servers import NOW, PASSWORD, make_madmail, make_relay, write_message
+from support.foreign_servers import NOW, PASSWORD, make_madmail, make_maildir, make_relay, write_message
 from support.store_accounts import fast_hasher
 from support.store_backends import open_sqlite
 from support.store_mail import deliver
@@ -83,6 +83,19 @@ async def test_relay_comes_over_as_it_was(tmp_path: Path) -> None:
         inbox = await read_box(store, "alice123@example.org", "INBOX")
         assert inbox["uid_next"] == 10
     assert check_store(mail).faults == ()
+
+
+async def test_subscriptions_of_newer_relays_come_over_with_their_levels(tmp_path: Path) -> None:
+    alice = make_relay(tmp_path / "relay") / "alice123@example.org"
+    make_maildir(alice / ".Archive.2024", 1_600_000_004, 1)
+    (alice / "subscriptions").write_text("V\t2\n\nDeltaChat\nArchive\t2024\n")
+
+    adopt(relay.find_accounts(tmp_path / "relay"), tmp_path / "mail", DOMAIN)
+
+    async with open_sqlite(tmp_path / "mail") as store:
+        account = await store.find_account("alice123@example.org")
+        assert account is not None
+        assert sorted(await store.list_subscriptions(account.id)) == ["Archive/2024", "DeltaChat"]
 
 
 async def test_madmail_comes_over_as_it_was(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
     /home/vmail/mail/example.org/alice@example.org/
         password             {SHA512-CRYPT}$6$…; written at each login
         cur, new, .Folder    Maildir (maildir.py)
+        subscriptions        a name on each line; of Dovecot 2.3 below "V<tab>2", with tabs between levels
 
 For: adopting.py, on the directory of the relay's domain or a copy of it.
 Not for: the relay's DKIM key (adopting.py reads the file that the operator names).
@@ -21,6 +22,7 @@ from mailnode.store.mail_store import HIERARCHY_DELIMITER, INBOX
 
 SCHEME = "{SHA512-CRYPT}"
 _DELIMITER = "."
+_SUBSCRIPTIONS_2 = "V\t2\n\n"
 
 
 def find_accounts(directory: Path) -> Sequence[FoundAccount]:
@@ -48,10 +50,7 @@ def _describe(path: Path) -> FoundAccount:
 
 def _open_mailboxes(path: Path) -> Iterator[FoundMailbox]:
     """Read the INBOX, and the folders beside it. Raises: AdoptionError, OSError."""
-    subscriptions = path / "subscriptions"
-    subscribed = (
-        subscriptions.read_text("utf-8", "surrogateescape").split("\n") if subscriptions.exists() else []
-    )
+    subscribed = _read_subscriptions(path / "subscriptions")
     now_seconds = int(time.time())
     yield read_maildir(path, INBOX, now_seconds, is_subscribed=INBOX in subscribed)
     for folder in sorted(path.iterdir()):
@@ -62,3 +61,13 @@ def _open_mailboxes(path: Path) -> Iterator[FoundMailbox]:
             except BadCommandError as error:
                 raise AdoptionError(f"its folder {wire} has a name that no mail server may use") from error
             yield read_maildir(folder, name, now_seconds, is_subscribed=wire in subscribed)
+
+
+def _read_subscriptions(path: Path) -> frozenset[str]:
+    """Read which mailboxes are subscribed, by their names on the wire."""
+    if not path.exists():
+        return frozenset()
+    text = path.read_text("utf-8", "surrogateescape")
+    if text.startswith(_SUBSCRIPTIONS_2):
+        text = text.removeprefix(_SUBSCRIPTIONS_2).replace("\t", _DELIMITER)
+    return frozenset(text.split("\n"))
