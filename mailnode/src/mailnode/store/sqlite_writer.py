@@ -226,8 +226,10 @@ class Writer:
             if transaction is None:
                 transaction = Transaction(self._connection.execute)
                 self._wait_for_others(BUSY_TIMEOUT_SECONDS)
-                self._perform(jobs, transaction)
-                self._wait_for_others(0)
+                try:
+                    self._perform(jobs, transaction)
+                finally:
+                    self._wait_for_others(0)
             transaction.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the supervisor of operations: the thread must live on
             self._roll_back()
