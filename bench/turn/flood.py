@@ -11,6 +11,7 @@ card. Needs root, two processors, and coturn. The last line is JSON.
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import time
@@ -32,8 +33,9 @@ from support.kernel_network import (
 )
 from support.turn_client import UDP
 from turn.device_statistics import read_device_statistics
-from turn.kernel import CHANNEL, FIRST_CLIENT_PORT, FIRST_PEER_PORT, HEADERS, SERVERS, prepare, server, settle
+from turn.kernel import CHANNEL, FIRST_CLIENT_PORT, FIRST_PEER_PORT, HEADERS, SERVERS, prepare, server
 from turn.packet_load import MAX_FLOWS, Count, Prepare, Send, Sink, Worker
+from turn.trials import settle
 from turnnode.kernel.layout import Ends
 from turnnode.kernel.proof import build_frame
 from turnnode.stun.message import Message, MessageClass, Method, encode
@@ -86,7 +88,7 @@ def main() -> None:
     parser.add_argument("--servers", nargs="*", default=SERVERS)
     arguments = parser.parse_args()
     floods = {name: Flooded() for name in arguments.servers}
-    with open_kernel_network("tk-flood") as network:
+    with open_kernel_network(f"tk-flood-{os.getpid()}") as network:
         network.be_like_cards()
         prepare(network)
         know_sources(network)

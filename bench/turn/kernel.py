@@ -1,7 +1,7 @@
 """What relaying costs on every rung, beside coturn, in one run on one core.
 
     PYTHONPATH=tests:bench python -m turn.kernel [--rounds 3] [--seconds 0.5] [--legs 640] [--write FOLDER]
-                                              [--servers NAME …] [--only legs|packets]
+                                              [--servers NAME …] [--only legs|packets] [--collect-us 0]
 
     client c0 ── veth ── t0 the server t1 ── veth ── p0 peer      in namespaces; processor 1 is the server's
 
@@ -18,11 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +37,13 @@ from support.kernel_network import (
     open_kernel_network,
 )
 from support.turn_program import REPLIES_VARIABLE, SECRET
+from turn.far_ends import batch_of, far_ends_collect
+from turn.floor import FLOORS, measure_floor
 from turn.legs import make_legs
-from turn.packet_load import Count, Prepare, Send, Sink, Worker
+from turn.packet_load import Prepare, Sink, Worker
 from turn.report import medians_of, plot_of, table_of
+from turn.round_trips import round_trip_us
+from turn.trials import Site, highest_rate, settle, spent_ns
 from turnnode.kernel.layout import Ends
 from turnnode.kernel.proof import build_frame
 from turnnode.stun.attributes import Address
@@ -54,43 +56,10 @@ HEADERS: Final = 46
 SIZES: Final = (160, 1200)
 FLOWS: Final = (16, 1024)
 SERVERS: Final = ("coturn", "userspace", "generic-xdp", "tc", "xdp")
+"""TURN servers; besides them, there is what passes frames on without being one (floor.py)."""
 PARTS: Final = ("legs", "packets")
-LOSS_ALLOWED: Final = 0.005
-STEPS: Final = 6
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a secret name is made in it
-ROUND_TRIPS: Final = 3000
 WARM_UP_LEGS, WARM_UP_PORT = 352, 40_000
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of one load."""
-
-    offered_per_second: float
-    relayed_per_second: float
-    loss: float
-    cpu_ns: float
-
-
-@dataclass(slots=True)
-class Site:
-    """The namespaces with a worker at either end."""
-
-    network: KernelNetwork
-    client: Worker
-    peer: Worker
-    processes: list[int]
-
-    def try_load(self, sender: Worker, sink: Worker, rate: float, seconds: float) -> Trial:
-        """Send at a rate, and divide the time spent by what arrived."""
-        before, spent = sink.ask(Count()), self._spent_ns()
-        sent = sender.ask(Send(rate, seconds))
-        arrived = sink.ask(Count()) - before
-        cpu_ns = (self._spent_ns() - spent) / max(arrived, 1)
-        return Trial(sent / seconds, arrived / seconds, 1 - arrived / max(sent, 1), cpu_ns)
-
-    def _spent_ns(self) -> int:
-        return sum(spent_ns(process) for process in (*self.processes, *napi_threads("t0", "t1")))
 
 
 def main() -> None:
@@ -100,22 +69,33 @@ def main() -> None:
     parser.add_argument("--legs", type=int, default=640, help="of calls, for the control path")
     parser.add_argument("--rounds", type=int, default=3, help="in which the servers take turns")
     parser.add_argument("--write", type=Path, help="folder for table and plot")
-    parser.add_argument("--servers", nargs="*", default=SERVERS)
+    parser.add_argument("--servers", nargs="*", default=(*SERVERS, *FLOORS))
+    parser.add_argument("--collect-us", type=int, default=0, help="as far_ends.py says; 20 is as cards do it")
     parser.add_argument("--only", choices=PARTS, help="one part, and no ratios: to compare two states")
     arguments = parser.parse_args()
     os.environ[REPLIES_VARIABLE] = "100000"  # all clients are at one address
     os.nice(-15)  # before all else that this machine does, and the servers with it
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.servers}
-    with open_kernel_network("tk-bench") as network:
+    names = [name for name in arguments.servers if arguments.only != "legs" or name not in FLOORS]
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    with open_kernel_network(f"tk-bench-{os.getpid()}") as network:
         network.be_like_cards()
         prepare(network)
         for _ in range(arguments.rounds):
-            for name in arguments.servers:
+            for name in names:
                 figures: dict[str, float] = {}
-                if arguments.only in {None, "legs"}:
+                if arguments.only in {None, "legs"} and name not in FLOORS:
                     figures |= measure_control(network, name, arguments.legs)
-                if arguments.only in {None, "packets"}:
-                    figures |= measure_packets(network, name, arguments.seconds)
+                if arguments.only in {None, "packets"} and name in FLOORS:
+                    figures |= measure_floor(
+                        network,
+                        name,
+                        arguments.seconds,
+                        sizes=SIZES,
+                        flows=FLOWS,
+                        collect_us=arguments.collect_us,
+                    )
+                elif arguments.only in {None, "packets"}:
+                    figures |= measure_packets(network, name, arguments.seconds, arguments.collect_us)
                 rounds[name].append(figures)
                 print(f"{name:12}", *(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
     results = {name: medians_of(found) for name, found in rounds.items()}
@@ -144,17 +124,18 @@ def measure_control(network: KernelNetwork, name: str, legs: int) -> dict[str, f
     return figures
 
 
-def measure_packets(network: KernelNetwork, name: str, seconds: float) -> dict[str, float]:
+def measure_packets(network: KernelNetwork, name: str, seconds: float, collect_us: int) -> dict[str, float]:
     """Measure what relaying costs one server, and how fast it relays."""
     figures: dict[str, float] = {}
     for flows in FLOWS:
         with server(network, name) as process, ExitStack() as stack:
             site = Site(
-                network,
                 Worker(stack, f"{network.name}-client", "c0"),
                 Worker(stack, f"{network.name}-peer", "p0"),
                 [process],
+                batch_of(collect_us),
             )
+            stack.enter_context(far_ends_collect(network, collect_us))
             relays = allocate(network, flows)
             settle(process)
             for size in SIZES:
@@ -171,21 +152,6 @@ def measure_packets(network: KernelNetwork, name: str, seconds: float) -> dict[s
                 figures[f"cpu_ns_{size}_{flows}"] = statistics.mean(trial.cpu_ns for trial in trials)
                 figures[f"kpps_{size}_{flows}"] = statistics.mean(rates) / 1000
     return figures
-
-
-def highest_rate(site: Site, sender: Worker, sink: Worker, saturated: Trial, seconds: float) -> float:
-    """Find the highest rate with no more than half a percent lost."""
-    low, high = 0.0, saturated.offered_per_second
-    guess = min(high, saturated.relayed_per_second * 1.2)
-    best = 0.0
-    for _ in range(STEPS):
-        trial = site.try_load(sender, sink, guess, seconds / 2)
-        if trial.loss <= LOSS_ALLOWED:
-            low, best = guess, max(best, trial.relayed_per_second)
-        else:
-            high = guess
-        guess = (low + high) / 2
-    return best
 
 
 def ratios_of(results: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -284,42 +250,6 @@ def prepare(network: KernelNetwork) -> None:
     os.sched_setaffinity(0, {0})
 
 
-def settle(process: int, server_priority: int = 11) -> None:
-    """Pin all threads; by default the server comes before those that receive for it: its best case."""
-    for thread in napi_threads("t0", "t1"):
-        os.sched_setaffinity(thread, {1})
-        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(10))
-    for thread in napi_threads("c0", "p0"):
-        os.sched_setaffinity(thread, {0})
-        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(10))
-    for task in Path(f"/proc/{process}/task").iterdir():
-        os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(server_priority))
-
-
-def napi_threads(*devices: str) -> list[int]:
-    """Find the threads that receive for these devices."""
-    names = tuple(f"napi/{device}" for device in devices)
-    found = []
-    for comm in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if comm.read_text().startswith(names):
-                found.append(int(comm.parent.name))
-        except OSError:
-            continue  # it has ended
-    return found
-
-
-def spent_ns(process: int) -> int:
-    """Return the time that all threads of a process were on a processor. Source: proc(5), `schedstat`."""
-    total = 0
-    for task in Path(f"/proc/{process}/task").iterdir():
-        try:
-            total += int((task / "schedstat").read_text().split()[0])
-        except OSError:
-            continue  # it has ended
-    return total
-
-
 def allocate(network: KernelNetwork, flows: int) -> list[Address]:
     """Make real allocations, each with a channel."""
     relays = []
@@ -349,45 +279,6 @@ def frames_down(network: KernelNetwork, relays: list[Address], size: int) -> lis
         build_frame(Ends((PEER, FIRST_PEER_PORT + number), relay), bytes(size), link=link)
         for number, relay in enumerate(relays)
     ]
-
-
-def round_trip_us(network: KernelNetwork, node: Address | None) -> float:
-    """Measure round trips to the peer, by a channel of the node or, without one, forwarded by its host.
-
-    A tenth is as fast as the result: the others waited for processors that had something else to do.
-    """
-    peer = network.bind("peer", (PEER, 7000))
-    is_over = threading.Event()
-
-    def echo() -> None:
-        peer.settimeout(0.2)
-        while not is_over.is_set():
-            try:
-                data, source = peer.recvfrom(2048)
-            except TimeoutError:
-                continue
-            peer.sendto(data, source)
-
-    thread = threading.Thread(target=echo)
-    thread.start()
-    if node is None:
-        sender, target, data = network.bind("client", (CLIENT, 7001)), (PEER, 7000), bytes(160)
-    else:
-        client = KernelClient(network, (CLIENT, 7001), node)
-        client.allocate()
-        client.bind(CHANNEL, (PEER, 7000))
-        sender, target, data = client.socket, node, CHANNEL.to_bytes(2) + (160).to_bytes(2) + bytes(160)
-    times = []
-    for _ in range(ROUND_TRIPS):
-        began_at = time.perf_counter_ns()
-        sender.sendto(data, target)
-        sender.recv(2048)
-        times.append(time.perf_counter_ns() - began_at)
-    is_over.set()
-    thread.join()
-    sender.close()
-    peer.close()
-    return statistics.quantiles(times, n=10)[0] / 1000
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ from turnnode.kernel.system_call import AttachKind, ProgramKind, create_link, lo
 MAX_FLOWS: Final = 1024
 BURST: Final = 16
 HEADER_BYTES: Final = 48
-_OBJECT = Path(__file__).with_name("load.o")
+OBJECT: Final = Path(__file__).with_name("load.o")
 _TEST_RUN, _LIVE_FRAMES = 10, 2
-_BATCH = 32
+BATCH: Final = 32  # frames that a load has at once
+MAX_BATCH: Final = 256  # as many as the kernel takes
 _NATIVE = 1 << 2
 _CLONE_NEWNET = 0x40000000
 _BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
@@ -55,6 +56,7 @@ class Send:
 
     rate: float
     seconds: float
+    batch: int = BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class _Generator:
         self._flows = 0
 
     def _program(self, stack: ExitStack, section: str) -> int:
-        program = read_program(_OBJECT.read_bytes(), section)
+        program = read_program(OBJECT.read_bytes(), section)
         descriptors = {
             "load": self._load.descriptor,
             "headers": self._headers.descriptor,
@@ -131,11 +133,11 @@ class _Generator:
                 self._frame, self._flows = frame, len(headers)
                 for place, header in enumerate(headers):
                     self._headers.write(place, header.ljust(HEADER_BYTES, b"\0"))
-            case Send(rate=rate, seconds=seconds):
-                return self._send(rate, seconds)
+            case Send(rate=rate, seconds=seconds, batch=batch):
+                return self._send(rate, seconds, batch)
         return self._counted.words[0]
 
-    def _send(self, rate: float, seconds: float) -> int:
+    def _send(self, rate: float, seconds: float, batch: int) -> int:
         per_nanosecond = int(rate * 2**30 / 1e9)
         self._load.write(
             0, struct.pack("=IIQQQQQ", self._flows, self._interface, 0, 0, per_nanosecond, 0, BURST)
@@ -144,7 +146,7 @@ class _Generator:
         attributes = struct.pack(
             "=IIIIQQIIIIQQIIII",
             *(self._generate, 0, len(self._frame), 0, ctypes.addressof(frame), 0, (1 << 31) - 1, 0),
-            *(0, 0, 0, 0, _LIVE_FRAMES, 0, _BATCH, 0),
+            *(0, 0, 0, 0, _LIVE_FRAMES, 0, batch, 0),
         )
         signal.setitimer(signal.ITIMER_REAL, seconds)
         libc = ctypes.CDLL(None, use_errno=True)

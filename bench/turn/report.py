@@ -11,7 +11,14 @@ from typing import Final
 Figures = Mapping[str, float]
 
 _WIDTH, _BAR, _GAP, _LEFT, _TOP = 760, 16, 22, 150, 56
-_COLOURS: Final = {"coturn": "#8a8a8a", "userspace": "#c58b2a", "generic-xdp": "#5a8f5a", "tc": "#3a6ea5"}
+_COLOURS: Final = {
+    "coturn": "#8a8a8a",
+    "userspace": "#c58b2a",
+    "generic-xdp": "#5a8f5a",
+    "tc": "#3a6ea5",
+    "forwarding": "#cccccc",
+    "bare-xdp": "#cccccc",
+}
 _TITLE: Final = "CPU time per relayed packet, ns (logarithmic; veth is no network card)"
 _OTHER_COLOUR: Final = "#7a3e8e"
 
@@ -34,7 +41,11 @@ def table_of(results: Mapping[str, Figures], sizes: Sequence[int], flows: Sequen
             cells += [
                 " / ".join(f"{figures[f'{key}_{size}_{many}']:,.0f}" for many in flows) for size in sizes
             ]
-        cells += [f"{figures['added_rtt_us']:.1f}", f"{figures['legs_per_second']:,.0f}"]
+        # What only passes frames on sets up no calls.
+        cells += [
+            f"{figures[key]:{form}}" if key in figures else "–"
+            for key, form in (("added_rtt_us", ".1f"), ("legs_per_second", ",.0f"))
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

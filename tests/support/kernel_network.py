@@ -53,6 +53,10 @@ SIOCGIFHWADDR, SIOCETHTOOL, SET_CHECKSUM, SET_GRO = 0x8927, 0x8946, 0x17, 0x2C
 ResultT = TypeVar("ResultT")
 
 
+class NamespaceTakenError(Exception):
+    """A namespace of the wanted name is somebody else's, or a killed run's; the text says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelNetwork:
     """The namespaces of one test, and the sockets in them, which end with it."""
@@ -104,13 +108,17 @@ class KernelNetwork:
 
 @contextmanager
 def open_kernel_network(name: str) -> Iterator[KernelNetwork]:
-    """Make the namespaces and the cables, and remove them afterwards."""
+    """Make the namespaces and the cables, and remove afterwards what was made here, and nothing else.
+
+    Raises:
+        NamespaceTakenError: There is a namespace of that name already.
+    """
     sockets = ExitStack()
     network = KernelNetwork(name, sockets)
     hosts = ("client", "turn", "peer")
-    try:
+    with ExitStack() as made:
         for host in hosts:
-            _ip("netns", "add", f"{name}-{host}")
+            made.enter_context(_namespace(f"{name}-{host}"))
             _ip("-n", f"{name}-{host}", "link", "set", "lo", "up")
         # The node's ends come up first: else nothing is forwarded to a peer on some kernels.
         _lay("turn", "t0", "client", "c0", name)
@@ -127,9 +135,6 @@ def open_kernel_network(name: str) -> Iterator[KernelNetwork]:
             _ip("-n", namespace, "link", "set", device, "up")
         with sockets:
             yield network
-    finally:
-        for host in hosts:
-            subprocess.run(["ip", "netns", "del", f"{name}-{host}"], check=False, capture_output=True)
 
 
 @contextmanager
@@ -273,6 +278,22 @@ def _lay(host: str, device: str, other: str, other_device: str, name: str) -> No
         ],
         check=True,
     )
+
+
+@contextmanager
+def _namespace(name: str) -> Iterator[None]:
+    """Make a namespace, and remove it afterwards."""
+    made = subprocess.run(["ip", "netns", "add", name], check=False, capture_output=True, text=True)
+    if "File exists" in made.stderr:
+        raise NamespaceTakenError(
+            f"the namespace {name} is there already: wait for the run that has made it, or if that was "
+            f"killed, remove it by `ip netns del {name}`"
+        )
+    made.check_returncode()
+    try:
+        yield
+    finally:
+        _ip("netns", "del", name)
 
 
 def _enter(name: str) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 
 from support.clocks import wait_until
 
+START_SECONDS = 20  # a start takes one or two; beside much else on two processors, several times as long
 MESSAGE_BYTES = 4096
 MAX_SOCKETS = 253
 LAST_WORDS = "LAST=1"
@@ -73,7 +74,10 @@ class FakeSystemd:
             process.wait()
 
     def start(self, *program: str) -> None:
-        """Start the service's main process with what is in the store, and wait until it is ready."""
+        """Start the service's main process with what is in the store, and wait until it is ready.
+
+        Fails with the log as soon as the process ends instead, or after `START_SECONDS`.
+        """
         names, kept = list(self.store), list(self.store.values())
         numbers = [str(one.fileno()) for one in kept]
         self.main = 0
@@ -92,7 +96,16 @@ class FakeSystemd:
         )
         self._processes.append(process)
         self.main = process.pid
-        self.wait_for("READY=1")
+        is_ready = False
+
+        def has_begun() -> bool:
+            nonlocal is_ready
+            has_ended = process.poll() is not None  # asked first: its last words may be on their way
+            is_ready = "READY=1" in self.messages
+            return is_ready or has_ended
+
+        wait_until(has_begun, START_SECONDS)
+        assert is_ready, f"the program ended with {process.returncode}:\n{self.read_log()}"
 
     def reload(self, *program: str, **changed: str) -> int:
         """Run the command that takes over, as ExecReload= does; return its exit code."""
