@@ -14,6 +14,7 @@ from turnnode.stun.attributes import (
     encode_xor_address,
 )
 from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
+from turnnode.stun.layouts import KnownLayouts
 from turnnode.stun.message import (
     FINGERPRINT_TYPE,
     IntegrityKind,
@@ -93,6 +94,41 @@ def test_attributes_appended_after_the_proof_change_nothing(
     assert read == message
     assert read.integrity is not None
     assert read.integrity.is_proved_by(b"key")
+
+
+@given(messages, kinds, st.booleans(), st.data())
+def test_message_of_a_known_layout_is_read_as_any_other(
+    message: Message, kind: IntegrityKind, fingerprint: bool, data: st.DataObject
+) -> None:
+    layouts = KnownLayouts()
+    signed = encode(message, b"key", kind=kind, fingerprint=fingerprint)
+    layouts.learn(decode(signed))
+    assert_same(layouts.read(signed), decode(signed))
+    changed = bytearray(signed)
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+    read = layouts.read(bytes(changed))
+    try:
+        wanted = decode(bytes(changed))
+    except StunFormatError:
+        assert read is None
+        return
+    if read is not None:
+        assert_same(read, wanted)
+
+
+@given(messages, attributes)
+def test_layout_is_learnt_without_what_follows_the_proof(
+    message: Message, more: tuple[tuple[int, bytes], ...]
+) -> None:
+    signed = encode(message, b"key")
+    appended = b"".join(encode_attribute(kind, value) for kind, value in more)
+    long = signed[:2] + (len(signed) - 20 + len(appended)).to_bytes(2) + signed[4:] + appended
+    layouts = KnownLayouts()
+    layouts.learn(decode(long))
+
+    assert_same(layouts.read(signed), decode(signed))
+    assert not more or layouts.read(long) is None
 
 
 @given(st.binary(max_size=120))
@@ -177,3 +213,15 @@ def assert_refused(datagram: bytes) -> None:
     except StunFormatError:
         return
     raise AssertionError("what is no message was read")
+
+
+def assert_same(read: Message | None, wanted: Message) -> None:
+    """Compare all of two messages, not only what makes them equal."""
+    assert read == wanted
+    assert (read.integrity, read.has_fingerprint, read.covered_bytes) == (
+        wanted.integrity,
+        wanted.has_fingerprint,
+        wanted.covered_bytes,
+    )
+    types = {kind for kind, _ in wanted.attributes} | {0x0006}
+    assert [read.find(kind) for kind in types] == [wanted.find(kind) for kind in types]

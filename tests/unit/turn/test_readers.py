@@ -3,6 +3,7 @@
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -11,17 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.turn_machine import PEER, FakePort, FakePorts, Node, policy_with
-from turnnode.relay.datagram_batch import MAX_DATAGRAM_BYTES, DatagramBatch
+from turnnode.relay.allocation import Side
+from turnnode.relay.datagram_batch import BATCH_DATAGRAMS, MAX_DATAGRAM_BYTES, DatagramBatch
 from turnnode.relay.dues import Dues
 from turnnode.relay.readers import Lane, Reader
-from turnnode.relay.sockets import address_of, bind_datagram
+from turnnode.relay.sockets import DatagramOutlet, address_of, bind_datagram
+from turnnode.relay.tray import COPY_BYTES
 from turnnode.relay.usage import TrafficLimit
-from turnnode.stun.attributes import Address
+from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
 from turnnode.stun.channel_data import encode_channel_data
+from turnnode.stun.message import Message, MessageClass, Method, decode, encode
 
 UDP_SEGMENT, UDP_GRO = 103, 104  # udp(7)
 CHANNEL, OTHER_CHANNEL = 0x4000, 0x4001
 OTHER_PEER = ("8.8.4.4", 50_001)
+CLIENTS = BATCH_DATAGRAMS + 3
 NO_LIMIT, HIGH_LIMIT = TrafficLimit(), TrafficLimit(bits_per_second=10**12)
 
 
@@ -150,3 +155,42 @@ def test_kernel_puts_together_only_where_that_is_wanted_now(*, joins: bool) -> N
         for wanted in (not joins, joins):  # a former process may have wanted something else
             batch.join_together(sock, joins=wanted)
             assert sock.getsockopt(socket.IPPROTO_UDP, UDP_GRO) == wanted
+
+
+HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+@pytest.mark.parametrize("family", list(HOSTS))
+def test_each_of_many_clients_gets_its_own_answer(family: socket.AddressFamily) -> None:
+    node = Node()
+    with ExitStack() as stack:
+        receiver, *clients = (
+            stack.enter_context(bind_datagram(HOSTS[family], 0, family)) for _ in range(1 + CLIENTS)
+        )
+        outlet = DatagramOutlet(receiver, node.counters)
+        side = Side(address_of(receiver), outlet)
+        ways = node.machine.ways
+        reader = Reader(
+            receiver,
+            partial(node.machine.from_client, side),
+            clock=lambda: node.now,
+            dues=Dues(),
+            batch=DatagramBatch(family),
+            lane=Lane(ways, partial(ways.find_from_client, side), is_from_clients=True, outlet=outlet),
+        )
+        for place, client in enumerate(clients):
+            # The last one asks with attributes that nobody knows, and the answer names all of them.
+            unknown = tuple((0x7000 + number, b"") for number in range(300 if client is clients[-1] else 0))
+            request = Message(Method.BINDING, MessageClass.REQUEST, bytes([place]) * 12, unknown)
+            client.sendto(encode(request), address_of(receiver))
+        reader.read()
+        reader.read()
+
+        for place, client in enumerate(clients[:-1]):
+            answer = decode(client.recv(2048))
+            assert answer.transaction_id == bytes([place]) * 12
+            mapped = answer.find(AttributeType.XOR_MAPPED_ADDRESS)
+            assert mapped is not None
+            assert decode_xor_address(mapped, answer.transaction_id) == address_of(client)
+        assert len(clients[-1].recv(2048)) > COPY_BYTES
+        assert node.counters.refused == {420: 1}

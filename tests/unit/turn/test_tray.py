@@ -8,7 +8,7 @@ import pytest
 
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.sockets import DatagramOutlet, address_of, bind_datagram
-from turnnode.relay.tray import PLACES, Destination, Tray
+from turnnode.relay.tray import COPY_BYTES, PLACES, Destination, Tray
 
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -54,3 +54,29 @@ def test_datagram_that_is_not_taken_is_lost_alone(socks: list[socket.socket]) ->
 
     assert [receiver.recv(10) for _ in range(2)] == [b"b", b"d"]
     assert counters.dropped_unsent == 3
+
+
+@pytest.mark.parametrize("size", [0, 1, COPY_BYTES - 1, COPY_BYTES])
+def test_what_was_copied_need_not_stay(socks: list[socket.socket], size: int) -> None:
+    sender, receiver, _ = socks
+    tray = Tray(sender, RelayCounters())
+    destination = Destination(sender.family, address_of(receiver))
+    wanted = [bytes([number]) * size for number in range(PLACES + 1)]
+    for number in range(PLACES + 1):
+        tray.put_copy(destination.pointer, bytes([number]) * size)
+    tray.send()
+
+    assert [receiver.recv(2048) for _ in range(PLACES + 1)] == wanted
+
+
+def test_more_than_there_is_room_for_is_not_copied(socks: list[socket.socket]) -> None:
+    sender, receiver, _ = socks
+    tray = Tray(sender, RelayCounters())
+    destination = Destination(sender.family, address_of(receiver))
+    tray.put_copy(destination.pointer, b"before")
+    with pytest.raises(ValueError, match="longer than"):
+        tray.put_copy(destination.pointer, bytes(COPY_BYTES + 1))
+    tray.put_copy(destination.pointer, b"after")
+    tray.send()
+
+    assert [receiver.recv(2048) for _ in range(2)] == [b"before", b"after"]

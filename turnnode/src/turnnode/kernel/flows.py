@@ -21,7 +21,10 @@ from turnnode.kernel.layout import (
     STATE_BYTES,
     STATE_WORDS,
     Ends,
-    pack_element,
+    Rewriting,
+    pack_tail,
+    rewrite,
+    rewrite_both,
     split_relayed,
 )
 from turnnode.kernel.maps import HashMap, SharedArray
@@ -108,7 +111,8 @@ class FlowTable:
         if self._is_own(flow.peer[0]):
             self._join(known)
         else:
-            self._insert(known, None, _to_peer(flow), _from_peer(flow))
+            near, far = Ends(flow.client, flow.server, flow.channel), Ends(flow.relay, flow.peer)
+            self._insert(known, None, *rewrite_both(near, far))
 
     def is_ready(self, flow: FlowId) -> bool:
         """Tell whether programs have all that they need for a flow."""
@@ -178,18 +182,16 @@ class FlowTable:
         known.is_joined = partner.is_joined = True
         self._set_end(known)
 
-    def _insert(self, known: _Known, receiver: str | None, *ways: tuple[Ends, Ends]) -> None:
+    def _insert(self, known: _Known, receiver: str | None, *ways: Rewriting) -> None:
         """Put elements into the map, all or none."""
-        for before, after in ways:
-            hop = after.source[0], after.destination[0]
+        username = known.flow.username
+        for key, head, hop in ways:
             place = self._hops.hold(hop)
             if place is None or not self._free:
                 if place is not None:
                     self._hops.release(hop)
                 self._take_out(known)
                 return
-            key = before.pack()
-            username = known.flow.username
             entry = _Entry(key, self._free.pop(), hop, username, receiver)
             known.entries.append(entry)
             if key in self._going:  # it would be taken out after it is put in
@@ -197,7 +199,7 @@ class FlowTable:
                 self._free.append(self._going.pop(key))
             other = 0 if receiver is None else self._buckets.hold(receiver)
             buckets = self._buckets.hold(username), other
-            self._coming[key] = pack_element(key, after, slot=entry.slot, hop=place, buckets=buckets), known
+            self._coming[key] = head + pack_tail(entry.slot, place, buckets), known
         self._set_end(known)
 
     def _set_end(self, known: _Known) -> None:
@@ -254,13 +256,5 @@ def _is_same(one: Flow, other: Flow) -> bool:
     return (one.relay, one.published, one.peer) == (other.relay, other.published, other.peer)
 
 
-def _to_peer(flow: Flow) -> tuple[Ends, Ends]:
-    return Ends(flow.client, flow.server, flow.channel), Ends(flow.relay, flow.peer)
-
-
-def _from_peer(flow: Flow) -> tuple[Ends, Ends]:
-    return Ends(flow.peer, flow.relay), Ends(flow.server, flow.client, flow.channel)
-
-
-def _across(one: Flow, other: Flow) -> tuple[Ends, Ends]:
-    return Ends(one.client, one.server, one.channel), Ends(other.server, other.client, other.channel)
+def _across(one: Flow, other: Flow) -> Rewriting:
+    return rewrite(Ends(one.client, one.server, one.channel), Ends(other.server, other.client, other.channel))

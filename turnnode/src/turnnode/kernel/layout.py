@@ -27,7 +27,8 @@ PACKET: Final = 1 << 40
 PORTS: Final = 4
 LEASE_WORD, PORTS_WORD, ALL_WORD = range(3)
 _ENDS: Final = struct.Struct("!16s16sHHHH")
-_FLOW_TAIL: Final = struct.Struct("=HIIIII")
+_FLOW_MIDDLE: Final = struct.Struct("=HI")
+_FLOW_TAIL: Final = struct.Struct("=IIII")
 _HOP: Final = struct.Struct("=6s6sII2s10x")
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
@@ -78,18 +79,58 @@ def pack_host(host: str) -> bytes:
     return _MAPPED + socket.inet_aton(host)
 
 
+class Rewriting(NamedTuple):
+    """What becomes of a datagram: its flow's key, the element but for `pack_tail`, who sends to whom."""
+
+    key: bytes
+    head: bytes
+    pair: tuple[str, str]
+
+
 def pack_flow(before: Ends, after: Ends, *, slot: int, hop: int, buckets: tuple[int, int] = (0, 0)) -> bytes:
     """Return an element of `flows`: what becomes of a datagram, and from whose buckets it comes."""
-    return pack_element(before.pack(), after, slot=slot, hop=hop, buckets=buckets)
+    return rewrite(before, after).head + pack_tail(slot, hop, buckets)
 
 
-def pack_element(key: bytes, after: Ends, *, slot: int, hop: int, buckets: tuple[int, int] = (0, 0)) -> bytes:
-    """Return an element of `flows` whose key is packed already."""
-    ends = after.pack()
-    version = 6 if ":" in after.destination[0] else 4
-    # Modulo 65,535, a number is the sum of its 16-bit words in one's complement.
-    delta = (int.from_bytes(ends, sys.byteorder) - int.from_bytes(key, sys.byteorder)) % 0xFFFF
-    return ends[:38] + _FLOW_TAIL.pack(version, delta, slot, hop, *buckets)
+def rewrite(before: Ends, after: Ends) -> Rewriting:
+    """Have a datagram with some ends get others."""
+    key, ends = before.pack(), after.pack()
+    pair = after.source[0], after.destination[0]
+    return Rewriting(key, ends[:38] + _FLOW_MIDDLE.pack(_version_of(pair), _delta(key, ends)), pair)
+
+
+def rewrite_both(near: Ends, far: Ends) -> tuple[Rewriting, Rewriting]:
+    """Do so for what a client sends, `near`, which becomes `far`, and for what goes back."""
+    (client, server, channel), (relay, peer, _) = near, far
+    client_host, server_host = pack_host(client[0]), pack_host(server[0])
+    relay_host, peer_host = pack_host(relay[0]), pack_host(peer[0])
+    key = _ENDS.pack(client_host, server_host, client[1], server[1], channel, 0)
+    ends = _ENDS.pack(relay_host, peer_host, relay[1], peer[1], 0, 0)
+    key_back = _ENDS.pack(peer_host, relay_host, peer[1], relay[1], 0, 0)
+    ends_back = _ENDS.pack(server_host, client_host, server[1], client[1], channel, 0)
+    delta = _delta(key, ends)
+    there, back = (relay[0], peer[0]), (server[0], client[0])
+    return (
+        Rewriting(key, ends[:38] + _FLOW_MIDDLE.pack(_version_of(there), delta), there),
+        Rewriting(key_back, ends_back[:38] + _FLOW_MIDDLE.pack(_version_of(back), -delta % 0xFFFF), back),
+    )
+
+
+def pack_tail(slot: int, hop: int, buckets: tuple[int, int]) -> bytes:
+    """Return the end of an element: where its state, its next hop and its buckets are."""
+    return _FLOW_TAIL.pack(slot, hop, *buckets)
+
+
+def _version_of(pair: tuple[str, str]) -> int:
+    return 6 if ":" in pair[1] else 4
+
+
+def _delta(before: bytes, after: bytes) -> int:
+    """Return by how much a checksum grows.
+
+    Modulo 65,535, a number is the sum of its 16-bit words in one's complement.
+    """
+    return (int.from_bytes(after, sys.byteorder) - int.from_bytes(before, sys.byteorder)) % 0xFFFF
 
 
 def pack_control(*, lease_until_ns: int, ports: Sequence[int], every: bytes = NO_BUCKET) -> bytes:

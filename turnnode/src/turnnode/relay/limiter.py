@@ -45,7 +45,7 @@ class ReplyLimiter:
 
         Source: ITU-T I.371 annex A.1.
         """
-        place = hash(source_of(host)) % PLACES
+        place = hash(source_of(host) if ":" in host else host) % PLACES
         interval_ns = -(-NANOSECONDS_PER_SECOND // limit.per_second)
         now_ns = int(now * NANOSECONDS_PER_SECOND)
         rested_at_ns = max(now_ns, self._rested_at_ns[place])

@@ -46,6 +46,7 @@ from turnnode.relay.usage import UsageTable
 from turnnode.relay.ways import Ways
 from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
 from turnnode.stun.channel_data import decode_channel_data, encode_channel_data, is_channel_data
+from turnnode.stun.layouts import KnownLayouts
 from turnnode.stun.message import Attributes, Message, MessageClass, Method, decode
 
 _AUTHENTICATED_METHODS = frozenset(
@@ -79,7 +80,7 @@ class TurnMachine:
             itself goes by the `now` of its methods, so that no step of the calendar ends a call.
         stopwatch: Tells seconds from any zero; only how long requests take is measured with it.
 
-    `ways` are where data goes without asking again.
+    `ways` are where data goes without asking again; `layouts` are how known clients write their requests.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part that a test replaces
@@ -101,6 +102,7 @@ class TurnMachine:
         self._relay_hosts = own.relay_hosts
         self._data_path = data_path
         self._gate = Gate(NonceMint(key=nonce_key))
+        self.layouts = KnownLayouts()
         self._counters = counters
         self._calendar = calendar
         self._limiter = ReplyLimiter()
@@ -118,7 +120,7 @@ class TurnMachine:
         try:
             if is_channel_data(datagram):
                 return self._relay_channel_data(side, datagram, client, now)
-            message = decode(datagram)
+            message = self.layouts.read(datagram) or decode(datagram)
             if message.message_class is _REQUEST:
                 return self._answer(side, message, client, now)
             if message.message_class is MessageClass.INDICATION and message.method == Method.SEND:
@@ -316,6 +318,8 @@ class TurnMachine:
             )
         except RequestRefusedError as error:
             return self._challenge(side, message, five_tuple, error, now)
+        if not message.is_of_known_layout:
+            self.layouts.learn(message)
         request = Request(message, side, client, credential, self._peers, policy.quotas, now)
         try:
             answer = success(message, self._grant(request), credential)

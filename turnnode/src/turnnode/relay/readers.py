@@ -18,7 +18,7 @@ from turnnode.relay.dues import Dues
 from turnnode.relay.machine import Send
 from turnnode.relay.network_errors import NetworkError, read_errors
 from turnnode.relay.sockets import DatagramOutlet
-from turnnode.relay.tray import Destination
+from turnnode.relay.tray import COPY_BYTES, Destination
 from turnnode.relay.ways import KnownWays, Way, Ways
 from turnnode.stun.attributes import Address
 from turnnode.stun.channel_data import HEADER_BYTES, is_channel_data
@@ -32,18 +32,23 @@ Row = tuple[tuple[bytes, int], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """How ways from one socket are found: those of clients by the number of a channel, too."""
+    """How ways from one socket are found: those of clients by the number of a channel, too.
+
+    `outlet` sends by the same socket, if whoever sent something there may be answered.
+    """
 
     ways: Ways
     find: Callable[[bytes, Address], Way | None]
     is_from_clients: bool
+    outlet: DatagramOutlet | None = None
 
 
 class Reader:
     """Reads one socket: `read` is what to call when it is readable.
 
-    What is due after grants is settled for all datagrams at once, and only then their answers go out. `batch`
-    may be shared with other readers. `joins`: the kernel may put datagrams of one sender together.
+    What is due after grants is settled for all datagrams at once, and only then their answers go out, by one
+    system call, each to where the kernel wrote the address of who has asked. `batch` may be shared with other
+    readers. `joins`: the kernel may put datagrams of one sender together.
     """
 
     def __init__(  # noqa: PLR0913 - each is another part
@@ -69,6 +74,7 @@ class Reader:
         self._known = KnownWays()
         self.by_key = self._known.by_key
         self._waiting: list[Send] = []
+        self._answers: list[tuple[int, bytes]] = []  # and where in the batch the address is that each goes to
 
     @property
     def are_limited(self) -> bool:
@@ -91,7 +97,14 @@ class Reader:
             way.flush()
 
     def answer(self) -> None:
-        """Send the answers that waited for what was due."""
+        """Send the answers, and whatever else waited for what was due."""
+        outlet = self._lane.outlet
+        if self._answers and outlet is not None:
+            answers, self._answers = self._answers, []
+            tray, begin = outlet.tray, self._batch.pointer
+            for start, data in answers:
+                tray.put_copy(begin + start, data)
+            tray.send()
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for send in waiting:
@@ -116,7 +129,7 @@ class Reader:
             if way is None or way.until <= now or (header_bytes and size != length + header_bytes):
                 if way is not None:
                     way.flush()
-                self._have_decided(key, octets[start : start + size], now)
+                self._have_decided(start - batch.address_bytes, key, octets[start : start + size], now)
                 continue
             if is_limited and not ways.admit(way, size - header_bytes, now):
                 continue
@@ -145,9 +158,9 @@ class Reader:
             if way.add_all([datagrams[start + header_bytes : start + size] for start in starts]):
                 begun.append(way)
         for start in range(taken_bytes, len(datagrams), size):
-            self._take_one(key, datagrams[start : start + size], now, begun)
+            self._take_one(place, key, datagrams[start : start + size], now, begun)
 
-    def _take_one(self, key: bytes, datagram: bytes, now: float, begun: list[Way]) -> None:
+    def _take_one(self, place: int, key: bytes, datagram: bytes, now: float, begun: list[Way]) -> None:
         """Put one of several datagrams of a sender on its way; `key` is that of the first one."""
         header_bytes = HEADER_BYTES if self._lane.is_from_clients else 0
         if header_bytes:
@@ -157,7 +170,7 @@ class Reader:
         if way is None or way.until <= now or (header_bytes and len(datagram) != length + header_bytes):
             if way is not None:
                 way.flush()
-            self._have_decided(key, datagram, now)
+            self._have_decided(place * self._batch.place_bytes, key, datagram, now)
             return
         data = datagram[header_bytes:]
         if self._lane.ways.are_limited and not self._lane.ways.admit(way, len(data), now):
@@ -165,11 +178,14 @@ class Reader:
         if way.add(data):
             begun.append(way)
 
-    def _have_decided(self, key: bytes, datagram: bytes, now: float) -> None:
-        """Let the machine decide, and learn from it."""
+    def _have_decided(self, start: int, key: bytes, datagram: bytes, now: float) -> None:
+        """Let the machine decide, and learn from it; `start` is where in the batch the address lies."""
         address = self._batch.decode_address(key)
         send = self._decide(datagram, address, now)
         if send is None:
+            return
+        if send.outlet is self._lane.outlet and send.address is address and len(send.data) <= COPY_BYTES:
+            self._answers.append((start, send.data))
             return
         if not self._lane.is_from_clients or is_channel_data(datagram):
             way = self._lane.find(datagram, address)

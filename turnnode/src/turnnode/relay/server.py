@@ -256,7 +256,9 @@ class TurnServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LISTENER_BUFFER_BYTES)
         ways = self._machine.ways
         decide, find = partial(self._machine.from_client, side), partial(ways.find_from_client, side)
-        reader = self._build_reader(listener, decide, Lane(ways, find, is_from_clients=True))
+        outlet = side.outlet if isinstance(side.outlet, DatagramOutlet) else None
+        lane = Lane(ways, find, is_from_clients=True, outlet=outlet)
+        reader = self._build_reader(listener, decide, lane)
         asyncio.get_running_loop().add_reader(listener, reader.read)
 
     def _watch_relay(self, relay: RelaySocket) -> None:

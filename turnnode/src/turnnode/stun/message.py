@@ -101,8 +101,9 @@ class Message:
     """One STUN message; `method` is a number, as there are methods that we do not know.
 
     `attributes` are in wire order, without integrity and fingerprint. `integrity`, `has_fingerprint` and
-    `covered_bytes`, how long it was up to the end of the former, tell how a decoded message came; they take
-    no part in comparison, and `encode` does not look at them.
+    `covered_bytes`, how long it was up to the end of the former, tell how a decoded message came, and
+    `is_of_known_layout` how it was read (layouts.py); they take no part in comparison, and `encode` does not
+    look at them.
     """
 
     method: int
@@ -113,6 +114,7 @@ class Message:
     has_fingerprint: bool = field(default=False, compare=False)
     covered_bytes: int = field(default=0, compare=False)
     _first: dict[int, bytes] | None = field(default=None, compare=False, repr=False)
+    is_of_known_layout: bool = field(default=False, compare=False)
 
     def find(self, attribute_type: int) -> bytes | None:
         """Return the value of the first such attribute, which is the one that counts; `None` without one."""
@@ -152,7 +154,7 @@ def encode(
     fingerprint: bool = False,
 ) -> bytes:
     """Write a message, with a proof of `key` unless it is `None`, and a fingerprint if asked for."""
-    type_word = _type_of(message.method, message.message_class)
+    type_word = type_of(message.method, message.message_class)
     return _write(type_word, message.transaction_id, message.attributes, key, kind, fingerprint=fingerprint)
 
 
@@ -162,7 +164,7 @@ def encode_answer(
     """Write the answer to a request in kind: with the proof that it had, and a fingerprint if it had one."""
     kind = _SHA1 if request.integrity is None else request.integrity.kind
     return _write(
-        _type_of(request.method, message_class),
+        type_of(request.method, message_class),
         request.transaction_id,
         attributes,
         key,
@@ -275,7 +277,7 @@ def _check_fingerprint(datagram: bytes, offset: int, value: bytes) -> None:
 
 
 @lru_cache(maxsize=256)
-def _type_of(method: int, message_class: MessageClass) -> int:
+def type_of(method: int, message_class: MessageClass) -> int:
     """Interleave method and class (RFC 8489 figure 3)."""
     spread = (method & 0xF) | (method & 0x70) << 1 | (method & 0xF80) << 2
     return spread | (message_class & 1) << 4 | (message_class & 2) << 7
