@@ -84,9 +84,9 @@ class Checkout:
         )
 
     def read_memory_kib(self) -> int:
-        """Read the memory of its process (PSS)."""
+        """Read the memory of its process (RSS): PSS would fall and rise with others that use Python."""
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Rss:"))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What others wait while somebody submits and somebody fetches messages of 100 MB, one after the other.
 
 For: `--large`. The large ones have processes of their own, with less of the processor's favour, so that what
-is measured is the node's delay and not that of the load.
+is measured is the node's delay and not that of the load. How late the load's own loop was is told beside it:
+a message waits for that loop three times before its EXISTS is read.
 Not for: how fast large messages are.
 """
 
@@ -13,6 +14,7 @@ import secrets
 import socket
 import ssl
 import statistics
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 
-from mail.closed_loop import Shape, Target, go_round, make_password
+from mail.closed_loop import Shape, Target, go_round, make_password, percentile_ms
 from mail.messages import make_body, make_header
 from mail.wire import NO_CHECKS, BenchError
 
@@ -30,6 +32,7 @@ ARMOR_GROWTH = 1.36
 PAIRS = 4
 PAUSE_SECONDS = 0.1
 PIECE_BYTES = 1 << 17
+TICK_SECONDS = 0.002
 ANSWER_SECONDS = 120
 NICENESS = 10
 _REFUSED = re.compile(rb"^(?:[45]\d\d|[a-z] (?:NO|BAD)) ", re.MULTILINE)
@@ -43,6 +46,7 @@ class Beside:
     without: list[float] = field(default_factory=list)
     with_large: list[float] = field(default_factory=list)
     worst_p50: list[float] = field(default_factory=list)
+    own_late: list[float] = field(default_factory=list)
     submitted: int = 0
     fetched: int = 0
 
@@ -62,7 +66,8 @@ class Beside:
         return (
             f"EXISTS p99 beside {self.submitted} large messages submitted and {self.fetched} fetched: "
             f"{self.busy_p99_ms:.1f} ms (by round {rounds}; p50 {statistics.median(self.worst_p50):.1f}); "
-            f"without them {self.quiet_p99_ms:.1f} ms"
+            f"without them {self.quiet_p99_ms:.1f} ms; the load's own loop was late by "
+            f"{percentile_ms(self.own_late, 99):.1f} ms at p99 (p50 {percentile_ms(self.own_late, 50):.1f})"
         )
 
 
@@ -96,7 +101,7 @@ async def measure_large(target: Target, size_bytes: int, rounds: int, seconds: f
     await asyncio.to_thread(submit_large, place, body)
     for _ in range(rounds):
         beside.without.append((await go_round(target, shape)).exists_p99_ms)
-        with _large_clients(place, body) as counts:
+        with _large_clients(place, body) as counts, _watch_own_loop(beside.own_late):
             result = await go_round(target, shape)
         beside.with_large.append(result.exists_p99_ms)
         beside.worst_p50.append(result.exists_p50_ms)
@@ -129,6 +134,23 @@ def _large_clients(place: Place, body: bytes) -> Iterator[tuple["Synchronized[in
             client.join(ANSWER_SECONDS)
             client.kill()
             client.join()
+
+
+@contextmanager
+def _watch_own_loop(late: list[float]) -> Iterator[None]:
+    """Note, in seconds, how late this process's loop is while the block runs."""
+
+    async def watch() -> None:
+        while True:
+            due = time.perf_counter() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            late.append(time.perf_counter() - due)
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 def _keep_submitting(place: Place, body: bytes, stop: Event, count: "Synchronized[int]") -> None:

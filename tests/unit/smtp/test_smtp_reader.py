@@ -8,9 +8,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.smtp import reader as reader_module
-from mailnode.smtp.reader import COPIED_MESSAGE_BYTES, MessageRoom, MessageTooLargeError, SmtpReader
+from mailnode.smtp.reader import (
+    COPIED_MESSAGE_BYTES,
+    TURN_BYTES,
+    MessageRoom,
+    MessageTooLargeError,
+    SmtpReader,
+)
 
 TEXT = b"first\r\n..dots\r\n.\r\nNOOP\r\nQUIT\r\n"
+
+
+class Tap(asyncio.Transport):
+    """What data comes from: on, off, or gone."""
+
+    is_on = True
+    is_gone = False
+
+    def pause_reading(self) -> None:
+        assert self.is_on
+        self.is_on = False
+
+    def resume_reading(self) -> None:
+        assert not self.is_on
+        self.is_on = True
+
+    def is_closing(self) -> bool:
+        return self.is_gone
 
 
 async def read_all(pieces: list[bytes], max_bytes: int) -> tuple[bytes, list[bytes]]:
@@ -70,3 +94,36 @@ def test_size_of_a_message_is_limited(offset: int) -> None:
             asyncio.run(read_all([TEXT], max_bytes))
     else:
         assert asyncio.run(read_all([TEXT], max_bytes))[1] == [b"NOOP", b"QUIT"]
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+def test_large_message_lets_all_others_have_their_turn(offset: int) -> None:
+    async def feed() -> tuple[bool, bool]:
+        stream, tap = SmtpReader(asyncio.get_running_loop(), MessageRoom(1 << 30)), Tap()
+        stream.set_transport(tap)
+        reading = asyncio.ensure_future(stream.read_message(1 << 20))
+        await asyncio.sleep(0)
+        stream.feed_data(b"x" * (TURN_BYTES - len(b"\r\n") + offset))
+        is_on_at_once = tap.is_on
+        await asyncio.sleep(0)
+        is_on_later = tap.is_on
+        stream.feed_data(b"\r\n.\r\n")
+        await reading
+        return is_on_at_once, is_on_later
+
+    assert asyncio.run(feed()) == (offset <= 0, True)
+
+
+def test_nothing_is_read_on_from_a_connection_that_ends_meanwhile() -> None:
+    async def feed() -> bool:
+        stream, tap = SmtpReader(asyncio.get_running_loop(), MessageRoom(1 << 30)), Tap()
+        stream.set_transport(tap)
+        reading = asyncio.ensure_future(stream.read_message(1 << 20))
+        await asyncio.sleep(0)
+        stream.feed_data(b"x" * TURN_BYTES)
+        tap.is_gone = True
+        await asyncio.sleep(0)
+        reading.cancel()
+        return tap.is_on
+
+    assert not asyncio.run(feed())

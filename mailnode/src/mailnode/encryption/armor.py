@@ -100,7 +100,10 @@ def _decode(text: bytes, start: int, end: int) -> bytes:
         pieces.append(a2b_base64(rest + _join_lines(text[start:end]), strict_mode=True))
     except BinasciiError as error:
         raise UnencryptedError("the base64 is none") from error
-    return b"".join(pieces)
+    data = b"".join(pieces)
+    while pieces:  # one after the other: to let go of 100 MB by one call takes 14 ms, with the lock
+        pieces.pop()
+    return data
 
 
 def _join_lines(text: bytes) -> bytes:

@@ -6,7 +6,7 @@ Not for: what they mean.
 Lines end with CRLF, and a message after DATA with CRLF.CRLF, and with nothing else: whoever ends them with
 a lone CR or LF ("SMTP smuggling") finds his bytes inside of the line or message, where they are refused.
 
-`_buffer`, `_eof`, `_exception`, `_limit`, `_paused`, `_transport`, `_wait_for_data` and
+`_buffer`, `_eof`, `_exception`, `_limit`, `_loop`, `_paused`, `_transport`, `_wait_for_data` and
 `_maybe_resume_transport` are asyncio's own; aiosmtpd changes some of them, too, and a test fails should they
 be renamed.
 """
@@ -26,6 +26,10 @@ MAX_DRAINED_MESSAGES = 2
 
 COPIED_MESSAGE_BYTES = 262_144
 """A larger message keeps the memory that it came into: a copy of 100 MB holds everybody up for 50 ms."""
+
+TURN_BYTES = 131_072
+"""Of what is longer, no more is read in this turn of the loop: as long as more is here, libuv would go on for
+up to 8 MB, and everybody would wait."""
 
 UNCOUNTED_MESSAGE_BYTES = 65_536
 """A message up to here finds room always: chats go on while somebody fills the room with files."""
@@ -62,8 +66,9 @@ class SmtpReader(asyncio.StreamReader):
     _eof: bool
     _exception: Exception | None
     _limit: int
+    _loop: asyncio.AbstractEventLoop
     _paused: bool
-    _transport: asyncio.Transport
+    _transport: asyncio.Transport | None
     _maybe_resume_transport: Callable[[], None]
     _wait_for_data: Callable[[str], Awaitable[None]]
 
@@ -72,6 +77,7 @@ class SmtpReader(asyncio.StreamReader):
         self._room = room
         self._held_bytes = 0
         self._is_in_message = False
+        self._is_resting = False
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # loops hand in bytes and nothing else
         """Take what the client has sent; a part of a message only if there is room for it."""
@@ -88,6 +94,8 @@ class SmtpReader(asyncio.StreamReader):
                 self.set_exception(NoRoomError())
         if self._exception is None:
             super().feed_data(data)
+            if len(self._buffer) > TURN_BYTES:
+                self._rest()
 
     def has_line(self) -> bool:
         """Tell whether a whole line is here, so that reading it will not wait."""
@@ -217,6 +225,19 @@ class SmtpReader(asyncio.StreamReader):
             piece_bytes = min(size_bytes, DRAIN_BYTES)
             await self.readexactly(piece_bytes)
             size_bytes -= piece_bytes
+
+    def _rest(self) -> None:
+        """Read nothing more before all others have had their turn."""
+        transport = self._transport
+        if not (self._is_resting or self._paused or transport is None or transport.is_closing()):
+            self._is_resting = True
+            transport.pause_reading()
+            self._loop.call_soon(self._read_on, transport)
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        self._is_resting = False
+        if not (self._paused or transport.is_closing()):
+            transport.resume_reading()
 
     async def _drain(self, end: bytes, found_bytes: int, max_bytes: int) -> None:
         """Read up to and with `end`, which must come within `max_bytes`; that much has been found already."""
