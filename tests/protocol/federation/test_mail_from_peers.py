@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 from mailnode.accounts.policy import Policy
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.dkim.signing import write_signatures
+from mailnode.peering import smtp_session
 from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
 from mailnode.peering.reception import OWN_DOMAIN, SENT_ON, WRONG_SOURCE
 from mailnode.smtp.delivery_report import READ_BY_APPS, write_report
@@ -282,6 +284,37 @@ async def test_mail_in_chunks_is_proved_and_taken_as_by_data(
 
     assert await asyncio.to_thread(say) == codes
     assert await home.inbox("bob") == ([MAIL] if is_delivered else [])
+
+
+@pytest.mark.parametrize("way", ["DATA", "BDAT"])
+@pytest.mark.parametrize("more_bytes", [0, -1])
+async def test_large_mail_is_made_ready_in_a_thread(
+    home: PeerStation, monkeypatch: pytest.MonkeyPatch, way: str, more_bytes: int
+) -> None:
+    mail = sign(MAIL)
+    came_bytes = len(mail) if way == "BDAT" else len(mail) + len(b"\r\n")
+    monkeypatch.setattr(smtp_session, "LARGE_MESSAGE_BYTES", came_bytes + more_bytes)
+    threads: list[bool] = []
+
+    def note(make: Callable[..., bytes], *arguments: object) -> bytes:
+        threads.append(threading.current_thread() is not loop_thread)
+        return make(*arguments)
+
+    loop_thread = threading.current_thread()
+    for name in ("make_message", "check_message"):
+        monkeypatch.setattr(smtp_session, name, partial(note, getattr(smtp_session, name)))
+
+    def say() -> int:
+        with Caller(home, PeerTransport.SMTP).open() as client:
+            assert (client.mail(EVE)[0], client.rcpt(BOB)[0]) == (250, 250)
+            if way == "DATA":
+                return client.data(mail)[0]
+            client.send(b"BDAT %d LAST\r\n" % len(mail) + mail)
+            return client.getreply()[0]
+
+    assert await asyncio.to_thread(say) == 250
+    assert await home.inbox("bob") == [MAIL]
+    assert threads == [more_bytes < 0]
 
 
 async def test_chunk_without_a_recipient_is_no_command(home: PeerStation) -> None:

@@ -9,13 +9,16 @@ Not for: what a message must be (reception.py), or mail of our own users, who lo
 TLS is offered and not demanded: what a message is believed for is its signature (RFC 3207 section 4).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import structlog
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.federation.delivery import LARGE_MESSAGE_BYTES
 from mailnode.peering.errors import ReceptionError
 from mailnode.peering.reception import Arrival, Reception
 from mailnode.smtp import replies
@@ -119,7 +122,7 @@ class PeerSession(SmtpSession):
             stuffed = await self.read_message(max_bytes + max_bytes // STUFFING_SHARE + STUFFING_BYTES)
             if self.is_ending:
                 return None
-            await self._hand_in(letter, make_message(stuffed, max_bytes))
+            await self._hand_in(letter, await _make(partial(make_message, stuffed, max_bytes), len(stuffed)))
         except MessageTooLargeError:
             return replies.MESSAGE_TOO_LARGE
         finally:
@@ -138,7 +141,7 @@ class PeerSession(SmtpSession):
         if letter is None or not isinstance(taken, bytes):
             return taken if isinstance(taken, SmtpReply) else None
         try:
-            await self._hand_in(letter, check_message(taken, max_bytes))
+            await self._hand_in(letter, await _make(partial(check_message, taken, max_bytes), len(taken)))
         finally:
             self._drop_letter()
         self._errors = 0
@@ -182,3 +185,8 @@ class PeerSession(SmtpSession):
         b"BDAT": _take_letter_chunk,
         b"RSET": _start_over,
     }
+
+
+async def _make(make: Callable[[], bytes], size_bytes: int) -> bytes:
+    """Make a message of what has come; of much, in a thread, so that nobody waits. Raises: CommandError."""
+    return await asyncio.to_thread(make) if size_bytes > LARGE_MESSAGE_BYTES else make()
