@@ -45,7 +45,7 @@ test: ## Install what is needed and run every test of tier A
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need neither root nor a browser
-	scripts/test_again.sh $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 10 \
+	scripts/test_again.sh $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 10 -o faulthandler_timeout=240 \
 		tests/unit tests/protocol tests/fuzz tests/ansible --ignore tests/ansible/bundles
 
 .PHONY: test-browser
