@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import inspect
 import os
 import time
@@ -29,6 +30,15 @@ began_at = pytest.StashKey[float]()
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Run async tests on the loop that the product runs on."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Have the collector rest during a test: what is gone then did not wait for it."""
+    gc.collect()  # what other tests have left
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What a session took is free as soon as it has ended: a node that runs for months must not grow."""
 
 import gc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -11,14 +11,6 @@ from support.clocks import until
 from support.imap_server import SIMPLE, Client, ImapSite
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_collector")]
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()  # what other tests have left
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def count_sessions() -> int:

@@ -1,7 +1,7 @@
 """What a session took is free as soon as it has ended: a node that runs for months must not grow."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,6 @@ pytestmark = pytest.mark.anyio
 async def site(tmp_path: Path) -> AsyncIterator[SmtpSite]:
     async with running_site(tmp_path) as site:
         yield site
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()  # what other tests have left
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def count_sessions() -> int:
