@@ -33,9 +33,9 @@ from support.kernel_network import (
 )
 from support.turn_client import UDP
 from turn.device_statistics import read_device_statistics
-from turn.kernel import CHANNEL, FIRST_CLIENT_PORT, FIRST_PEER_PORT, HEADERS, SERVERS, prepare, server
+from turn.kernel import CHANNEL, FIRST_CLIENT_PORT, FIRST_PEER_PORT, SERVERS, prepare, server
 from turn.packet_load import MAX_FLOWS, Count, Prepare, Send, Sink, Worker
-from turn.trials import settle
+from turn.trials import HEADERS, settle
 from turnnode.kernel.layout import Ends
 from turnnode.kernel.proof import build_frame
 from turnnode.stun.message import Message, MessageClass, Method, encode

@@ -10,15 +10,14 @@ Not for: servers.
 
 import os
 import socket
-import statistics
 import struct
 from contextlib import ExitStack
 from typing import Final
 
 from support.kernel_network import CLIENT, PEER, KernelNetwork
 from turn.far_ends import batch_of, far_ends_collect
-from turn.packet_load import OBJECT, Prepare, Sink, Worker
-from turn.trials import Site, highest_rate, settle
+from turn.packet_load import OBJECT, Worker
+from turn.trials import Direction, Site, measure_load, settle
 from turnnode.kernel.layout import Ends
 from turnnode.kernel.maps import SharedArray
 from turnnode.kernel.object_file import read_program
@@ -28,7 +27,6 @@ from turnnode.kernel.system_call import AttachKind, ProgramKind, create_link, lo
 FLOORS: Final = ("forwarding", "bare-xdp")
 _NATIVE: Final = 1 << 2
 _FIRST_CLIENT_PORT, _FIRST_PEER_PORT = 20_000, 30_000
-_HEADERS: Final = 46
 
 
 def measure_floor(  # noqa: PLR0913 - as of any server
@@ -55,19 +53,15 @@ def measure_floor(  # noqa: PLR0913 - as of any server
         settle()
         for many in flows:
             for size in sizes:
-                trials, rates = [], []
-                for sender, sink, upwards, first_port in (
-                    (site.client, site.peer, True, _FIRST_PEER_PORT),
-                    (site.peer, site.client, False, _FIRST_CLIENT_PORT),
-                ):
-                    frames = [_frame(network, number, size, upwards=upwards) for number in range(many)]
-                    sink.ask(Sink(first_port, first_port + many))
-                    sender.ask(Prepare(frames[0], [frame[:_HEADERS] for frame in frames]))
-                    site.try_load(sender, sink, 20_000, 0.2)
-                    trials.append(site.try_load(sender, sink, 0, seconds))
-                    rates.append(highest_rate(site, sender, sink, trials[-1], seconds))
-                figures[f"cpu_ns_{size}_{many}"] = statistics.mean(trial.cpu_ns for trial in trials)
-                figures[f"kpps_{size}_{many}"] = statistics.mean(rates) / 1000
+                up, down = (
+                    [_frame(network, number, size, upwards=upwards) for number in range(many)]
+                    for upwards in (True, False)
+                )
+                directions = (
+                    Direction(site.client, site.peer, up, _FIRST_PEER_PORT),
+                    Direction(site.peer, site.client, down, _FIRST_CLIENT_PORT),
+                )
+                figures |= measure_load(site, size, directions, seconds)
     return figures
 
 

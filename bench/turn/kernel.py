@@ -14,7 +14,6 @@ each figure is the median of all rounds. Needs root, two processors, and coturn.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,10 +39,10 @@ from support.turn_program import REPLIES_VARIABLE, SECRET
 from turn.far_ends import batch_of, far_ends_collect
 from turn.floor import FLOORS, measure_floor
 from turn.legs import make_legs
-from turn.packet_load import Prepare, Sink, Worker
+from turn.packet_load import Worker
 from turn.report import medians_of, plot_of, table_of
 from turn.round_trips import round_trip_us
-from turn.trials import Site, highest_rate, settle, spent_ns
+from turn.trials import Direction, Site, measure_load, settle, spent_ns
 from turnnode.kernel.layout import Ends
 from turnnode.kernel.proof import build_frame
 from turnnode.stun.attributes import Address
@@ -52,7 +51,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 FIRST_CLIENT_PORT: Final = 20_000
 FIRST_PEER_PORT: Final = 30_000
 CHANNEL: Final = 0x4000
-HEADERS: Final = 46
 SIZES: Final = (160, 1200)
 FLOWS: Final = (16, 1024)
 SERVERS: Final = ("coturn", "userspace", "generic-xdp", "tc", "xdp")
@@ -139,18 +137,11 @@ def measure_packets(network: KernelNetwork, name: str, seconds: float, collect_u
             relays = allocate(network, flows)
             settle(process)
             for size in SIZES:
-                trials, rates = [], []
-                for sender, sink, frames, ports in (
-                    (site.client, site.peer, frames_up(network, flows, size), FIRST_PEER_PORT),
-                    (site.peer, site.client, frames_down(network, relays, size), FIRST_CLIENT_PORT),
-                ):
-                    sink.ask(Sink(ports, ports + flows))
-                    sender.ask(Prepare(frames[0], [frame[:HEADERS] for frame in frames]))
-                    site.try_load(sender, sink, 20_000, 0.2)
-                    trials.append(site.try_load(sender, sink, 0, seconds))
-                    rates.append(highest_rate(site, sender, sink, trials[-1], seconds))
-                figures[f"cpu_ns_{size}_{flows}"] = statistics.mean(trial.cpu_ns for trial in trials)
-                figures[f"kpps_{size}_{flows}"] = statistics.mean(rates) / 1000
+                up = Direction(site.client, site.peer, frames_up(network, flows, size), FIRST_PEER_PORT)
+                down = Direction(
+                    site.peer, site.client, frames_down(network, relays, size), FIRST_CLIENT_PORT
+                )
+                figures |= measure_load(site, size, (up, down), seconds)
     return figures
 
 

@@ -8,14 +8,18 @@ of processor 0 are not: who sends, and who receives at the far ends. To wake the
 """
 
 import os
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from turn.packet_load import BATCH, Count, Send, Worker
+from turn.packet_load import BATCH, Count, Prepare, Send, Sink, Worker
 
 LOSS_ALLOWED: Final = 0.005
 STEPS: Final = 6
+HEADERS: Final = 46
+"""So many bytes of a frame differ from flow to flow, as in load.c."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,31 @@ class Site:
 
     def _spent_ns(self) -> int:
         return sum(spent_ns(process) for process in (*self.processes, *napi_threads("t0", "t1")))
+
+
+class Direction(NamedTuple):
+    """Who sends to whom: a frame of each flow, and the first of as many ports at which they arrive."""
+
+    sender: Worker
+    sink: Worker
+    frames: Sequence[bytes]
+    first_port: int
+
+
+def measure_load(site: Site, size: int, directions: Sequence[Direction], seconds: float) -> dict[str, float]:
+    """Measure what a load costs a packet, and how high it may be; the mean of its directions, in turn."""
+    trials, rates = [], []
+    for sender, sink, frames, first_port in directions:
+        sink.ask(Sink(first_port, first_port + len(frames)))
+        sender.ask(Prepare(frames[0], [frame[:HEADERS] for frame in frames]))
+        site.try_load(sender, sink, 20_000, 0.2)
+        trials.append(site.try_load(sender, sink, 0, seconds))
+        rates.append(highest_rate(site, sender, sink, trials[-1], seconds))
+    load = f"{size}_{len(directions[0].frames)}"
+    return {
+        f"cpu_ns_{load}": statistics.mean(trial.cpu_ns for trial in trials),
+        f"kpps_{load}": statistics.mean(rates) / 1000,
+    }
 
 
 def settle(process: int | None = None, server_priority: int = 11) -> None:
