@@ -26,7 +26,7 @@ from nodelink.contract.states import NodeKind, NodeState
 from nodelink.daemon.settings import EXIT_BAD_CONFIGURATION, read_settings
 from nodelink.daemon.tls import read_spki_pin
 from support.clocks import until
-from support.controlplane_process import Installation, install
+from support.controlplane_process import START_SECONDS, Installation, install
 from support.controlplane_site import make_report
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,8 @@ async def test_real_agent_joins_follows_and_comes_back_after_a_restart(tmp_path:
             assert closed.returncode == 0
             await until(lambda: agent.applied_revision == 3, within_seconds=2)
             process.terminate()
-            await asyncio.to_thread(process.communicate, timeout=15)  # meanwhile the agent says goodbye
+            # Meanwhile the agent says goodbye.
+            await asyncio.to_thread(process.communicate, timeout=START_SECONDS)
         kept = agent.files.read_state()
         assert kept is not None
 
@@ -137,7 +138,7 @@ def test_nodes_are_told_a_pin_only_while_nobody_else_vouches(tmp_path: Path) -> 
 
 def start_and_fail(installation: Installation) -> str:
     command = [sys.executable, "-m", "controlplane.main", "--settings", str(installation.settings)]
-    process = subprocess.run(command, check=False, capture_output=True, text=True, timeout=15)
+    process = subprocess.run(command, check=False, capture_output=True, text=True, timeout=START_SECONDS)
     assert process.returncode == EXIT_BAD_CONFIGURATION, process.stderr
     assert process.stderr.count("\n") == 1
     return process.stderr
