@@ -1,7 +1,8 @@
 """Take connections: plain ones by the loop's own server, those in TLS on transports of ours.
 
     accept ─▶ handshake, within a time ─▶ TlsStream ─▶ its protocol begins
-                 └ it fails, or takes too long: closed, and nobody hears of it
+      │          └ it fails, or takes too long: closed, and nobody hears of it
+      └ too many from its network: closed
 
 For: whoever has a listening socket (mail_ports.py, daemon.py, exchange/daemon.py).
 Not for: making or keeping listening sockets (nodelink.daemon.listeners), or what is spoken on them.
@@ -10,11 +11,13 @@ Not for: making or keeping listening sockets (nodelink.daemon.listeners), or wha
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import structlog
 
+from mailnode.accounts.rate_limit import find_prefix
 from mailnode.tls_stream import RECORD_BYTES, RECORDS_PER_TURN, TlsStream
 
 HANDSHAKE_SECONDS: Final = 60
@@ -28,6 +31,10 @@ it 100 of what the socket had, and who is turned away then tries again after 1, 
 
 ACCEPTS_PER_TURN: Final = 16
 """How many are taken before those who are connected get their turn: a handshake is 0.5 ms of work."""
+
+CONNECTIONS_PER_PREFIX: Final = 1_016
+"""How many one customer's network may have, from the first packet on: who has not shaken hands yet holds a
+descriptor and memory, too. Some more than sessions, so that one too many of these hears why it is refused."""
 
 SHORTAGE_SECONDS: Final = 1.0
 """How long nobody is taken when there are no file descriptors or no memory."""
@@ -58,16 +65,18 @@ class TlsListener:
         listener: A listening socket; it is closed with this.
         build: Makes the protocol of one connection.
         tls: With what the server's half of a handshake is done.
+        connections_per_prefix: How many of one customer's network there may be (`find_prefix`).
         handshake_seconds: How long a handshake may take.
         farewell_seconds: How long a client may take to end TLS after we have.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its bounds
         self,
         listener: socket.socket,
         build: BuildProtocol,
         tls: ssl.SSLContext,
         *,
+        connections_per_prefix: int = CONNECTIONS_PER_PREFIX,
         handshake_seconds: float = HANDSHAKE_SECONDS,
         farewell_seconds: float = FAREWELL_SECONDS,
     ) -> None:
@@ -75,9 +84,11 @@ class TlsListener:
         self._listener = listener
         self._build = build
         self._tls = tls
+        self._connections_per_prefix = connections_per_prefix
         self._handshake_seconds = handshake_seconds
-        self._farewell_seconds = farewell_seconds
-        self._room = memoryview(bytearray(RECORD_BYTES * RECORDS_PER_TURN))
+        self.farewell_seconds = farewell_seconds
+        self.room = memoryview(bytearray(RECORD_BYTES * RECORDS_PER_TURN))
+        self._per_prefix: Counter[str] = Counter()
         self._shaking: dict[int, tuple[ssl.SSLSocket, Any, float]] = {}
         """Who is in the middle of a handshake, by descriptor: from where, and until when. Oldest first."""
         self._timer: asyncio.TimerHandle | None = None
@@ -97,6 +108,13 @@ class TlsListener:
         if self._timer is not None:
             self._timer.cancel()
 
+    def forget(self, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        """Count a connection no more; its stream says so."""
+        prefix = find_prefix(peer[0])
+        left = self._per_prefix.pop(prefix) - 1
+        if left:
+            self._per_prefix[prefix] = left
+
     def _accept(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
@@ -108,6 +126,10 @@ class TlsListener:
                 self._loop.remove_reader(self._listener.fileno())
                 self._loop.call_later(SHORTAGE_SECONDS, self._accept_again)
                 return
+            prefix = find_prefix(peer[0])
+            if self._per_prefix[prefix] >= self._connections_per_prefix:
+                taken.close()
+                continue
             taken.setblocking(False)  # noqa: FBT003 - its own signature
             try:
                 tls = self._tls.wrap_socket(taken, server_side=True, do_handshake_on_connect=False)
@@ -121,6 +143,7 @@ class TlsListener:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _begin(self, tls: ssl.SSLSocket, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        self._per_prefix[find_prefix(peer[0])] += 1
         fd = tls.fileno()
         due = self._loop.time() + self._handshake_seconds
         self._shaking[fd] = (tls, peer, due)
@@ -143,13 +166,14 @@ class TlsListener:
             self._drop(fd)
             return
         del self._shaking[fd]
-        TlsStream(tls, peer, self._room, self._farewell_seconds).start(self._build())
+        TlsStream(tls, peer, self).start(self._build())
 
     def _drop(self, fd: int) -> None:
-        tls, _, _ = self._shaking.pop(fd)
+        tls, peer, _ = self._shaking.pop(fd)
         self._loop.remove_reader(fd)
         self._loop.remove_writer(fd)
         tls.close()
+        self.forget(peer)
 
     def _end_late(self) -> None:
         """End handshakes that take too long, and come again when the next one is due."""

@@ -17,7 +17,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 RECORD_BYTES: Final = 16_384
 """What OpenSSL gives at once, at most (RFC 8446 section 5.1)."""
@@ -30,18 +30,31 @@ HIGH_WATER_BYTES: Final = 65_536
 """How much may wait to be sent until the protocol is asked to pause; below a quarter, it goes on."""
 
 
+class Owner(Protocol):
+    """The listener, as its streams see it."""
+
+    @property
+    def room(self) -> memoryview:
+        """Where records are read into, for all streams of one loop in turn; RECORDS_PER_TURN records."""
+
+    @property
+    def farewell_seconds(self) -> float:
+        """How long a client may take to end TLS after we have."""
+
+    def forget(self, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        """Hear that a connection is over."""
+
+
 class TlsStream(asyncio.Transport):
     """One connection, after its handshake. Slots, because there are thousands that only wait.
 
     Args:
         tls: The socket, which does not block.
         peer: Whose it is, as `accept` told.
-        room: Where records are read into, for all streams of one loop in turn; RECORDS_PER_TURN records.
-        farewell_seconds: How long a client may take to end TLS after we have.
+        owner: Who has taken it.
     """
 
     __slots__ = (
-        "_farewell_seconds",
         "_fd",
         "_high_water",
         "_is_closing",
@@ -52,23 +65,22 @@ class TlsStream(asyncio.Transport):
         "_is_sending",
         "_loop",
         "_low_water",
+        "_owner",
         "_peer",
         "_protocol",
-        "_room",
         "_timer",
         "_tls",
         "_unsent",
         "_unsent_bytes",
     )
 
-    def __init__(self, tls: ssl.SSLSocket, peer: Any, room: memoryview, farewell_seconds: float) -> None:  # noqa: ANN401 - an address of any family
+    def __init__(self, tls: ssl.SSLSocket, peer: Any, owner: Owner) -> None:  # noqa: ANN401 - an address of any family
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._tls = tls
         self._fd = tls.fileno()
         self._peer = peer
-        self._room = room
-        self._farewell_seconds = farewell_seconds
+        self._owner = owner
         self._protocol: asyncio.Protocol | None = None
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_bytes = 0
@@ -168,7 +180,7 @@ class TlsStream(asyncio.Transport):
             return
         self.pause_reading()
         self._is_closing = True
-        self._timer = self._loop.call_later(self._farewell_seconds, self._look_back, self._unsent_bytes)
+        self._timer = self._loop.call_later(self._owner.farewell_seconds, self._look_back, self._unsent_bytes)
         if not self._unsent:
             self._say_farewell()
 
@@ -202,7 +214,7 @@ class TlsStream(asyncio.Transport):
 
     def _receive(self) -> bytes | None:
         """Read what is here, a few records at most: `b""` at the end, `None` when it is nothing."""
-        room, filled = self._room, 0
+        room, filled = self._owner.room, 0
         try:
             while filled < len(room):
                 count = self._tls.recv_into(room[filled:])
@@ -265,7 +277,9 @@ class TlsStream(asyncio.Transport):
     def _look_back(self, unsent_bytes: int) -> None:
         """Cut off a client that has taken nothing for a while, or does not end TLS."""
         if 0 < self._unsent_bytes < unsent_bytes:
-            self._timer = self._loop.call_later(self._farewell_seconds, self._look_back, self._unsent_bytes)
+            self._timer = self._loop.call_later(
+                self._owner.farewell_seconds, self._look_back, self._unsent_bytes
+            )
         else:
             self._lose(None)
 
@@ -306,6 +320,7 @@ class TlsStream(asyncio.Transport):
                 protocol.connection_lost(error)
         finally:
             self._tls.close()
+            self._owner.forget(self._peer)
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         """Call the protocol; a fault of its own ends this connection, and the loop reports it."""
