@@ -1,7 +1,8 @@
 """Take connections: plain ones by the loop's own server, those in TLS on transports of ours.
 
     accept ─▶ handshake, within a time ─▶ TlsStream ─▶ its protocol begins
-                 └ it fails, or takes too long: closed, and nobody hears of it
+      │          └ it fails, or takes too long: closed, and nobody hears of it
+      └ too many from its network: closed
 
 For: whoever has a listening socket (mail_ports.py, daemon.py, exchange/daemon.py).
 Not for: making or keeping listening sockets (nodelink.daemon.listeners), or what is spoken on them.
@@ -10,12 +11,14 @@ Not for: making or keeping listening sockets (nodelink.daemon.listeners), or wha
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import structlog
 
-from mailnode.tls_stream import RECORD_BYTES, RECORDS_PER_TURN, TlsStream
+from mailnode.accounts.rate_limit import find_prefix
+from mailnode.tls_stream import RECORD_BYTES, RECORDS_PER_TURN, Tls, TlsStream
 
 HANDSHAKE_SECONDS: Final = 60
 """As for STARTTLS and the login. When everybody comes back at once, most of the wait is ours: who is cut off
@@ -26,8 +29,13 @@ BACKLOG: Final = 4_096
 """How many connections may wait to be taken: after a restart, everybody comes back at once. uvloop would make
 it 100 of what the socket had, and who is turned away then tries again after 1, 3 and 7 seconds."""
 
-ACCEPTS_PER_TURN: Final = 16
-"""How many are taken before those who are connected get their turn: a handshake is 0.5 ms of work."""
+MAX_ACCEPTS_PER_TURN: Final = 16
+"""How many are taken before those who are connected get their turn: a handshake is 0.5 ms of work. Where
+nobody is in the middle of one, nobody waits behind the first: it is taken alone, without a look for more."""
+
+CONNECTIONS_PER_PREFIX: Final = 1_016
+"""How many one customer's network may have, from the first packet on: who has not shaken hands yet holds a
+descriptor and memory, too. Some more than sessions, so that one too many of these hears why it is refused."""
 
 SHORTAGE_SECONDS: Final = 1.0
 """How long nobody is taken when there are no file descriptors or no memory."""
@@ -58,27 +66,31 @@ class TlsListener:
         listener: A listening socket; it is closed with this.
         build: Makes the protocol of one connection.
         tls: With what the server's half of a handshake is done.
+        connections_per_prefix: How many of one customer's network there may be (`find_prefix`).
         handshake_seconds: How long a handshake may take.
         farewell_seconds: How long a client may take to end TLS after we have.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its bounds
         self,
         listener: socket.socket,
         build: BuildProtocol,
         tls: ssl.SSLContext,
         *,
+        connections_per_prefix: int = CONNECTIONS_PER_PREFIX,
         handshake_seconds: float = HANDSHAKE_SECONDS,
         farewell_seconds: float = FAREWELL_SECONDS,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._build = build
-        self._tls = tls
+        self.tls = tls
+        self._connections_per_prefix = connections_per_prefix
         self._handshake_seconds = handshake_seconds
-        self._farewell_seconds = farewell_seconds
-        self._room = memoryview(bytearray(RECORD_BYTES * RECORDS_PER_TURN))
-        self._shaking: dict[int, tuple[ssl.SSLSocket, Any, float]] = {}
+        self.farewell_seconds = farewell_seconds
+        self.room = memoryview(bytearray(RECORD_BYTES * RECORDS_PER_TURN))
+        self._per_prefix: Counter[str] = Counter()
+        self._shaking: dict[int, tuple[socket.socket, Tls, Any, float]] = {}
         """Who is in the middle of a handshake, by descriptor: from where, and until when. Oldest first."""
         self._timer: asyncio.TimerHandle | None = None
         listener.setblocking(False)  # noqa: FBT003 - its own signature
@@ -97,10 +109,17 @@ class TlsListener:
         if self._timer is not None:
             self._timer.cancel()
 
+    def forget(self, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        """Count a connection no more; its stream says so."""
+        prefix = find_prefix(peer[0])
+        left = self._per_prefix.pop(prefix) - 1
+        if left:
+            self._per_prefix[prefix] = left
+
     def _accept(self) -> None:
-        for _ in range(ACCEPTS_PER_TURN):
+        for _ in range(min(1 + len(self._shaking), MAX_ACCEPTS_PER_TURN)):
             try:
-                taken, peer = self._listener.accept()
+                wire, peer = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -108,54 +127,67 @@ class TlsListener:
                 self._loop.remove_reader(self._listener.fileno())
                 self._loop.call_later(SHORTAGE_SECONDS, self._accept_again)
                 return
-            taken.setblocking(False)  # noqa: FBT003 - its own signature
-            try:
-                tls = self._tls.wrap_socket(taken, server_side=True, do_handshake_on_connect=False)
-            except OSError:  # it has gone already
-                taken.close()
-                continue
-            self._begin(tls, peer)
+            if self._per_prefix[find_prefix(peer[0])] < self._connections_per_prefix:
+                self._begin(wire, peer)
+            else:
+                wire.close()
 
     def _accept_again(self) -> None:
         if self._listener.fileno() >= 0:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
-    def _begin(self, tls: ssl.SSLSocket, peer: Any) -> None:  # noqa: ANN401 - an address of any family
-        fd = tls.fileno()
+    def _begin(self, wire: socket.socket, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        wire.setblocking(False)  # noqa: FBT003 - its own signature
+        try:
+            # What `wrap_socket` makes an SSLSocket around: that would take six system calls more, and for
+            # each record two calls of Python.
+            tls: Tls = self.tls._wrap_socket(wire, server_side=True)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+        except OSError:  # ssl.SSLError is one: no memory
+            wire.close()
+            return
+        self._per_prefix[find_prefix(peer[0])] += 1
+        fd = wire.fileno()
         due = self._loop.time() + self._handshake_seconds
-        self._shaking[fd] = (tls, peer, due)
+        self._shaking[fd] = (wire, tls, peer, due)
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._end_late)
         self._loop.add_reader(fd, self._shake, fd)
 
     def _shake(self, fd: int) -> None:
         """Go on with a handshake."""
-        tls, peer, _ = self._shaking[fd]
-        self._loop.remove_writer(fd)
+        wire, tls, peer, _ = self._shaking[fd]
         try:
             tls.do_handshake()
         except ssl.SSLWantReadError:
             return
         except ssl.SSLWantWriteError:
-            self._loop.add_writer(fd, self._shake, fd)
+            self._loop.remove_reader(fd)
+            self._loop.add_writer(fd, self._shake_again, fd)
             return
         except OSError:  # ssl.SSLError is one
             self._drop(fd)
             return
         del self._shaking[fd]
-        TlsStream(tls, peer, self._room, self._farewell_seconds).start(self._build())
+        TlsStream(wire, tls, peer, self).start(self._build())
+
+    def _shake_again(self, fd: int) -> None:
+        """Go on when the kernel takes more."""
+        self._loop.remove_writer(fd)
+        self._loop.add_reader(fd, self._shake, fd)
+        self._shake(fd)
 
     def _drop(self, fd: int) -> None:
-        tls, _, _ = self._shaking.pop(fd)
+        wire, _, peer, _ = self._shaking.pop(fd)
         self._loop.remove_reader(fd)
         self._loop.remove_writer(fd)
-        tls.close()
+        wire.close()
+        self.forget(peer)
 
     def _end_late(self) -> None:
         """End handshakes that take too long, and come again when the next one is due."""
         now = self._loop.time()
         self._timer = None
-        for fd, (_, _, due) in list(self._shaking.items()):
+        for fd, (*_, due) in list(self._shaking.items()):
             if due > now:
                 self._timer = self._loop.call_at(due, self._end_late)
                 return

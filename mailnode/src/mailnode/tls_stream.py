@@ -14,10 +14,10 @@ Source: SSL_read(3), SSL_write(3), SSL_shutdown(3); asyncio's Transport, whose c
 """
 
 import asyncio
+import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 RECORD_BYTES: Final = 16_384
 """What OpenSSL gives at once, at most (RFC 8446 section 5.1)."""
@@ -30,18 +30,55 @@ HIGH_WATER_BYTES: Final = 65_536
 """How much may wait to be sent until the protocol is asked to pause; below a quarter, it goes on."""
 
 
+class Tls(Protocol):
+    """A TLS connection of Python's `ssl` straight on a socket that does not block, as `SSLSocket` has one.
+
+    Each method raises an `OSError`: ssl.SSLWantReadError and SSLWantWriteError where it has to wait.
+    """
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake."""
+
+    def read(self, length: int, buffer: memoryview, /) -> int:
+        """Read one record, or what of it has room; 0 at the end. Raises: SSLEOFError, where TLS has none."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Send; tell how much was sent."""
+
+    def shutdown(self) -> socket.socket:
+        """End TLS, and wait for the client to do so."""
+
+
+class Owner(Protocol):
+    """The listener, as its streams see it."""
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """What its connections are made with."""
+
+    @property
+    def room(self) -> memoryview:
+        """Where records are read into, for all streams of one loop in turn; RECORDS_PER_TURN records."""
+
+    @property
+    def farewell_seconds(self) -> float:
+        """How long a client may take to end TLS after we have."""
+
+    def forget(self, peer: Any) -> None:  # noqa: ANN401 - an address of any family
+        """Hear that a connection is over."""
+
+
 class TlsStream(asyncio.Transport):
     """One connection, after its handshake. Slots, because there are thousands that only wait.
 
     Args:
-        tls: The socket, which does not block.
+        wire: The socket, which does not block.
+        tls: TLS on it.
         peer: Whose it is, as `accept` told.
-        room: Where records are read into, for all streams of one loop in turn; RECORDS_PER_TURN records.
-        farewell_seconds: How long a client may take to end TLS after we have.
+        owner: Who has taken it.
     """
 
     __slots__ = (
-        "_farewell_seconds",
         "_fd",
         "_high_water",
         "_is_closing",
@@ -52,25 +89,26 @@ class TlsStream(asyncio.Transport):
         "_is_sending",
         "_loop",
         "_low_water",
+        "_owner",
         "_peer",
         "_protocol",
-        "_room",
         "_timer",
         "_tls",
         "_unsent",
         "_unsent_bytes",
+        "_wire",
     )
 
-    def __init__(self, tls: ssl.SSLSocket, peer: Any, room: memoryview, farewell_seconds: float) -> None:  # noqa: ANN401 - an address of any family
-        super().__init__()
+    def __init__(self, wire: socket.socket, tls: Tls, peer: Any, owner: Owner) -> None:  # noqa: ANN401 - an address of any family
+        # Not super().__init__(), which makes a dictionary of what `get_extra_info` tells.
         self._loop = asyncio.get_running_loop()
+        self._wire = wire
         self._tls = tls
-        self._fd = tls.fileno()
+        self._fd = wire.fileno()
         self._peer = peer
-        self._room = room
-        self._farewell_seconds = farewell_seconds
+        self._owner = owner
         self._protocol: asyncio.Protocol | None = None
-        self._unsent: deque[bytes | memoryview] = deque()
+        self._unsent: list[bytes | memoryview] = []  # a few at most; an empty deque would take 600 bytes
         self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = self._is_lost = False
@@ -92,12 +130,14 @@ class TlsStream(asyncio.Transport):
         match name:
             case "peername":
                 return self._peer
-            case "ssl_object" | "socket":
+            case "ssl_object":
                 return self._tls
+            case "socket":
+                return self._wire
             case "sslcontext":
-                return self._tls.context
+                return self._owner.tls
             case "sockname":
-                return self._tls.getsockname()
+                return self._wire.getsockname()
             case _:
                 return default
 
@@ -166,11 +206,15 @@ class TlsStream(asyncio.Transport):
         """Send what waits, end TLS, and wait a little for the client to do so, too."""
         if self._is_closing:
             return
-        self.pause_reading()
+        if self._unsent:
+            self.pause_reading()
         self._is_closing = True
-        self._timer = self._loop.call_later(self._farewell_seconds, self._look_back, self._unsent_bytes)
         if not self._unsent:
             self._say_farewell()
+        if not self._is_lost:
+            self._timer = self._loop.call_later(
+                self._owner.farewell_seconds, self._look_back, self._unsent_bytes
+            )
 
     def abort(self) -> None:
         """Close without another word."""
@@ -202,10 +246,10 @@ class TlsStream(asyncio.Transport):
 
     def _receive(self) -> bytes | None:
         """Read what is here, a few records at most: `b""` at the end, `None` when it is nothing."""
-        room, filled = self._room, 0
+        room, filled = self._owner.room, 0
         try:
             while filled < len(room):
-                count = self._tls.recv_into(room[filled:])
+                count = self._tls.read(RECORD_BYTES, room[filled:])
                 filled += count
                 if count < RECORD_BYTES:  # the last that is here
                     if not count and filled:  # or the end, which has its own turn
@@ -216,6 +260,9 @@ class TlsStream(asyncio.Transport):
                 return None
         except ssl.SSLZeroReturnError:  # the end, after we have ended our side
             return b""
+        except ssl.SSLEOFError:  # the end, too, though TLS goes on
+            if filled:
+                self._loop.call_soon(self._read)
         except OSError as error:
             self._lose(error)
             return None
@@ -232,11 +279,11 @@ class TlsStream(asyncio.Transport):
         try:
             while unsent and budget > 0:
                 first = unsent[0]
-                count = self._tls.send(first)
+                count = self._tls.write(first)
                 budget -= count
                 self._unsent_bytes -= count
                 if count == len(first):
-                    unsent.popleft()
+                    del unsent[0]
                 else:
                     unsent[0] = memoryview(first)[count:]
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
@@ -265,7 +312,9 @@ class TlsStream(asyncio.Transport):
     def _look_back(self, unsent_bytes: int) -> None:
         """Cut off a client that has taken nothing for a while, or does not end TLS."""
         if 0 < self._unsent_bytes < unsent_bytes:
-            self._timer = self._loop.call_later(self._farewell_seconds, self._look_back, self._unsent_bytes)
+            self._timer = self._loop.call_later(
+                self._owner.farewell_seconds, self._look_back, self._unsent_bytes
+            )
         else:
             self._lose(None)
 
@@ -273,7 +322,7 @@ class TlsStream(asyncio.Transport):
         if self._is_lost:
             return
         try:
-            self._tls.unwrap()
+            self._tls.shutdown()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._is_reading = True
             self._loop.add_reader(self._fd, self._discard)
@@ -305,7 +354,8 @@ class TlsStream(asyncio.Transport):
             if protocol is not None:
                 protocol.connection_lost(error)
         finally:
-            self._tls.close()
+            self._wire.close()
+            self._owner.forget(self._peer)
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         """Call the protocol; a fault of its own ends this connection, and the loop reports it."""

@@ -266,10 +266,11 @@ class Accounts:
     async def _create_once(self, address: str, password: str, client_address: str) -> Account:
         """Create an account, or find the one that a parallel login has just created."""
         lock = self._creating.get(address)
+        is_first = lock is None  # then the account was just looked for, and nobody else can have made it
         if lock is None:
             lock = self._creating[address] = asyncio.Lock()
         async with lock:
-            account = await self.store.find_account(address)
+            account = None if is_first else await self.store.find_account(address)
             if account is not None:
                 return account
             try:

@@ -80,7 +80,7 @@ class KeyedHash:
     def _mask(self, digest: bytes, salt: bytes) -> bytes:
         """Put the mask on, or take it off."""
         mask = blake2b(salt, key=self._pepper, digest_size=DIGEST_BYTES).digest()
-        return bytes(a ^ b for a, b in zip(digest, mask, strict=True))
+        return (int.from_bytes(digest) ^ int.from_bytes(mask)).to_bytes(DIGEST_BYTES)
 
 
 def is_generated(password: str) -> bool:

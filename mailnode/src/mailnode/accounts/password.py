@@ -128,6 +128,9 @@ class PasswordHasher:
             return False
 
     async def _run(self, work: Callable[[], T]) -> T:
+        # IMAP runs a login without a task until it gives up its turn (imap/eager.py). Only a task is told
+        # when the node stops, and there will be no thread any more.
+        await asyncio.sleep(0)
         if self._room <= 0:
             raise LoginUnavailableError("Too many logins at this moment. Try again later.")
         self._room -= 1

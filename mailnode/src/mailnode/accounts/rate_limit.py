@@ -94,6 +94,7 @@ def find_prefix(client_address: str) -> str:
     return str(ipaddress.IPv6Network((address, IPV6_PREFIX_BITS), strict=False))
 
 
+@lru_cache(REMEMBERED_PREFIXES)
 def find_network(client_address: str) -> str:
     """Find what stands for one operator of addresses: an IPv4 /24, or as `find_prefix` an IPv6 /56.
 

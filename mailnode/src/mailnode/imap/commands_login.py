@@ -3,7 +3,6 @@
 Source: RFC 3501 sections 6.1 and 6.2, RFC 2971, RFC 4616, RFC 4959, RFC 5161.
 """
 
-import asyncio
 import base64
 import binascii
 
@@ -102,8 +101,6 @@ def _check_allowed(session: Session) -> None:
 
 
 async def _log_in(session: Session, user: bytes, password: bytes) -> bytes:
-    # Until here this may run outside of a task (eager.py); accounts may use asyncio.timeout, which needs one.
-    await asyncio.sleep(0)
     try:
         account = await session.context.accounts.log_in(
             user.decode(), password.decode(), session.wire.client_address

@@ -116,11 +116,11 @@ def write_logins(transaction: Transaction, logins: Mapping[AccountId, int]) -> N
     """Note when accounts logged in last; accounts that are gone are left out."""
     for account_id, now_seconds in logins.items():
         row = transaction.execute(
-            "UPDATE account SET last_login_at_seconds = ? WHERE id = ? RETURNING address",
+            f"UPDATE account SET last_login_at_seconds = ? WHERE id = ? RETURNING {_COLUMNS}",  # noqa: S608 - constant
             (now_seconds, account_id),
         ).fetchone()
         if row is not None:
-            transaction.stale_addresses.append(row[0])
+            transaction.new_accounts.append(read_row(row))
 
 
 def read_row(row: Sequence[object]) -> Account:
