@@ -194,10 +194,11 @@ class KernelNode:
         """Kill the daemon."""
         self.manager.kill()
 
-    def take_over(self) -> None:
-        """Have another process take the place of the daemon."""
+    def take_over(self, **settings: str) -> None:
+        """Have another process take the place of the daemon, perhaps with other settings."""
+        changed = {f"TURNNODE_{name}": value for name, value in settings.items()}
         self.manager.messages.clear()
-        assert self.manager.reload(*self._program, "take-over") == 0, self.manager.read_log()
+        assert self.manager.reload(*self._program, "take-over", **changed) == 0, self.manager.read_log()
         self.manager.wait_for("READY=1")
 
     def read_figure(self, name: str) -> float:

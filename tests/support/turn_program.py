@@ -1,11 +1,16 @@
-"""The TURN node's daemon with a policy instead of a control plane: `serve` or `take-over`, as a process."""
+"""The TURN node's daemon with a policy instead of a control plane: `serve` or `take-over`, as a process.
+
+SIGHUP puts another policy in force, where the environment says which peers it allows.
+"""
 
 import os
 import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from ipaddress import ip_network
 
 from nodelink.contract.states import TurnNodeState
-from nodelink.daemon.chassis import run_daemon
+from nodelink.daemon.chassis import Chassis, run_daemon
 from nodelink.daemon.log import set_up_log
 from nodelink.daemon.settings import read_settings_or_exit
 from nodelink.daemon.succession import fork_successor
@@ -17,6 +22,7 @@ from turnnode.settings import TurnNodeSettings
 
 SECRET = "the fleet's secret"
 REPLIES_VARIABLE = "TURN_PROGRAM_REPLIES_PER_SECOND"  # for many clients at one address
+LATER_PEERS_VARIABLE = "TURN_PROGRAM_LATER_PEERS"  # networks that are allowed after a SIGHUP
 PORT_VARIABLE = "TURN_PROGRAM_WANTED_PORT"  # where the control plane's state wants TURN
 WANTED = TurnNodeState(
     realm="example.org",
@@ -48,7 +54,16 @@ def main() -> None:
             ),
         )
     )
-    run_daemon(node.start, succession)
+
+    async def start(chassis: Chassis, stack: AsyncExitStack) -> None:
+        await node.start(chassis, stack)
+        if LATER_PEERS_VARIABLE in os.environ:
+            networks = tuple(map(ip_network, os.environ[LATER_PEERS_VARIABLE].split(",")))
+            chassis.on_reload.append(
+                lambda: node.policy.replace(replace(node.policy.current, peer_allow=networks))
+            )
+
+    run_daemon(start, succession)
 
 
 if __name__ == "__main__":

@@ -194,31 +194,36 @@ INLINE int is_within_rates(const struct packet *packet, const struct flow *flow,
 	return is_within_rate(all, packet->key.channel && flow->channel ? 2 * bytes : bytes, now_ns);
 }
 
-/* Decide, and count what is decided; `hop` is set if the verdict is RELAY. The coarse clock steps by the tick, a few
- * milliseconds: little beside a lease of seconds, and half a second's worth in each bucket.
+/* Decide; `hop` and `state` are set if the verdict is RELAY. The coarse clock steps by the tick, a few milliseconds:
+ * little beside a lease of seconds, and half a second's worth in each bucket.
  */
 INLINE enum verdict admit(const struct packet *packet, const struct flow *flow, struct control *control,
-			  const struct hop **hop)
+			  const struct hop **hop, struct state **state)
 {
 	__u32 slot = flow->slot, place = flow->hop, credential = flow->bucket;
-	struct state *state = bpf_map_lookup_elem(&states, &slot);
+	*state = bpf_map_lookup_elem(&states, &slot);
 	*hop = bpf_map_lookup_elem(&hops, &place);
 	struct bucket *bucket = bpf_map_lookup_elem(&buckets, &credential);
-	if (!state || !*hop || !bucket || !(*hop)->interface)
+	if (!*state || !*hop || !bucket || !(*hop)->interface)
 		return LEAVE;
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
-	if (now_ns >= state->expires_at_ns || now_ns >= control->lease_until_ns)
+	if (now_ns >= (*state)->expires_at_ns || now_ns >= control->lease_until_ns)
 		return LEAVE;
 	if (l3_bytes_of(flow) + packet->udp_bytes + channel_growth(packet, flow) > (*hop)->mtu)
 		return LEAVE; /* userspace sends it, and the kernel fragments it or says why not */
 	if (!packet->checksum && flow->version == 6)
 		return LEAVE; /* IPv6 needs one, and here is nobody to sum up all data */
 	if (!is_within_rates(packet, flow, bucket, &control->all, now_ns)) {
-		__sync_fetch_and_add(&state->dropped, 1);
+		__sync_fetch_and_add(&(*state)->dropped, 1);
 		return DROP;
 	}
-	__sync_fetch_and_add(&state->relayed, PACKET + packet->data_bytes);
 	return RELAY;
+}
+
+/* Count a packet that leaves: not before, because a frame without room is userspace's, which counts it, too. */
+INLINE void count_relayed(struct state *state, const struct packet *packet)
+{
+	__sync_fetch_and_add(&state->relayed, PACKET + packet->data_bytes);
 }
 
 /* The new checksum by what changes (RFC 1624). The length stands in UDP's header and in the pseudo header. */

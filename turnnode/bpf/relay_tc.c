@@ -102,7 +102,8 @@ int relay_tc(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 	}
 	const struct hop *hop;
-	switch (admit(&packet, flow, settings, &hop)) {
+	struct state *state;
+	switch (admit(&packet, flow, settings, &hop, &state)) {
 	case LEAVE:
 		return TC_ACT_UNSPEC;
 	case DROP:
@@ -130,6 +131,7 @@ int relay_tc(struct __sk_buff *skb)
 	end = (void *)(long)skb->data_end;
 	if (!write_headers(data, end, &packet, flow, hop, 0, checksum))
 		return TC_ACT_SHOT;
+	count_relayed(state, &packet);
 	return bpf_redirect(hop->interface, 0);
 }
 

@@ -20,7 +20,8 @@ int relay_xdp(struct xdp_md *context)
 	if (!flow)
 		return XDP_PASS;
 	const struct hop *hop;
-	switch (admit(&packet, flow, settings, &hop)) {
+	struct state *state;
+	switch (admit(&packet, flow, settings, &hop, &state)) {
 	case LEAVE:
 		return XDP_PASS;
 	case DROP:
@@ -37,6 +38,7 @@ int relay_xdp(struct xdp_md *context)
 	end = (void *)(long)context->data_end;
 	if (!write_headers(data, end, &packet, flow, hop, tag, update_checksum(&packet, flow)))
 		return XDP_DROP;
+	count_relayed(state, &packet);
 	return bpf_redirect(hop->interface, 0);
 }
 

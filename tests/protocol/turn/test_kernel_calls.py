@@ -5,10 +5,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from support.kernel_network import (
     mounted_bpf,
     open_kernel_network,
 )
+from support.kernel_stream import CHANNEL, KERNEL_RUNGS, PACKETS, Stream, exchange, opened
 from support.service_manager import START_SECONDS
 from support.turn_client import IPV6, Attribute
 from turnnode.kernel.canary import MAX_STRAY_SAMPLES
@@ -44,9 +44,7 @@ pytestmark = [
     pytest.mark.netns,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and programs in the kernel need root"),
 ]
-KERNEL_RUNGS = [rung for rung in LADDER if rung is not Rung.USERSPACE]
-CHANNEL = 0x4001
-PACKETS = 20
+ETH_P_ALL = 3  # linux/if_ether.h
 ACCEPT = bytes.fromhex("b7000000000000009500000000000000")  # r0 = TC_ACT_OK; exit
 WAYS: list[tuple[str, str, str, tuple[Attribute, ...]]] = [
     (CLIENT, NODE, PEER, ()),
@@ -61,26 +59,6 @@ def network() -> Iterator[KernelNetwork]:
     with open_kernel_network(f"tk-{os.getpid()}") as network:
         network.be_like_cards()
         yield network
-
-
-@contextmanager
-def opened(network: KernelNetwork, tmp_path: Path, rung: Rung) -> Iterator[KernelNode]:
-    with (
-        mounted_bpf(tmp_path / "bpf") as directory,
-        KernelNode(network, tmp_path, DATA_PATH=rung, BPF_DIRECTORY=str(directory)) as node,
-    ):
-        yield node
-
-
-def exchange(client: KernelClient, peer: socket.socket, relay: tuple[str, int]) -> None:
-    """Send data of many sizes there and back."""
-    for number in range(PACKETS):
-        there, back = os.urandom(number * 7), os.urandom(number * 61 % 1100)
-        client.send(CHANNEL, there)
-        data, source = peer.recvfrom(4096)
-        assert (data, source[:2]) == (there, relay)
-        peer.sendto(back, relay)
-        assert client.receive() == CHANNEL.to_bytes(2) + len(back).to_bytes(2) + back
 
 
 @pytest.mark.parametrize("rung", KERNEL_RUNGS)
@@ -241,72 +219,48 @@ def test_three_capabilities_are_enough(network: KernelNetwork, tmp_path: Path) -
         assert pins.count(Rung.TC) == 2
 
 
-class Stream:
-    """A client that goes on sending, and a peer that goes on receiving."""
+def open_raw(device: str) -> socket.socket:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    raw.bind((device, 0))
+    raw.settimeout(SOON_SECONDS)
+    return raw
 
-    def __init__(self, network: KernelNetwork) -> None:
-        self.client = KernelClient(network, (CLIENT, 4001), (NODE, PORT))
-        self.peer = network.bind("peer", (PEER, 5001))
-        self.relay = self.client.allocate()
-        self.client.bind(CHANNEL, (PEER, 5001))
-        exchange(self.client, self.peer, self.relay)
 
-    def arrives(self, data: bytes) -> bool:
-        """Tell whether data still reaches the peer."""
-        self.client.send(CHANNEL, data)
-        try:
-            return self.peer.recv(100) == data
-        except TimeoutError:
-            return False
-
-    def lost_during(self, *steps: Callable[[], object]) -> int:
-        """Count the packets that did not arrive out of those that were sent while something happened."""
-        is_over = threading.Event()
-        sent = 0
-
-        def send() -> None:
-            nonlocal sent
-            while not is_over.is_set():
-                self.client.send(CHANNEL, sent.to_bytes(4))
-                sent += 1
-                time.sleep(0.002)
-
-        received: set[bytes] = set()
-
-        def receive() -> None:
-            self.peer.settimeout(0.5)
-            try:
-                while True:
-                    received.add(self.peer.recv(100))
-            except TimeoutError:
-                return
-
-        threads = threading.Thread(target=send), threading.Thread(target=receive)
-        for thread in threads:
-            thread.start()
-        for step in steps:
-            step()
-        is_over.set()
-        for thread in threads:
-            thread.join()
-        assert sent > 100
-        return sent - len(received)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way[0]} {way[2]}")
+def test_frame_that_others_hold_too_gets_room_by_tc_and_is_left_to_them_as_it_was(
+    network: KernelNetwork, tmp_path: Path, way: tuple[str, str, str, tuple[Attribute, ...]]
+) -> None:
+    local, server, peer_host, attributes = way
+    with opened(network, tmp_path, Rung.TC) as node:
+        client = KernelClient(network, (local, 4001), (server, PORT))
+        peer = network.bind("peer", (peer_host, 5001))
+        relay = client.allocate(*attributes)
+        client.bind(CHANNEL, (peer_host, 5001))
+        exchange(client, peer, relay)
+        link = network.link_address("turn", "t1") + network.link_address("peer", "p0")
+        frame = build_frame(Ends((peer_host, 5001), relay), bytes(range(160)), link=link)
+        before = node.read_figure("kernel_packets")
+        with (
+            network.inside("turn", partial(open_raw, "t1")) as other,
+            network.inside("peer", partial(open_raw, "p0")) as raw,
+        ):
+            raw.send(frame)
+            assert client.receive() == CHANNEL.to_bytes(2) + (160).to_bytes(2) + bytes(range(160))
+            seen = other.recv(4096)
+            while seen != frame:  # the link has other traffic, too; without this frame, the time runs out
+                seen = other.recv(4096)
+        assert node.read_figure("kernel_packets") - before == 1
 
 
 @pytest.mark.parametrize("rung", [Rung.XDP, Rung.GENERIC_XDP])
 def test_frames_with_the_tag_of_a_vlan_are_relayed_by_programs_that_see_it(
     network: KernelNetwork, tmp_path: Path, rung: Rung
 ) -> None:
-    def open_raw() -> socket.socket:
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        raw.bind(("c0", 0))
-        return raw
-
     with opened(network, tmp_path, rung):
         stream = Stream(network)
         link = network.link_address("turn", "t0") + network.link_address("client", "c0")
         ends = Ends((CLIENT, 4001), (NODE, PORT), CHANNEL)
-        with network.inside("client", open_raw) as raw:
+        with network.inside("client", partial(open_raw, "c0")) as raw:
             for number in range(10):
                 raw.send(build_frame(ends, b"tagged %d" % number, link=link, tag=7))
                 assert stream.peer.recv(100) == b"tagged %d" % number

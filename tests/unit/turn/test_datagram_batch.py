@@ -93,22 +93,29 @@ def test_datagrams_of_one_sender_come_together_only_if_that_is_wanted(
         assert sizes == [(0, 100), (0, 100), (0, last_bytes), (0, 5)]
 
 
-def test_several_sockets_are_read_into_one_batch(pair: tuple[socket.socket, socket.socket]) -> None:
+@pytest.mark.parametrize("room", [1, 2])
+def test_several_sockets_are_read_into_one_batch(
+    pair: tuple[socket.socket, socket.socket], room: int
+) -> None:
     one, other = pair
-    batch = DatagramBatch(one.family, places=3)
+    batch = DatagramBatch(one.family, places=5)
+    batch.join_together(one, joins=True)
     for _ in range(2):  # the second time, as if there had been nothing before
-        for number in range(2):
-            other.sendto(bytes([number]), one.getsockname())
-            one.sendto(bytes([number]), other.getsockname())
+        send_together(other, [b"a" * 100, b"b" * 50], one.getsockname())
+        for number in range(3):
+            one.sendto(bytes(number), other.getsockname())
         batch.empty()
-        counts = [
-            batch.receive_more(ctypes.c_int(sock.fileno()), place) for sock, place in ((one, 0), (other, 2))
-        ]
-        assert counts == [2, 1]
-        keys = [batch.decode_address(key) for (key, _) in batch.list_places(3, batch.layout_of(0))]
-        assert keys == [address_of(other), address_of(other), address_of(one)]
-        assert [size for _, size in batch.list_sizes(3)] == [1, 1, 1]
-        assert batch.receive(ctypes.c_int(other.fileno())) == 1  # what there was no room for
+        one_number, other_number = (ctypes.c_int(sock.fileno()) for sock in pair)
+        assert batch.receive_more(one_number, 0, room) == 1
+        assert batch.receive_more(one_number, 1, room) == 0
+        assert batch.receive_more(other_number, 1, room) == room
+        places = 1 + room
+        keys = [batch.decode_address(key) for (key, _) in batch.list_places(places, batch.layout_of(0))]
+        assert keys == [address_of(other), *[address_of(one)] * room]
+        sizes = [(bool(several), size) for several, size in batch.list_sizes(places)]
+        assert sizes == [(True, 150), *[(False, number) for number in range(room)]]
+        assert batch.size_of_one(0) == 100
+        assert batch.receive(other_number) == 3 - room  # what there was no room for
 
 
 def test_key_holds_the_beginning_of_the_datagram(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -17,9 +17,8 @@ from turnnode.relay.datagram_batch import BATCH_DATAGRAMS, MAX_DATAGRAM_BYTES, D
 from turnnode.relay.dues import Dues
 from turnnode.relay.readers import Lane, Reader
 from turnnode.relay.sockets import DatagramOutlet, address_of, bind_datagram
-from turnnode.relay.tray import COPY_BYTES
 from turnnode.relay.usage import TrafficLimit
-from turnnode.stun.attributes import Address, AttributeType, decode_xor_address
+from turnnode.stun.attributes import Address, AttributeType, decode_xor_address, encode_lifetime
 from turnnode.stun.channel_data import encode_channel_data
 from turnnode.stun.message import Message, MessageClass, Method, decode, encode
 
@@ -31,13 +30,14 @@ NO_LIMIT, HIGH_LIMIT = TrafficLimit(), TrafficLimit(bits_per_second=10**12)
 
 
 class RecordingPort(FakePort):
-    """Keeps what it is asked to send."""
+    """Keeps what it is asked to send, while it is open."""
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self.sent: list[tuple[bytes, Address]] = []
 
     def send(self, data: bytes, address: Address) -> None:
+        assert not self.is_closed
         self.sent.append((data, address))
 
     def send_together(self, datagrams: Sequence[bytes], address: Address) -> None:
@@ -57,9 +57,9 @@ class Site:
         self.receiver, self.sender = (bind_datagram("127.0.0.1", 0, socket.AF_INET) for _ in range(2))
         self.node = Node(ports=RecordingPorts())
         self.node.policy.replace(policy_with(traffic=limit))
-        client = self.node.client(address_of(self.sender))
-        client.allocate()
-        assert client.bind(CHANNEL, PEER) == client.bind(OTHER_CHANNEL, OTHER_PEER) == 200
+        self.client = self.node.client(address_of(self.sender))
+        self.client.allocate()
+        assert self.client.bind(CHANNEL, PEER) == self.client.bind(OTHER_CHANNEL, OTHER_PEER) == 200
         ways, side = self.node.machine.ways, self.node.side
         self.reader = Reader(
             self.receiver,
@@ -148,6 +148,25 @@ def test_many_small_datagrams_stay_as_many(count: int) -> None:
         site.close()
 
 
+def test_what_came_before_the_end_of_an_allocation_is_sent_and_nothing_after_it() -> None:
+    site = Site(joins=False)
+    try:
+        site.node.side.outlet = DatagramOutlet(site.receiver, site.node.counters)
+        frame = encode_channel_data(CHANNEL, b"data")
+        site.relay([[frame]])
+        end = site.client.writer.write(Method.REFRESH, (AttributeType.LIFETIME, encode_lifetime(0)))
+        for datagram in (frame, end, frame):
+            site.sender.sendto(datagram, address_of(site.receiver))
+        site.reader.read()
+
+        port = site.node.ports.opened[0]
+        assert isinstance(port, RecordingPort)
+        assert port.sent == 2 * [(b"data", PEER)]
+        assert site.node.counters.dropped_unpermitted == 1
+    finally:
+        site.close()
+
+
 @pytest.mark.parametrize("joins", [False, True])
 def test_kernel_puts_together_only_where_that_is_wanted_now(*, joins: bool) -> None:
     batch = DatagramBatch(socket.AF_INET)
@@ -192,5 +211,5 @@ def test_each_of_many_clients_gets_its_own_answer(family: socket.AddressFamily) 
             mapped = answer.find(AttributeType.XOR_MAPPED_ADDRESS)
             assert mapped is not None
             assert decode_xor_address(mapped, answer.transaction_id) == address_of(client)
-        assert len(clients[-1].recv(2048)) > COPY_BYTES
+        assert len(clients[-1].recv(2048)) > 600
         assert node.counters.refused == {420: 1}

@@ -69,7 +69,7 @@ class Calls:
             )
             for sock, relay in zip(self.ports.socks, self.relays, strict=True)
         ]
-        self.reading = SharedReading(batch, clock=lambda: self.node.now, dues=dues)
+        self.reading = SharedReading(batch, ways, clock=lambda: self.node.now, dues=dues)
 
     def _find(self, relay: Address, _: bytes, peer: Address) -> Way | None:
         return self.node.machine.ways.find_from_peer(relay, peer)
@@ -116,15 +116,21 @@ def test_each_client_gets_what_its_peer_sent(stack: ExitStack, count: int, limit
     assert {(each.packets, each.bytes) for each in used} == {(3, 36)}
 
 
-def test_socket_with_more_than_there_is_room_for_is_read_on_the_next_time(stack: ExitStack) -> None:
-    calls = Calls(stack, 3)
-    calls.send(0, 1, 2)
+@pytest.mark.parametrize("count", [3, BATCH_DATAGRAMS - 1, BATCH_DATAGRAMS + 1])
+def test_socket_with_more_than_its_share_of_the_room_is_read_on_the_next_time(
+    stack: ExitStack, count: int
+) -> None:
+    calls = Calls(stack, count)
+    calls.send(*range(count))
     calls.read()
-    calls.send(0, *[1] * (BATCH_DATAGRAMS + 1), 2)
+    share = max(1, BATCH_DATAGRAMS // count)
+    calls.send(0, *[1] * (share + 1), *range(2, count))
     calls.read()
+    received = [len(calls.receive(number)) for number in range(count)]
     calls.read()
 
-    assert [len(calls.receive(number)) for number in range(3)] == [2, BATCH_DATAGRAMS + 2, 2]
+    assert received == [2, 1 + share, *[2] * (count - 2)]
+    assert [len(calls.receive(number)) for number in range(count)] == [0, 1, *[0] * (count - 2)]
 
 
 def test_nothing_goes_to_a_client_that_has_left_nor_from_a_stranger(stack: ExitStack) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from turnnode.relay.counters import RelayCounters
 from turnnode.relay.sockets import DatagramOutlet, address_of, bind_datagram
-from turnnode.relay.tray import COPY_BYTES, PLACES, Destination, Tray
+from turnnode.relay.tray import PLACES, Destination, Tray
 
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -28,17 +28,18 @@ def test_each_datagram_goes_to_its_own_destination(socks: list[socket.socket], c
     tray = DatagramOutlet(sender, RelayCounters()).tray
     destinations = [Destination(sender.family, address_of(sock)) for sock in receivers]
     data = ctypes.create_string_buffer(bytes(range(count)), count)
-    for number in range(count):
-        tray.put(destinations[number % 2], ctypes.addressof(data) + number, 1)
-    assert tray.count == count % PLACES  # what fills it is sent at once
-    tray.send()
+    tray.send(
+        [(destinations[number % 2].pointer, ctypes.addressof(data) + number, 1) for number in range(count)]
+    )
 
     for place, receiver in enumerate(receivers):
         for number in range(place, count, 2):
             assert receiver.recvfrom(10)[:1] == (bytes([number]),)
         with pytest.raises(BlockingIOError):
             receiver.recv(10)
-    assert tray.count == 0
+    tray.send([])
+    with pytest.raises(BlockingIOError):
+        receivers[0].recv(10)
 
 
 def test_datagram_that_is_not_taken_is_lost_alone(socks: list[socket.socket]) -> None:
@@ -48,35 +49,23 @@ def test_datagram_that_is_not_taken_is_lost_alone(socks: list[socket.socket]) ->
     good = Destination(sender.family, address_of(receiver))
     bad = Destination(sender.family, (HOSTS[socket.AddressFamily(sender.family)], 0))
     data = ctypes.create_string_buffer(b"abcde", 5)
-    for number, destination in enumerate((bad, good, bad, good, bad)):
-        tray.put(destination, ctypes.addressof(data) + number, 1)
-    tray.send()
+    tray.send(
+        [
+            (destination.pointer, ctypes.addressof(data) + number, 1)
+            for number, destination in enumerate((bad, good, bad, good, bad))
+        ]
+    )
 
     assert [receiver.recv(10) for _ in range(2)] == [b"b", b"d"]
     assert counters.dropped_unsent == 3
 
 
-@pytest.mark.parametrize("size", [0, 1, COPY_BYTES - 1, COPY_BYTES])
+@pytest.mark.parametrize("size", [0, 1, 500, 2000])
 def test_what_was_copied_need_not_stay(socks: list[socket.socket], size: int) -> None:
     sender, receiver, _ = socks
     tray = Tray(sender, RelayCounters())
     destination = Destination(sender.family, address_of(receiver))
     wanted = [bytes([number]) * size for number in range(PLACES + 1)]
-    for number in range(PLACES + 1):
-        tray.put_copy(destination.pointer, bytes([number]) * size)
-    tray.send()
+    tray.send_copies([(destination.pointer, data) for data in wanted])
 
     assert [receiver.recv(2048) for _ in range(PLACES + 1)] == wanted
-
-
-def test_more_than_there_is_room_for_is_not_copied(socks: list[socket.socket]) -> None:
-    sender, receiver, _ = socks
-    tray = Tray(sender, RelayCounters())
-    destination = Destination(sender.family, address_of(receiver))
-    tray.put_copy(destination.pointer, b"before")
-    with pytest.raises(ValueError, match="longer than"):
-        tray.put_copy(destination.pointer, bytes(COPY_BYTES + 1))
-    tray.put_copy(destination.pointer, b"after")
-    tray.send()
-
-    assert [receiver.recv(2048) for _ in range(2)] == [b"before", b"after"]

@@ -10,7 +10,7 @@ from support.turn_machine import ALICE, BOB, NOON, PEER, SERVER, Node, policy_wi
 from turnnode.relay.allocation import ClientTransport, Side
 from turnnode.relay.data_path import SAMPLE
 from turnnode.relay.usage import BURST_SECONDS, TrafficLimit, Usage
-from turnnode.relay.ways import MAX_TOGETHER_BYTES, MIN_KNOWN, KnownWays, Way
+from turnnode.relay.ways import MAX_TOGETHER, MAX_TOGETHER_BYTES, MIN_KNOWN, KnownWays, Way
 from turnnode.stun.attributes import Address, AttributeType, encode_lifetime
 from turnnode.stun.channel_data import encode_channel_data
 from turnnode.stun.message import Method
@@ -34,20 +34,9 @@ class Recorder:
         self.sent.append(list(datagrams))
 
 
-class Trial:
-    """One way into a recorder, and what was counted."""
-
-    def __init__(self, header: bytes = b"") -> None:
-        self.outlet = Recorder()
-        self.counted: list[tuple[int, int]] = []
-        self.way = Way(
-            self.outlet,
-            PEER,
-            until=NOON,
-            usages=(Usage("1"),),
-            count=lambda _, packets, size_bytes: self.counted.append((packets, size_bytes)),
-            header=header,
-        )
+def new_way(header: bytes = b"") -> tuple[Way, Recorder]:
+    recorder = Recorder()
+    return Way(recorder, PEER, until=NOON, usages=(Usage("1"),), header=header), recorder
 
 
 @pytest.mark.parametrize(
@@ -60,65 +49,40 @@ class Trial:
         ([100, 160, 160], [1, 2]),
         ([160, 0, 160], [1, 1, 1]),
         ([0, 0], [1, 1]),
+        ([160] * (MAX_TOGETHER + 1), [MAX_TOGETHER, 1]),
+        ([1200] * (MAX_TOGETHER_BYTES // 1200 + 1), [MAX_TOGETHER_BYTES // 1200, 1]),
     ],
 )
 def test_datagrams_of_one_size_leave_together(sizes: list[int], together: list[int]) -> None:
-    trial = Trial()
-    for size in sizes:
-        trial.way.add(bytes(size))
-    trial.way.flush()
+    way, recorder = new_way()
+    way.send([bytes(size) for size in sizes])
 
-    assert [len(call) for call in trial.outlet.sent] == together
+    assert [len(call) for call in recorder.sent] == together
 
 
 @given(
-    datas=st.lists(st.integers(0, 5).flatmap(lambda size: st.just(bytes([size]) * (size * 400)))),
+    datas=st.lists(st.integers(0, 5).flatmap(lambda size: st.just(bytes([size]) * (size * 400))), min_size=1),
     header=st.sampled_from([b"", b"\x40\x01"]),
 )
 def test_data_stays_whole_and_in_order_whatever_goes_together(datas: list[bytes], header: bytes) -> None:
-    trial = Trial(header)
-    waits = False
-    for data in datas:
-        waits = trial.way.add(data) or waits
-    trial.way.flush()
+    way, recorder = new_way(header)
+    way.send(datas)
 
-    assert waits == bool(datas)
     expected = [encode_channel_data(0x4001, data) if header else data for data in datas]
-    assert [datagram for call in trial.outlet.sent for datagram in call] == expected
-    assert sum(packets for packets, _ in trial.counted) == len(datas)
-    assert sum(size for _, size in trial.counted) == sum(map(len, datas))
-    for call in trial.outlet.sent:
+    assert [datagram for call in recorder.sent for datagram in call] == expected
+    for call in recorder.sent:
         assert {len(datagram) for datagram in call[:-1]} <= {len(call[0])}
         assert len(call[-1]) <= len(call[0])
         assert sum(map(len, call)) <= MAX_TOGETHER_BYTES
 
 
-def test_no_more_goes_together_than_one_datagram_can_hold() -> None:
-    at_the_limit = MAX_TOGETHER_BYTES // (1200 + 4)
-    trial = Trial()
-    for _ in range(at_the_limit + 1):
-        trial.way.add(bytes(1200))
-    trial.way.flush()
-
-    assert [len(call) for call in trial.outlet.sent] == [at_the_limit, 1]
-
-
-def test_way_that_ends_sends_what_waits_and_leads_nowhere() -> None:
-    trial = Trial()
-    trial.way.add(b"before")
-    trial.way.end()
-
-    assert trial.outlet.sent == [[b"before"]]
-    assert trial.way.until == 0
-
-
 def test_ended_ways_are_forgotten_before_there_are_twice_as_many_as_live_ones() -> None:
     known = KnownWays()
-    live = [Trial().way for _ in range(MIN_KNOWN)]
+    live = [new_way()[0] for _ in range(MIN_KNOWN)]
     for number, way in enumerate(live):
         known.keep(b"live %d" % number, way)
     for number in range(10 * MIN_KNOWN):
-        ended = Trial().way
+        ended, _ = new_way()
         known.keep(b"ended %d" % number, ended)
         ended.end()
         assert len(known.by_key) <= 2 * MIN_KNOWN + 1
@@ -244,9 +208,7 @@ def test_what_went_a_way_is_counted_as_the_machine_counts() -> None:
     for way in ways:
         assert way is not None
         way.outlet, way.address = recorder, PEER
-        way.add(b"data")
-        way.add(b"data")
-        way.flush()
+    call.node.machine.ways.send({way: [b"data", b"data"] for way in ways if way is not None})
 
     counters = call.node.counters
     assert (counters.packets_to_peers, counters.bytes_to_peers) == (2, 8)
@@ -264,7 +226,6 @@ def test_data_path_is_told_of_one_datagram_in_so_many() -> None:
     assert way is not None
     way.outlet = Recorder()
     for _ in range(3 * SAMPLE):
-        way.add(b"data")
-        way.flush()
+        call.node.machine.ways.send({way: [b"data"]})
 
     assert call.node.data_path.seen == 3 * [(ALICE, SERVER, CHANNEL)]

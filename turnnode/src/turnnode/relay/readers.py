@@ -9,7 +9,7 @@ Not for: decisions (machine.py, ways.py), nor for waiting (relay_poll.py).
 
 import ctypes
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,7 @@ from turnnode.relay.dues import Dues
 from turnnode.relay.machine import Send
 from turnnode.relay.network_errors import NetworkError, read_errors
 from turnnode.relay.sockets import DatagramOutlet
-from turnnode.relay.tray import COPY_BYTES, Destination
+from turnnode.relay.tray import Destination
 from turnnode.relay.ways import KnownWays, Way, Ways
 from turnnode.stun.attributes import Address
 from turnnode.stun.channel_data import HEADER_BYTES, is_channel_data
@@ -63,7 +63,6 @@ class Reader:
         joins: bool = False,
     ) -> None:
         batch.join_together(sock, joins=joins)
-        self.family = sock.family
         self.descriptor = ctypes.c_int(sock.fileno())
         self._decide = decide
         self._clock = clock
@@ -73,13 +72,10 @@ class Reader:
         self._layout = batch.layout_of(_NUMBER_BYTES if lane.is_from_clients else 0)
         self._known = KnownWays()
         self.by_key = self._known.by_key
-        self._waiting: list[Send] = []
-        self._answers: list[tuple[int, bytes]] = []  # and where in the batch the address is that each goes to
-
-    @property
-    def are_limited(self) -> bool:
-        """Tell whether data needs to be admitted before it takes a way."""
-        return self._lane.ways.are_limited
+        self._header_bytes = HEADER_BYTES if lane.is_from_clients else 0
+        self._waiting: dict[Way, list[bytes]] = {}
+        self._after_dues: list[Send] = []
+        self._answers: list[tuple[int, bytes]] = []  # and where the address lies that each goes to
 
     def read(self) -> None:
         """Read what is there, up to a batch, and send whatever becomes of it."""
@@ -91,56 +87,56 @@ class Reader:
             self._dues.settle()
         self.answer()
 
-    def take(self, rows: Iterator[Row], start: int, now: float) -> None:
-        """Send datagrams on that lie in the batch from `start` on; answers wait for `answer`."""
-        for way in self._take(rows, start, now):
-            way.flush()
+    def take(self, rows: Iterable[Row], start: int, now: float) -> None:
+        """Send datagrams on that lie in the batch from `start` on; answers wait for `answer`.
+
+        What waits on its way is sent before the machine decides anything: that may end the way.
+        """
+        batch, ways, by_key, waiting = self._batch, self._lane.ways, self.by_key, self._waiting
+        octets, stride, is_limited = batch.octets, batch.place_bytes, ways.are_limited
+        header_bytes = self._header_bytes
+        start -= stride
+        for (key, length), (are_several, size) in rows:
+            start += stride
+            if are_several:
+                self._take_several(start, key, octets[start : start + size], now)
+                continue
+            if size >= MAX_DATAGRAM_BYTES:
+                continue
+            way = by_key.get(key)
+            if way is None or way.until <= now or (header_bytes and size != length + header_bytes):
+                self._have_decided(start - batch.address_bytes, key, octets[start : start + size], now)
+                continue
+            if is_limited and not ways.admit(way, size - header_bytes, now):
+                continue
+            others = waiting.get(way)
+            if others is None:
+                waiting[way] = [octets[start + header_bytes : start + size]]
+            else:
+                others.append(octets[start + header_bytes : start + size])
+        if waiting:
+            self._send_waiting()
 
     def answer(self) -> None:
         """Send the answers, and whatever else waited for what was due."""
         outlet = self._lane.outlet
         if self._answers and outlet is not None:
             answers, self._answers = self._answers, []
-            tray, begin = outlet.tray, self._batch.pointer
-            for start, data in answers:
-                tray.put_copy(begin + start, data)
-            tray.send()
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for send in waiting:
+            outlet.tray.send_copies(answers)
+        if self._after_dues:
+            sends, self._after_dues = self._after_dues, []
+            for send in sends:
                 send.outlet.send(send.data, send.address)
 
-    def _take(self, rows: Iterator[Row], start: int, now: float) -> list[Way]:
-        """Put datagrams on their ways; return those on which some wait."""
-        batch, ways, by_key = self._batch, self._lane.ways, self.by_key
-        octets, stride = batch.octets, batch.place_bytes
-        header_bytes = HEADER_BYTES if self._lane.is_from_clients else 0
-        is_limited = ways.are_limited
-        begun: list[Way] = []
-        start -= stride
-        for (key, length), (are_several, size) in rows:
-            start += stride
-            if are_several:
-                self._take_several(start // stride, key, octets[start : start + size], now, begun)
-                continue
-            way = by_key.get(key)
-            if size >= MAX_DATAGRAM_BYTES:
-                continue
-            if way is None or way.until <= now or (header_bytes and size != length + header_bytes):
-                if way is not None:
-                    way.flush()
-                self._have_decided(start - batch.address_bytes, key, octets[start : start + size], now)
-                continue
-            if is_limited and not ways.admit(way, size - header_bytes, now):
-                continue
-            if way.add(octets[start + header_bytes : start + size]):
-                begun.append(way)
-        return begun
+    def _send_waiting(self) -> None:
+        self._lane.ways.send(self._waiting)
+        self._waiting.clear()
 
-    def _take_several(self, place: int, key: bytes, datagrams: bytes, now: float, begun: list[Way]) -> None:
+    def _take_several(self, start: int, key: bytes, datagrams: bytes, now: float) -> None:
         """Put the datagrams of one place on their ways: at once, where they are of one channel."""
+        place = start // self._batch.place_bytes
         size = self._batch.size_of_one(place)
-        header_bytes = HEADER_BYTES if self._lane.is_from_clients else 0
+        header_bytes = self._header_bytes
         if not 0 < size < MAX_DATAGRAM_BYTES:
             return  # longer ones are dropped alone, too
         whole_bytes = len(datagrams) - len(datagrams) % size
@@ -155,49 +151,57 @@ class Reader:
         ):
             taken_bytes = whole_bytes
             starts = range(0, whole_bytes, size)
-            if way.add_all([datagrams[start + header_bytes : start + size] for start in starts]):
-                begun.append(way)
-        for start in range(taken_bytes, len(datagrams), size):
-            self._take_one(place, key, datagrams[start : start + size], now, begun)
+            datas = [datagrams[start + header_bytes : start + size] for start in starts]
+            self._waiting.setdefault(way, []).extend(datas)
+        for begin in range(taken_bytes, len(datagrams), size):
+            self._take_one(place, key, datagrams[begin : begin + size], now)
 
-    def _take_one(self, place: int, key: bytes, datagram: bytes, now: float, begun: list[Way]) -> None:
+    def _take_one(self, place: int, key: bytes, datagram: bytes, now: float) -> None:
         """Put one of several datagrams of a sender on its way; `key` is that of the first one."""
-        header_bytes = HEADER_BYTES if self._lane.is_from_clients else 0
+        header_bytes = self._header_bytes
         if header_bytes:
             key = key[:-_NUMBER_BYTES] + datagram[:_NUMBER_BYTES].ljust(_NUMBER_BYTES, b"\0")
         way = self.by_key.get(key)
         length = int.from_bytes(datagram[_NUMBER_BYTES:HEADER_BYTES])
         if way is None or way.until <= now or (header_bytes and len(datagram) != length + header_bytes):
-            if way is not None:
-                way.flush()
             self._have_decided(place * self._batch.place_bytes, key, datagram, now)
             return
         data = datagram[header_bytes:]
         if self._lane.ways.are_limited and not self._lane.ways.admit(way, len(data), now):
             return
-        if way.add(data):
-            begun.append(way)
+        self._waiting.setdefault(way, []).append(data)
 
     def _have_decided(self, start: int, key: bytes, datagram: bytes, now: float) -> None:
         """Let the machine decide, and learn from it; `start` is where in the batch the address lies."""
+        if self._waiting:
+            self._send_waiting()
         address = self._batch.decode_address(key)
         send = self._decide(datagram, address, now)
         if send is None:
             return
-        if send.outlet is self._lane.outlet and send.address is address and len(send.data) <= COPY_BYTES:
-            self._answers.append((start, send.data))
+        if send.outlet is self._lane.outlet and send.address is address:
+            self._answers.append((self._batch.pointer + start, send.data))
             return
         if not self._lane.is_from_clients or is_channel_data(datagram):
             way = self._lane.find(datagram, address)
             if way is not None:
-                if not self._lane.is_from_clients and isinstance(way.outlet, DatagramOutlet):
-                    tray = way.outlet.tray
-                    way.direct = tray, Destination(tray.family, way.address)
+                _shorten(way)
                 self._known.keep(key, way)
         if self._dues.waiting:
-            self._waiting.append(send)
+            self._after_dues.append(send)
         else:
             send.outlet.send(send.data, send.address)
+
+
+def _shorten(way: Way) -> None:
+    """Tell a way how one datagram is sent by system calls alone, if its outlet is a socket."""
+    if not isinstance(way.outlet, DatagramOutlet):
+        return
+    if way.header:
+        tray = way.outlet.tray
+        way.direct = tray, Destination(tray.family, way.address)
+    else:
+        way.sendto = way.outlet.sendto
 
 
 def _begin_alike(datagrams: bytes, size: int, number: bytes, header_bytes: int) -> bool:

@@ -1,4 +1,4 @@
-"""Wait for all relay sockets at once: data from peers, and errors from the network.
+"""Wait for all relay sockets of a family at once: data from peers, and errors from the network.
 
     relay sockets ─▶ our epoll ─▶ one descriptor that the event loop watches ─▶ all readers whose turn it is
 
@@ -19,6 +19,7 @@ from typing import Final
 from turnnode.relay.readers import Reader
 
 MAX_READY: Final = 256  # sockets at a time
+_READABLE: Final = select.EPOLLIN
 
 
 class RelayPoll:
@@ -56,12 +57,15 @@ class RelayPoll:
             self._epoll.unregister(sock.fileno())
 
     def _dispatch(self) -> None:
-        readable = []
+        readable, readers = [], self._readers
         for descriptor, events in self._epoll.poll(0, MAX_READY):
-            reader, read_errors = self._readers[descriptor]
+            reader, read_errors = readers[descriptor]
+            if events == _READABLE:
+                readable.append(reader)
+                continue
             if events & select.EPOLLERR:
                 read_errors()
-            if events & select.EPOLLIN:
+            if events & _READABLE:
                 readable.append(reader)
         if readable:
             self._read(readable)

@@ -117,11 +117,6 @@ class TurnServer:
             self._sides[listener] = Side(address_of(listener), DatagramOutlet(listener, self.counters))
         self._point(listeners)
         self._batches = {family: DatagramBatch(family) for family in (socket.AF_INET, socket.AF_INET6)}
-        self._readings = {
-            family: SharedReading(batch, clock=clock, dues=self._dues)
-            for family, batch in self._batches.items()
-        }
-        self._relay_poll = RelayPoll(self._read_relays)
         self._ports = RelaySockets(
             addresses=relay_addresses,
             ports=ports or PortRange(),
@@ -143,6 +138,10 @@ class TurnServer:
             memory=self._memory,
             calendar=calendar,
         )
+        self._relay_polls = {
+            family: RelayPoll(SharedReading(batch, self._machine.ways, clock=clock, dues=self._dues).read)
+            for family, batch in self._batches.items()
+        }
         count = ConnectionCount()
         self._doors = [
             StreamDoor(
@@ -179,7 +178,8 @@ class TurnServer:
         self._memory.begin(self._nonce_key, self._machine.list_allocations())
         self._apply_policy()
         stack.callback(self._memory.close)
-        self._relay_poll.start(stack)
+        for poll in self._relay_polls.values():
+            poll.start(stack)
         stack.callback(self._ports.leave)
         stack.callback(self._policy.watch(self._apply_policy))
         self._is_reading = True
@@ -212,7 +212,8 @@ class TurnServer:
         loop = asyncio.get_running_loop()
         for listener in self._sides:
             loop.remove_reader(listener)
-        self._relay_poll.stop()
+        for poll in self._relay_polls.values():
+            poll.stop()
         for door in self._doors:
             door.leave()
         if self._sweep_task is not None:
@@ -271,11 +272,7 @@ class TurnServer:
         errors = build_error_reader(
             relay.socket, partial(self._machine.from_network, relay.published), self._clock
         )
-        self._relay_poll.add(relay.socket, reader, errors)
-
-    def _read_relays(self, readers: list[Reader]) -> None:
-        for family, reading in self._readings.items():
-            reading.read([reader for reader in readers if reader.family == family])
+        self._poll_of(relay).add(relay.socket, reader, errors)
 
     def _build_reader(self, sock: socket.socket, decide: Decide, lane: Lane) -> Reader:
         batch = self._batches[socket.AddressFamily(sock.family)]
@@ -290,7 +287,10 @@ class TurnServer:
         )
 
     def _unwatch(self, relay: RelaySocket) -> None:
-        self._relay_poll.remove(relay.socket)
+        self._poll_of(relay).remove(relay.socket)
+
+    def _poll_of(self, relay: RelaySocket) -> RelayPoll:
+        return self._relay_polls[socket.AddressFamily(relay.socket.family)]
 
     async def _sweep(self) -> None:
         while True:

@@ -77,10 +77,13 @@ class UnfragmentedOutlet:
 
 
 class DatagramOutlet:
-    """Sends from one socket; what the system does not take at once is lost, as datagrams are."""
+    """Sends from one socket; what the system does not take at once is lost, as datagrams are.
+
+    `sendto` is the system call itself, which raises OSError.
+    """
 
     def __init__(self, sock: socket.socket, counters: RelayCounters) -> None:
-        self._sendto = sock.sendto
+        self.sendto: Final = sock.sendto
         self._sendmsg = sock.sendmsg
         self._counters = counters
         self._socket = sock
@@ -93,7 +96,7 @@ class DatagramOutlet:
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it: no buffer, no route, too large, forbidden by a firewall."""
         try:
-            self._sendto(data, address)
+            self.sendto(data, address)
         except OSError:
             self._counters.dropped_unsent += 1
 
@@ -137,7 +140,7 @@ class RelaySocket(DatagramOutlet):
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or lose it; once more, if the error is one that an earlier one has met."""
         try:
-            self._sendto(data, address)
+            self.sendto(data, address)
         except OSError as error:
             if error.errno in _ERRORS_OF_EARLIER:
                 super().send(data, address)

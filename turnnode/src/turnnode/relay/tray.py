@@ -1,6 +1,6 @@
 """Send many datagrams by one system call, each from where it lies in memory, to a client of its own.
 
-    put, put, put … ─▶ full, or nothing more to put ─▶ sendmmsg(2)
+    addresses, octets and sizes of many ─▶ sendmmsg(2)
 
 For: what peers of many calls send at a time, one packet each (shared_reading.py): it leaves by one socket.
 And for the answers to what many clients have asked at a time (readers.py).
@@ -11,6 +11,8 @@ Source: sendmmsg(2); `struct mmsghdr` has the same layout on every 64-bit machin
 
 import ctypes
 import socket
+from array import array
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
@@ -18,12 +20,12 @@ from turnnode.relay.counters import RelayCounters
 from turnnode.stun.attributes import Address
 
 PLACES: Final = 64
-COPY_BYTES: Final = 512  # what is longer than that is not copied
 
 _HEADER: Final = Struct("@PI4xPNPNi4xI4x")
 _HEADER_WORDS: Final = _HEADER.size // 8
 _IPV4: Final = Struct("=H2s4s8x")
 _IPV6: Final = Struct("=H2s4x16s4x")
+_LIBRARY: Final = ctypes.PyDLL(None)  # its calls never wait, so no other thread needs to run meanwhile
 
 
 class Destination:
@@ -38,64 +40,60 @@ class Destination:
         self.pointer = ctypes.addressof(self._octets)
 
 
+Lying = tuple[int, int, int]
+"""A datagram in memory: where the address lies that it goes to, where its octets lie, and how many."""
+
+
 class Tray:
-    """What one socket sends next. Octets and addresses that are pointed to must stay there until `send`."""
+    """The way out by one socket."""
 
     def __init__(self, sock: socket.socket, counters: RelayCounters) -> None:
         self.family: Final = sock.family
-        self.count = 0
         self._counters = counters
         self._descriptor = ctypes.c_int(sock.fileno())
         address_bytes = (_IPV6 if sock.family == socket.AF_INET6 else _IPV4).size
-        self._headers = memoryview(bytearray(PLACES * _HEADER.size)).cast("Q")
+        headers = memoryview(bytearray(PLACES * _HEADER.size))
         self._vectors = memoryview(bytearray(PLACES * 16)).cast("Q")
-        begin = ctypes.addressof(ctypes.c_char.from_buffer(self._headers))
+        begin = ctypes.addressof(ctypes.c_char.from_buffer(headers))
         vectors = ctypes.addressof(ctypes.c_char.from_buffer(self._vectors))
-        headers = self._headers.cast("B")
         for place in range(PLACES):
             header = 0, address_bytes, vectors + 16 * place, 1, 0, 0, 0, 0
             _HEADER.pack_into(headers, place * _HEADER.size, *header)
-        self._copies = memoryview(bytearray(PLACES * COPY_BYTES))
-        self._copies_begin = ctypes.addressof(ctypes.c_char.from_buffer(self._copies))
+        self._headers = headers.cast("Q")
         # Converted once: to convert them costs as much as to send a datagram.
-        self._send = ctypes.CDLL(None)["sendmmsg"]
+        self._send = _LIBRARY["sendmmsg"]
         self._places = [ctypes.c_void_p(begin + place * _HEADER.size) for place in range(PLACES)]
         self._counts = [ctypes.c_uint(count) for count in range(PLACES + 1)]
         self._flags = ctypes.c_int(socket.MSG_DONTWAIT)
 
-    def put_copy(self, address: int, data: bytes) -> None:
-        """Have up to `COPY_BYTES` octets sent, which need not stay, to the address that lies at `address`.
-
-        Raises:
-            ValueError: There are more.
-        """
-        size_bytes = len(data)
-        if size_bytes > COPY_BYTES:
-            raise ValueError(f"a datagram that is longer than {COPY_BYTES} octets is not copied")
-        start = self.count * COPY_BYTES
-        self._copies[start : start + size_bytes] = data
-        self._put(address, self._copies_begin + start, size_bytes)
-
-    def put(self, destination: Destination, pointer: int, size_bytes: int) -> None:
-        """Have octets that lie at `pointer` sent; at once, if the tray is full now."""
-        self._put(destination.pointer, pointer, size_bytes)
-
-    def _put(self, address: int, pointer: int, size_bytes: int) -> None:
-        place = self.count
-        self._headers[place * _HEADER_WORDS] = address
-        self._vectors[2 * place] = pointer
-        self._vectors[2 * place + 1] = size_bytes
-        self.count = place + 1
-        if place + 1 == PLACES:
-            self.send()
-
-    def send(self) -> None:
+    def send(self, datagrams: Sequence[Lying]) -> None:
         """Send all, or lose some: the one that the system does not take, and not those after it."""
-        first, count = 0, self.count
+        for start in range(0, len(datagrams), PLACES):
+            chunk = datagrams[start : start + PLACES]
+            count = len(chunk)
+            addresses, pointers, sizes = (memoryview(array("Q", words)) for words in zip(*chunk, strict=True))
+            self._headers[: count * _HEADER_WORDS : _HEADER_WORDS] = addresses
+            self._vectors[: 2 * count : 2] = pointers
+            self._vectors[1 : 2 * count : 2] = sizes
+            self._send_first(count)
+
+    def send_copies(self, datagrams: Sequence[tuple[int, bytes]]) -> None:
+        """Send datagrams, each to the address that lies there."""
+        octets = bytearray().join([data for _, data in datagrams])
+        octets.append(0)  # to an empty buffer, there is no pointer
+        pointer = ctypes.addressof(ctypes.c_char.from_buffer(octets))
+        lying: list[Lying] = []
+        for address, data in datagrams:
+            lying.append((address, pointer, len(data)))
+            pointer += len(data)
+        self.send(lying)
+
+    def _send_first(self, count: int) -> None:
+        """Send what lies in the first places."""
+        first = 0
         while first < count:
             sent = self._send(self._descriptor, self._places[first], self._counts[count - first], self._flags)
             if sent < 1:
                 self._counters.dropped_unsent += 1
                 sent = 1
             first += sent
-        self.count = 0

@@ -10,7 +10,7 @@ Datagrams of one size that follow each other on a way leave together: the kernel
 (UDP_SEGMENT) after it has gone through most of its stack only once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from turnnode.relay.allocation import Allocation, Outlet, Side
@@ -20,13 +20,12 @@ from turnnode.relay.table import AllocationTable
 from turnnode.relay.tray import Destination, Tray
 from turnnode.relay.usage import Usage
 from turnnode.stun.attributes import Address
-from turnnode.stun.channel_data import HEADER_BYTES, is_channel_data
+from turnnode.stun.channel_data import is_channel_data
 
 MAX_TOGETHER: Final = 64  # as many does the kernel divide
 MAX_TOGETHER_BYTES: Final = 60_000  # below what IP lets one datagram be, before the kernel divides it
 MIN_KNOWN: Final = 64
 
-Count = Callable[["Way", int, int], None]
 ChannelEnd = tuple[Address, Address, int]
 """A client's address, ours, and the channel's number."""
 
@@ -38,26 +37,14 @@ class Way:
         outlet, address: By what and to whom it is sent.
         until: When the machine has to decide again.
         usages: Who pays for it: both, where the other end is a client, too.
-        count: Called with how many datagrams were sent, and their octets of data.
         header: The channel's number for a client; empty for a peer.
         source: The channel that it came by; `None` if it came from a peer.
 
-    `direct` is how one datagram is sent from where it lies, if that can be; readers.py says so.
+    Where the outlet is a socket, readers.py says how one datagram is sent by system calls alone: to a peer by
+    `sendto`; to a client by `direct`, which takes it from where it lies.
     """
 
-    __slots__ = (
-        "_count",
-        "_prefix",
-        "_size",
-        "_waiting",
-        "address",
-        "direct",
-        "header",
-        "outlet",
-        "source",
-        "until",
-        "usages",
-    )
+    __slots__ = ("address", "direct", "header", "outlet", "sendto", "source", "until", "usages")
 
     def __init__(  # noqa: PLR0913 - all that is known of it
         self,
@@ -66,7 +53,6 @@ class Way:
         *,
         until: float,
         usages: tuple[Usage, ...],
-        count: Count,
         header: bytes = b"",
         source: ChannelEnd | None = None,
     ) -> None:
@@ -77,65 +63,41 @@ class Way:
         self.outlet = outlet
         self.address = address
         self.direct: tuple[Tray, Destination] | None = None
-        self._count = count
-        self._prefix = b""
-        self._size = 0
-        self._waiting: list[bytes] = []
+        self.sendto: Callable[[bytes, Address], int] | None = None
 
-    def add(self, data: bytes) -> bool:
-        """Have data go this way; tell whether it is the first that waits for `flush`."""
-        waiting = self._waiting
-        size = len(data)
-        if waiting and size == self._size:
-            waiting.append(self._prefix + data)
-            together = len(waiting) + 1
-            if together > MAX_TOGETHER or together * (size + HEADER_BYTES) > MAX_TOGETHER_BYTES:
-                self.flush()
-            return False
-        if waiting and 0 < size < self._size:  # the last of those that go together may be shorter
-            waiting.append(self._make_prefix(size) + data)
-            self.flush()
-            return False
-        self.flush()
-        self._size = size
-        self._prefix = self._make_prefix(size)
-        self._waiting.append(self._prefix + data)
-        return True
-
-    def add_all(self, datas: list[bytes]) -> bool:
-        """Have datagrams go this way, in their order; tell as `add` does, of any of them."""
-        return True in [self.add(data) for data in datas]
-
-    def flush(self) -> None:
-        """Send what waits."""
-        waiting = self._waiting
-        if not waiting:
+    def send(self, datas: list[bytes]) -> None:
+        """Send data, in their order."""
+        header, outlet, address = self.header, self.outlet, self.address
+        datagrams = [header + len(data).to_bytes(2) + data for data in datas] if header else datas
+        if len(datagrams) == 1:
+            outlet.send(datagrams[0], address)
             return
-        self._waiting = []
-        packets = len(waiting)
-        if packets == 1:
-            self.outlet.send(waiting[0], self.address)
-            self._count(self, 1, self._size)
-            return
-        if self._size:
-            self.outlet.send_together(waiting, self.address)
-        else:
-            for datagram in waiting:
-                self.outlet.send(datagram, self.address)
-        last_bytes = len(waiting[-1]) - len(self._prefix)
-        self._count(self, packets, self._size * (packets - 1) + last_bytes)
-
-    def count_one(self, size_bytes: int) -> None:
-        """Count a datagram that was sent directly."""
-        self._count(self, 1, size_bytes)
+        for run in divide(datagrams):
+            if len(run) == 1:
+                outlet.send(run[0], address)
+            else:
+                outlet.send_together(run, address)
 
     def end(self) -> None:
-        """Send what waits, and lead nowhere any more."""
-        self.flush()
+        """Lead nowhere any more."""
         self.until = 0.0
 
-    def _make_prefix(self, size: int) -> bytes:
-        return self.header + size.to_bytes(2) if self.header else b""
+
+def divide(datagrams: list[bytes]) -> Iterator[list[bytes]]:
+    """Divide datagrams into what may leave together: of one size, of which the last may be shorter."""
+    start, size_bytes = 0, len(datagrams[0])
+    for place in range(1, len(datagrams)):
+        count, next_bytes = place - start, len(datagrams[place])
+        if (
+            count == MAX_TOGETHER
+            or (count + 1) * size_bytes > MAX_TOGETHER_BYTES
+            or next_bytes > size_bytes
+            or next_bytes == 0
+            or len(datagrams[place - 1]) < size_bytes
+        ):
+            yield datagrams[start:place]
+            start, size_bytes = place, next_bytes
+    yield datagrams[start:]
 
 
 class KnownWays:
@@ -208,7 +170,6 @@ class Ways:
                 channel.peer,
                 until=until,
                 usages=(allocation.usage,),
-                count=self._count_to_peer,
                 source=source,
             )
             return _hang(way, allocation)
@@ -223,6 +184,51 @@ class Ways:
         """Find the way of what a peer sent to a relay address; `None` if it has no channel."""
         allocation = self._table.by_relay.get(relay)
         return None if allocation is None else self._find_to_client(allocation, peer)
+
+    def send(self, waiting: Mapping[Way, list[bytes]]) -> None:
+        """Send what waits on each way, and count it."""
+        for way, datas in waiting.items():
+            if len(datas) > 1 or way.sendto is None:
+                way.send(datas)
+                continue
+            try:
+                way.sendto(datas[0], way.address)
+            except OSError:  # perhaps one that an earlier datagram has met
+                way.send(datas)
+        self.count(
+            [
+                (way, len(datas), len(datas[0]) if len(datas) == 1 else sum(map(len, datas)))
+                for way, datas in waiting.items()
+            ]
+        )
+
+    def count(self, relayed: Iterable[tuple[Way, int, int]]) -> None:
+        """Count what was sent: on each way, so many datagrams, and so many octets of their data."""
+        counters, is_limited = self._counters, self._usages.is_limited
+        packets_to_peers = bytes_to_peers = packets_to_clients = bytes_to_clients = packets_sampled = 0
+        source = None
+        for way, packets, size_bytes in relayed:
+            if not is_limited:  # otherwise `admit` has counted
+                for usage in way.usages:
+                    usage.packets += packets
+                    usage.bytes += size_bytes
+            if not way.header:
+                packets_to_peers += packets
+                bytes_to_peers += size_bytes
+            else:
+                packets_to_clients += packets
+                bytes_to_clients += size_bytes
+                if way.source is not None:
+                    counters.packets_hairpinned += packets
+            if way.source is not None:
+                source = way.source
+                packets_sampled += packets
+        counters.packets_to_peers += packets_to_peers
+        counters.bytes_to_peers += bytes_to_peers
+        counters.packets_to_clients += packets_to_clients
+        counters.bytes_to_clients += bytes_to_clients
+        if source is not None:
+            self.sample(packets_sampled, source)
 
     def sample(self, packets: int, source: ChannelEnd) -> None:
         """Tell the data path of one datagram in `SAMPLE` that came here by a channel."""
@@ -248,34 +254,12 @@ class Ways:
             target.client,
             until=min(until, target.expires_at, channel.expires_at),
             usages=(target.usage,) if sender is None else (sender.usage, target.usage),
-            count=self._count_to_client,
             header=channel.number.to_bytes(2),
             source=source,
         )
         if sender is not None and sender is not target:
             _hang(way, sender)
         return _hang(way, target)
-
-    def _count_to_peer(self, way: Way, packets: int, size_bytes: int) -> None:
-        self._counters.packets_to_peers += packets
-        self._counters.bytes_to_peers += size_bytes
-        self._count(way, packets, size_bytes)
-
-    def _count_to_client(self, way: Way, packets: int, size_bytes: int) -> None:
-        self._counters.packets_to_clients += packets
-        self._counters.bytes_to_clients += size_bytes
-        if way.source is not None:
-            self._counters.packets_hairpinned += packets
-        self._count(way, packets, size_bytes)
-
-    def _count(self, way: Way, packets: int, size_bytes: int) -> None:
-        if not self._usages.is_limited:  # otherwise `admit` has counted
-            for usage in way.usages:
-                usage.packets += packets
-                usage.bytes += size_bytes
-        source = way.source
-        if source is not None:
-            self.sample(packets, source)
 
 
 def _hang(way: Way, allocation: Allocation) -> Way:
