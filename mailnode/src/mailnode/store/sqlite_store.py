@@ -430,9 +430,10 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return ()
         return [recipient for recipient in recipients if recipient.account_id in self._token_holders]
 
-    async def _write(self, operation: Operation[T], row_count: int = LONG) -> T:
-        self._write_logins()
-        return await self._writer.submit(operation, row_count=row_count)
+    def _write(self, operation: Operation[T], row_count: int = LONG) -> asyncio.Future[T]:
+        if self._new_logins:
+            self._write_logins()
+        return self._writer.submit(operation, row_count=row_count)
 
     def _write_logins(self) -> None:
         """Let the logins since the last change go with the one that follows."""
