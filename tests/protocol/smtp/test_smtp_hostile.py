@@ -87,8 +87,8 @@ async def test_message_whose_sender_was_told_to_come_back_is_not_kept(site: Smtp
     await client.open_mail()
     (connection,) = site.server._connections  # noqa: SLF001 - both must happen within one turn of the loop
 
-    connection.data_received(MESSAGE + b".\r\n")
     connection.end_soon(SHUTTING_DOWN)
+    connection.data_received(MESSAGE + b".\r\n")
 
     assert (await client.reply()).code == 421
     assert await client.rest() == b""

@@ -27,7 +27,7 @@ def read_address(value: bytes) -> str | None:
 
 def is_same_address(one: str, other: str) -> bool:
     """Tell whether two spellings mean one mailbox: case, and brackets around an IP address, do not count."""
-    return _comparable(one) == _comparable(other)
+    return one == other or _comparable(one) == _comparable(other)
 
 
 def _comparable(address: str) -> str:

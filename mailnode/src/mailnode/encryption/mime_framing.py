@@ -9,10 +9,10 @@ Source: RFC 5322 section 2.2, RFC 2045 section 5.1, RFC 2046 section 5.1.1.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import pairwise
 
 from mailnode.encryption.errors import UnencryptedError
 
@@ -183,7 +183,7 @@ def split_multipart(entity: Entity, media_type: MediaType, part_count: int) -> l
     delimiter = b"\r\n--" + boundary
     data = entity.data
     # The first delimiter may be the first line: then its CRLF is that of the empty line before the body.
-    places = list(islice(_find_all(data, delimiter, entity.start - 2, entity.end), part_count + 2))
+    places = _find_all(data, delimiter, entity.start - 2, entity.end, part_count + 2)
     if len(places) != part_count + 1:
         raise UnencryptedError("the number of parts is wrong")
     before, after = data[entity.start - 2 : places[0]], data[places[-1] + len(delimiter) : entity.end]
@@ -197,14 +197,16 @@ def is_blank(data: bytes) -> bool:
     return not data.replace(b"\r\n", b"").strip(b" \t")
 
 
-def _find_all(data: bytes, wanted: bytes, start: int, end: int) -> Iterator[int]:
-    """Find every place of something, a piece after the other."""
-    while end - start >= len(wanted):
+def _find_all(data: bytes, wanted: bytes, start: int, end: int, max_count: int) -> list[int]:
+    """Find the first places of something, a piece after the other."""
+    places: list[int] = []
+    while end - start >= len(wanted) and len(places) < max_count:
         piece_end = min(end, start + SEARCHED_AT_ONCE_BYTES)
         place = data.find(wanted, start, piece_end + len(wanted) - 1 if piece_end < end else end)
         if place >= 0:
-            yield place
+            places.append(place)
         start = place + len(wanted) if place >= 0 else piece_end
+    return places
 
 
 def _split_part(data: bytes, start: int, end: int) -> Entity:
@@ -214,6 +216,7 @@ def _split_part(data: bytes, start: int, end: int) -> Entity:
         raise UnencryptedError("a line begins like a delimiter and is none")
     entity = split_entity(data, start + 2, end)
     # Delta Chat 2.24 repeats the Message-ID in the part of a request to join.
-    if any(not name.startswith(b"content-") and name != b"message-id" for name in entity.fields):
-        raise UnencryptedError("a part has a field that does not describe it")
+    for name in entity.fields:
+        if not name.startswith(b"content-") and name != b"message-id":
+            raise UnencryptedError("a part has a field that does not describe it")
     return entity

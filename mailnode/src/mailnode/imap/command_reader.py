@@ -68,11 +68,11 @@ _LITERAL_WANTED = LiteralWanted()
 class CommandReader:
     """The state of one direction of one connection. `limits` may be replaced between commands.
 
+    `pending` is what has been fed and not been asked for; without any of it, there is no event either.
     `message_bytes` tells how large a message may be at this moment; it is asked at each APPEND.
     """
 
     __slots__ = (
-        "_buffer",
         "_line",
         "_literal",
         "_literals",
@@ -82,30 +82,26 @@ class CommandReader:
         "_missing",
         "_scanned",
         "limits",
+        "pending",
     )
 
     def __init__(self, limits: ReadLimits, message_bytes: Callable[[], int]) -> None:
         self.limits = limits
         self._message_bytes = message_bytes
-        self._buffer = bytearray()
+        self.pending = bytearray()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything that was read. Source: RFC 3501 section 6.2.1, nothing survives STARTTLS."""
-        self._buffer.clear()
+        self.pending.clear()
         self._scanned = 0  # no line end before this offset
         self._missing = 0  # bytes that the literal still lacks
         self._literal: bytearray | None = None
         self._reset()
 
-    @property
-    def ahead_bytes(self) -> int:
-        """How much has been fed and not been asked for."""
-        return len(self._buffer)
-
     def feed(self, data: bytes) -> None:
         """Take what the network brought."""
-        self._buffer += data
+        self.pending += data
 
     def read_line(self) -> bytes | None:
         """Take one line that is no command: DONE, or a SASL response; `None` until it is complete.
@@ -121,8 +117,6 @@ class CommandReader:
         Raises:
             SessionEndedError: A line is too long, or the client sends too large a literal unasked.
         """
-        if not self._buffer and self._literal is None:
-            return None
         while self._literal is None or self._take_literal():
             line = self._take_line()
             if line is None:
@@ -161,8 +155,8 @@ class CommandReader:
         """Move what has come of the literal; tell whether it is complete."""
         if self._literal is None:
             return True
-        part = self._buffer[: self._missing]
-        del self._buffer[: len(part)]
+        part = self.pending[: self._missing]
+        del self.pending[: len(part)]
         self._literal += part
         self._missing -= len(part)
         if self._missing:
@@ -172,7 +166,7 @@ class CommandReader:
         return True
 
     def _take_line(self) -> bytes | None:
-        buffer = self._buffer
+        buffer = self.pending
         end = buffer.find(b"\n", self._scanned)
         length = len(buffer) if end < 0 else end
         if length + len(self._line) > self.limits.line_bytes:

@@ -5,7 +5,7 @@ Source: RFC 3501 sections 6.3.11 and 6.4, RFC 4315, RFC 6851.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import assert_never
 
@@ -22,9 +22,6 @@ from mailnode.store.mail_store import Expunged, FlagMode, Flags, Message, Uid
 
 TURN_SECONDS = 0.005
 """After how long others have their turn."""
-
-WHOLE_BYTES = 1 << 14
-"""What is told of a message so small goes out in one piece."""
 
 BYTES_ON_LOOP = 1 << 18
 """Larger messages are parsed in a thread, so that nobody waits for them."""
@@ -49,7 +46,7 @@ async def fetch(session: Session, command: Fetch) -> bytes:
             missing_count += 1
             continue
         is_recent = view.is_recent(message.uid)
-        pieces: Iterable[bytes] = write_fetch(
+        pieces = write_fetch(
             index + 1,
             message,
             request,
@@ -58,8 +55,6 @@ async def fetch(session: Session, command: Fetch) -> bytes:
             is_uid=command.is_uid,
             adds_flags=message.uid in seen,
         )
-        if message.size_bytes <= WHOLE_BYTES:
-            pieces = (b"".join(pieces),)
         for piece in pieces:
             session.say(piece)
             if session.says_much:

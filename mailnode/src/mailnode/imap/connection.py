@@ -133,7 +133,7 @@ class ImapConnection(asyncio.Protocol):
         """Run what has become complete."""
         if self._state in (_State.ENDING, _State.CLOSED):
             return
-        if self._session.is_logged_in:
+        if self._reader.limits is LIMITS_OF_USERS:  # before the login, it is since the connection
             self._since = self._loop.time()
         self._reader.feed(data)
         if self._is_busy:
@@ -274,30 +274,34 @@ class ImapConnection(asyncio.Protocol):
         self._due_for_pump = False
         try:
             for _ in range(MAX_COMMANDS_AT_ONCE):
-                if self._is_busy or self.is_congested or self._state is not _State.OPEN or not self._step():
+                if self._is_busy or self.is_congested or self._state is not _State.OPEN:
+                    break
+                if not self._reader.pending or not self._step():
                     break
             else:
                 self._due_for_pump = True
                 self._loop.call_soon(self._pump)
         except SessionEndedError as error:
             self.end(error.text)
-        self._throttle()
+        if self._reader.pending or self._is_reading_paused:
+            self._throttle()
 
     def _step(self) -> bool:
         """Take one event from the reader; tell whether there was one."""
-        if self._session.expects_line:
+        session = self._session
+        if session.idle_tag is not None or session.sasl_tag is not None:
             line = self._reader.read_line()
             if line is not None:
-                self._run(answer_line(self._session, line))
+                self._run(answer_line(session, line))
             return line is not None
         event = self._reader.read_command()
         match event:
             case CommandText():
-                self._run(execute(self._session, event))
+                self._run(execute(session, event))
             case LiteralWanted():
                 self.send(b"+ OK\r\n")
             case LiteralRefused():
-                refuse_literal(self._session, event)
+                refuse_literal(session, event)
             case None:
                 return False
         return True
@@ -337,9 +341,9 @@ class ImapConnection(asyncio.Protocol):
 
     def _throttle(self) -> None:
         """Read no more while commands queue up; but always while one is incomplete."""
-        must_pause = (
+        must_pause = len(self._reader.pending) > MAX_AHEAD_BYTES and (
             self._is_busy or self.is_congested or self._due_for_pump
-        ) and self._reader.ahead_bytes > MAX_AHEAD_BYTES
+        )
         if (
             must_pause != self._is_reading_paused
             and self._transport is not None

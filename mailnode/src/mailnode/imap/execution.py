@@ -6,7 +6,7 @@ Not for: what commands do (commands_*.py).
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import assert_never
 
 import structlog
@@ -81,10 +81,12 @@ async def execute(session: Session, text: CommandText) -> None:
     try:
         tag = cursor.tag()
     except BadCommandError as error:
-        session.bad_commands += 1
-        _complete(session, b"*", f"BAD {error.text}".encode("ascii"), with_expunges=False)
+        _complete(session, b"*", _refuse(session, error), with_expunges=False)
         return
-    completion = await _supervise(session, lambda: _perform(session, cursor, tag))
+    try:
+        completion = await _perform(session, cursor, tag)
+    except Exception as error:  # noqa: BLE001 - the supervisor of commands: one that fails is answered
+        completion = _refuse(session, error)
     if completion is not None:
         has_updates = session.view is not None and session.view.has_updates
         with_expunges = has_updates and not _NUMBERED.match(text.line)
@@ -98,14 +100,16 @@ async def answer_line(session: Session, line: bytes) -> None:
     completion: bytes | None
     if session.sasl_tag is not None:
         tag, session.sasl_tag = session.sasl_tag, None
-        completion = await _supervise(session, lambda: commands_login.authenticate_plain(session, line))
+        try:
+            completion = await commands_login.authenticate_plain(session, line)
+        except Exception as error:  # noqa: BLE001 - as above
+            completion = _refuse(session, error)
     elif session.idle_tag is not None:
         tag, session.idle_tag = session.idle_tag, None
         completion = b"OK Idle completed" if line.upper() == b"DONE" else b"BAD Only DONE ends IDLE"
     else:
         return
-    if completion is not None:
-        _complete(session, tag, completion, with_expunges=True)
+    _complete(session, tag, completion, with_expunges=True)
 
 
 def refuse_literal(session: Session, refused: LiteralRefused) -> None:
@@ -123,24 +127,27 @@ def _complete(session: Session, tag: bytes, completion: bytes, *, with_expunges:
         raise SessionEndedError("Too many mistakes")
 
 
-async def _supervise(session: Session, begin: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
-    """Begin a command and await it; turn whatever it raises into a completion."""
-    try:
-        return await begin()
-    except (SessionEndedError, ConnectionClosedError):
-        raise
-    except BadCommandError as error:
-        session.bad_commands += 1
-        return f"BAD {error.text}".encode("ascii")
-    except RefusedError as error:
-        return f"NO [{error.code}] {error.text}".encode("ascii")
-    except AppendRefusedError as error:
-        return f"NO [{ResponseCode.CANNOT}] {error.text}".encode("ascii", "replace")
-    except MailStoreError as error:
-        return _completion_for(error)
-    except Exception:
-        log.exception("imap command failed")
-        return b"NO [SERVERBUG] Something went wrong here"
+def _refuse(session: Session, error: Exception) -> bytes:
+    """Turn what a command has raised into its completion.
+
+    Raises:
+        SessionEndedError, ConnectionClosedError: It ends the session.
+    """
+    match error:
+        case SessionEndedError() | ConnectionClosedError():
+            raise error
+        case BadCommandError():
+            session.bad_commands += 1
+            return f"BAD {error.text}".encode("ascii")
+        case RefusedError():
+            return f"NO [{error.code}] {error.text}".encode("ascii")
+        case AppendRefusedError():
+            return f"NO [{ResponseCode.CANNOT}] {error.text}".encode("ascii", "replace")
+        case MailStoreError():
+            return _completion_for(error)
+        case _:
+            log.error("imap command failed", exc_info=error)
+            return b"NO [SERVERBUG] Something went wrong here"
 
 
 def _completion_for(error: MailStoreError) -> bytes:

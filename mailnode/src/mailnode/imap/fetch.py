@@ -15,9 +15,12 @@ from mailnode.imap.envelope import format_envelope
 from mailnode.imap.flags import format_flags
 from mailnode.imap.message_parts import Part, find_part, parse_parts
 from mailnode.imap.mime_fields import fields_pattern, split_header
-from mailnode.imap.strings import split_literal
+from mailnode.imap.strings import format_literal, split_literal
 from mailnode.store.headers import measure_header
 from mailnode.store.mail_store import Message
+
+WHOLE_BYTES = 1 << 14
+"""What is so short goes out in one piece."""
 
 
 @dataclass(slots=True)
@@ -50,7 +53,7 @@ def write_fetch(  # noqa: PLR0913 - all of it differs from message to message
     is_uid: bool,
     adds_flags: bool,
 ) -> Iterator[bytes]:
-    """Write the response for one message, piece by piece: who sends it can wait for the client in between.
+    """Write the response for one message, a long one piece by piece: who sends it can wait in between.
 
     Args:
         number: Its message number.
@@ -61,19 +64,30 @@ def write_fetch(  # noqa: PLR0913 - all of it differs from message to message
         is_uid: Whether the command was UID FETCH, so that the UID is told, asked for or not.
         adds_flags: Whether flags are told, asked for or not, because fetching has changed them.
     """
-    begin = b"* %d FETCH (" % number
+    line = b"* %d FETCH (" % number
     if is_uid and Attribute.UID not in request.items:
-        begin += b"UID %d " % message.uid
-    for item in request.items:
-        yield begin
+        line += b"UID %d " % message.uid
+    for count, item in enumerate(request.items):
+        if count:
+            line += b" "
         if isinstance(item, SectionItem):
-            yield from _write_section(item, content)
+            text = _cut_section(item, content)
+            if text is None:
+                line += item.label + b" NIL"
+            elif len(text) <= WHOLE_BYTES:
+                line += item.label + b" " + format_literal(text)
+            else:
+                yield line + item.label + b" "
+                yield from split_literal(text)
+                line = b""
         else:
-            yield _format_attribute(item, message, content, is_recent=is_recent)
-        begin = b" "
+            line += _format_attribute(item, message, content, is_recent=is_recent)
+        if len(line) > WHOLE_BYTES:
+            yield line
+            line = b""
     if adds_flags and Attribute.FLAGS not in request.items:
-        yield b" FLAGS " + format_flags(message.flags, is_recent=is_recent)
-    yield b")\r\n"
+        line += b" FLAGS " + format_flags(message.flags, is_recent=is_recent)
+    yield line + b")\r\n"
 
 
 def read_section(content: Content, section: Section) -> bytes | None:
@@ -123,15 +137,12 @@ def _format_attribute(  # noqa: PLR0911 - one return for each attribute
             assert_never(item)
 
 
-def _write_section(item: SectionItem, content: Content) -> Iterator[bytes]:
+def _cut_section(item: SectionItem, content: Content) -> bytes | None:
+    """Cut a section, or what is wanted of it, out of a message; `None` where there is no such part."""
     text = read_section(content, item.section)
-    if text is None:
-        yield item.label + b" NIL"
-        return
-    if item.partial is not None:
-        text = text[item.partial.start : item.partial.start + item.partial.size_bytes]
-    yield item.label + b" "
-    yield from split_literal(text)
+    if text is None or item.partial is None:
+        return text
+    return text[item.partial.start : item.partial.start + item.partial.size_bytes]
 
 
 def _fields(content: Content) -> Mapping[bytes, bytes]:

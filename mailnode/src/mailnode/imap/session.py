@@ -129,11 +129,6 @@ class Session:
         """Whether somebody is logged in."""
         return self._account is not None
 
-    @property
-    def expects_line(self) -> bool:
-        """Whether the next line is no command: DONE, or a SASL response."""
-        return self.idle_tag is not None or self.sasl_tag is not None
-
     def require_account(self) -> Account:
         """Tell whose session it is, as of the login. Raises: BadCommandError."""
         if self._account is None:

@@ -66,7 +66,8 @@ class MailboxView:
         self.messages = list(contents.messages)
         self.uids = [message.uid for message in contents.messages]
         self.uid_next = contents.uid_next
-        self._arrived = {uid: message for uid, message in self._arrived.items() if uid >= self.uid_next}
+        if self._arrived:
+            self._arrived = {uid: message for uid, message in self._arrived.items() if uid >= self.uid_next}
         self._expunged.intersection_update(self.uids)
         self._mark_recent(self.uids)
 
@@ -183,16 +184,18 @@ class MailboxView:
         self._recent -= gone
 
     def _take_arrived(self, lines: list[bytes]) -> None:
-        arrived = sorted(self._arrived.values(), key=lambda message: message.uid)
+        uids = sorted(self._arrived)
+        self.messages += map(self._arrived.__getitem__, uids)
         self._arrived.clear()
-        self.messages += arrived
-        self.uids += [message.uid for message in arrived]
-        self.uid_next = arrived[-1].uid + 1
-        self._mark_recent(message.uid for message in arrived)
+        self.uids += uids
+        self.uid_next = uids[-1] + 1
+        self._mark_recent(uids)
         lines.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self._recent)))
 
     def _mark_recent(self, uids: Iterable[Uid]) -> None:
         # EXAMINE looks without claiming (RFC 3501 section 6.3.2).
         box = self.mailbox.id
         mark = self._marks.read(box) if self.is_read_only else self._marks.claim(box, self.uid_next)
-        self._recent.update(uid for uid in uids if uid >= mark)
+        for uid in uids:
+            if uid >= mark:
+                self._recent.add(uid)

@@ -138,7 +138,7 @@ class PeerSession(SmtpSession):
         )
         if letter is None or self._chunks is None:
             self._letter = None
-        if letter is None or not isinstance(taken, bytes):
+        if letter is None or not isinstance(taken, bytearray):
             return taken if isinstance(taken, SmtpReply) else None
         try:
             await self._hand_in(letter, await _make(partial(check_message, taken, max_bytes), len(taken)))
@@ -151,7 +151,8 @@ class PeerSession(SmtpSession):
         """Hand a letter in. Raises: ReceptionError."""
         recipients = tuple(dict.fromkeys(letter.recipients))
         arrival = Arrival(self.client_address, PeerTransport.SMTP, letter.mail_from, recipients)
-        await self._reception.take(arrival, message)
+        # In a task, which the dialogue is not: to ask name servers needs one.
+        await self.loop.create_task(self._reception.take(arrival, message))
 
     def _drop_letter(self) -> None:
         self._letter = None

@@ -33,11 +33,18 @@ class Chunks:
 
     content: bytearray = field(default_factory=bytearray)
 
-    def finish(self) -> bytes:
+    def add(self, chunk: bytes | bytearray) -> None:
+        """Put a chunk to those before. The first one is not copied where it is large."""
+        if isinstance(chunk, bytearray) and not self.content:
+            self.content = chunk
+        else:
+            self.content += chunk
+
+    def finish(self) -> bytearray:
         """Make a message of it, which ends with a line end as each that comes by DATA."""
         if not self.content.endswith(b"\r\n"):
             self.content += b"\r\n"
-        return bytes(self.content)
+        return self.content
 
 
 def read_chunk_command(argument: str) -> ChunkCommand:

@@ -75,8 +75,10 @@ def join_pieces(pieces: list[bytes]) -> bytes:
     return whole
 
 
-def check_message(message: bytes, max_bytes: int) -> bytes:
+def check_message(message: bytes | bytearray, max_bytes: int) -> bytes:
     """Check a message that is whole, without dots before its dots, and return it.
+
+    A large buffer of it is empty afterwards: nobody else needs it.
 
     Raises:
         CommandError: It is too large, or its lines are not lines.
@@ -89,7 +91,12 @@ def check_message(message: bytes, max_bytes: int) -> bytes:
         _check_lines(message[start : end or start + PIECE_BYTES])
         start = end  # there was a line end, or the piece would have been one line that is too long
     _check_lines(message[start:])
-    return message
+    if isinstance(message, bytes):
+        return message
+    starts = range(0, len(message), PIECE_BYTES)
+    whole = join_pieces([bytes(message[start : start + PIECE_BYTES]) for start in starts])
+    let_go(message)
+    return whole
 
 
 def _cut_before_lines(stuffed: bytes | bytearray) -> Iterator[tuple[int, int]]:
@@ -104,7 +111,7 @@ def _cut_before_lines(stuffed: bytes | bytearray) -> Iterator[tuple[int, int]]:
     yield start, stop
 
 
-def _check_lines(lines: bytes) -> None:
+def _check_lines(lines: bytes | bytearray) -> None:
     """See that all are lines; what comes before and behind begins and ends with whole lines, too."""
     count = lines.count(b"\n")
     if lines.count(b"\r") != count or lines.count(b"\r\n") != count:

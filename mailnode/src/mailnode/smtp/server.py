@@ -22,7 +22,6 @@ from mailnode.smtp.replies import SHUTTING_DOWN, TOO_MANY_CONNECTIONS, SmtpReply
 from mailnode.smtp.session import SmtpSession
 from mailnode.smtp.submission import Submission
 from mailnode.store.mail_store import MailStore
-from nodelink.daemon.tasks import Spawn, open_task_group
 
 __all__ = ["SmtpLimits", "SmtpServer"]
 
@@ -51,9 +50,9 @@ class SmtpServer:
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     room: MessageRoom = field(init=False)
     submission: Submission = field(init=False)
-    _connections: dict[SmtpConnection, asyncio.Task[None]] = field(init=False, default_factory=dict)
+    _connections: set[SmtpConnection] = field(init=False, default_factory=set)
     _per_prefix: Counter[str] = field(init=False, default_factory=Counter)
-    _spawn: Spawn | None = field(init=False, default=None)
+    _is_open: bool = field(init=False, default=False)
     _is_empty: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -75,7 +74,7 @@ class SmtpServer:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Serve until `stack` unwinds; then every client hears 421, and what still runs is ended."""
-        self._spawn = await open_task_group(stack)
+        self._is_open = True
         stack.push_async_callback(self._end_sessions)
 
     def build_protocol(self, *, is_secure: bool) -> asyncio.Protocol:
@@ -83,8 +82,8 @@ class SmtpServer:
         return SmtpSession(self.accounts, self, is_secure=is_secure)
 
     def admit(self, connection: SmtpConnection) -> SmtpReply | None:
-        """Take a new connection in and serve it, or tell why not."""
-        if self._spawn is None:
+        """Take a new connection in, or tell why not."""
+        if not self._is_open:
             return SHUTTING_DOWN
         prefix = find_prefix(connection.client_address)
         limits = self.limits
@@ -95,15 +94,14 @@ class SmtpServer:
         connection.prefix = prefix
         self._per_prefix[prefix] += 1
         self._is_empty.clear()
-        self._connections[connection] = self._spawn(connection.serve())
+        self._connections.add(connection)
         return None
 
     def forget(self, connection: SmtpConnection) -> None:
-        """Forget a connection that has ended. What was being done for its client is ended, too."""
-        task = self._connections.pop(connection, None)
-        if task is None:
+        """Forget a connection that has ended."""
+        if connection not in self._connections:
             return
-        task.cancel()
+        self._connections.remove(connection)
         self._per_prefix[connection.prefix] -= 1
         if not self._per_prefix[connection.prefix]:
             del self._per_prefix[connection.prefix]
@@ -112,7 +110,7 @@ class SmtpServer:
 
     async def _end_sessions(self) -> None:
         """Let every client hear that we go; one whose message is being stored hears about that first."""
-        self._spawn = None
+        self._is_open = False
         for connection in list(self._connections):
             connection.end_soon(SHUTTING_DOWN)
         if self._connections:

@@ -50,6 +50,7 @@ class SmtpSession(SmtpConnection):
         self._accounts = accounts
         self._submission = surroundings.submission
         self._account: Account | None = None
+        self._wait_seconds = surroundings.limits.login_seconds
         self._unwatch: Callable[[], None] | None = None
         self._is_greeted = False
         self._transaction: Transaction | None = None
@@ -67,9 +68,9 @@ class SmtpSession(SmtpConnection):
     async def run_session(self) -> None:
         """Greet, then read and answer."""
         self.say(SmtpReply(220, "", f"{self.surroundings.hostname} ESMTP"))
-        while not self.is_ending:
+        while self._farewell is None and not self._is_closing:
             try:
-                reply = await self._answer(await self._read_line())
+                reply = await self._answer(await self.read_line(MAX_LONG_COMMAND_BYTES, self._wait_seconds))
             except LineTooLongError:
                 reply = replies.LINE_TOO_LONG
             except CommandError as refusal:
@@ -78,11 +79,6 @@ class SmtpSession(SmtpConnection):
                 self.say(reply)
                 if reply.code in FAULT_CODES:
                     self._count_fault()
-
-    async def _read_line(self) -> bytes:
-        limits = self.surroundings.limits
-        wait_seconds = limits.login_seconds if self._account is None else limits.idle_seconds
-        return await self.read_line(MAX_LONG_COMMAND_BYTES, wait_seconds)
 
     async def _answer(self, line: bytes) -> SmtpReply | None:
         """Carry a command out; `None` when it has been answered already.
@@ -170,12 +166,13 @@ class SmtpSession(SmtpConnection):
             return replies.LOGIN_UNAVAILABLE
         self._unwatch = self._accounts.watch_sessions(account.id, self._shut_out)
         self._account = account
+        self._wait_seconds = self.surroundings.limits.idle_seconds
         return replies.LOGGED_IN
 
     async def _ask(self, text: str) -> str:
         """Ask for a part of the credentials. Raises: CommandError, when they are not given."""
         self.say(challenge(text))
-        answer = await self._read_line()
+        answer = await self.read_line(MAX_LONG_COMMAND_BYTES, self._wait_seconds)
         if answer == b"*":
             raise CommandError(replies.LOGIN_ABORTED)
         return answer.decode("ascii", "replace")
@@ -233,7 +230,7 @@ class SmtpSession(SmtpConnection):
         taken = await self.collect(argument, self._submission.max_bytes, may_come=may_come)
         if transaction is None or self._chunks is None:
             self._transaction = None  # refused: what still comes of the message is thrown away
-        if transaction is None or not isinstance(taken, bytes):
+        if transaction is None or not isinstance(taken, bytearray):
             return taken if isinstance(taken, SmtpReply) else None
         try:
             reply = await self._submission.finish(transaction, taken, is_stuffed=False)
@@ -242,7 +239,7 @@ class SmtpSession(SmtpConnection):
         self._errors = 0
         return reply
 
-    async def collect(self, argument: str, max_bytes: int, *, may_come: bool) -> bytes | SmtpReply | None:
+    async def collect(self, argument: str, max_bytes: int, *, may_come: bool) -> bytearray | SmtpReply | None:
         """Take a chunk, if one may come now, and put it to those before; otherwise throw it away.
 
         Returns:
@@ -251,7 +248,7 @@ class SmtpSession(SmtpConnection):
 
         Raises:
             NoRoomError: There are too many large messages at this moment.
-            asyncio.IncompleteReadError: The client has left.
+            ClientLeftError: It has.
         """
         try:
             command = read_chunk_command(argument)
@@ -269,7 +266,7 @@ class SmtpSession(SmtpConnection):
             return replies.BAD_SEQUENCE if chunks is None else replies.MESSAGE_TOO_LARGE
         self._chunks = chunks
         self.incoming.hold(command.size_bytes)
-        chunks.content += await self.read_chunk(command.size_bytes)
+        chunks.add(await self.read_chunk(command.size_bytes))
         if self.is_ending:  # the client has been told to come back, and would send it twice
             self._drop_chunks()
             return None

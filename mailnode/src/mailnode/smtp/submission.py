@@ -146,7 +146,7 @@ class Submission:
         make = (
             partial(make_message, came, self.max_bytes)
             if is_stuffed
-            else partial(check_message, bytes(came), self.max_bytes)
+            else partial(check_message, came, self.max_bytes)
         )
         try:
             reply = await self._deliver(transaction, make, len(came))

@@ -9,7 +9,7 @@ Stricter: no source routes, no comments, no white space around `<`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailnode.smtp.replies import (
     BAD_ARGUMENT,
@@ -39,16 +39,14 @@ class CommandError(Exception):
         self.reply = reply
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command: the verb in capitals, what follows it without the space between."""
 
     verb: bytes
     argument: str
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """What MAIL or RCPT names; `address` is empty for `<>`. Parameters' names are in capitals."""
 
     address: str

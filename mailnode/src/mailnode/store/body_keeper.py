@@ -48,10 +48,8 @@ class BodyKeeper:
         if count:
             log.info("body files without a message removed", count=count)
 
-    async def store(
-        self, body: bytes, operation: Callable[[Transaction, StoredBody], T], row_count: int
-    ) -> T:
-        """Commit an operation on so many rows that needs a body in its place. Raises: as the operation."""
+    async def store(self, body: bytes, operation: Callable[[Transaction, StoredBody], T]) -> T:
+        """Commit an operation that needs a body in its place. Raises: as the operation."""
         stored = StoredBody.split(BodyId(next(self._ids)), body)
         if stored.is_in_file:
             await self._write_file(stored.id, body)
@@ -61,7 +59,6 @@ class BodyKeeper:
             return await self._writer.submit(
                 lambda transaction: operation(transaction, stored),
                 0 if stored.is_in_file else len(body),
-                row_count,
             )
         except StoreUnavailableError:
             self._cache.drop(stored.id)

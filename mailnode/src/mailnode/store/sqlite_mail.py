@@ -169,7 +169,6 @@ def trim(
     """
     if more_bytes > quota_bytes:
         return False
-    transaction.leave_loop()
     row = transaction.execute("SELECT size_bytes FROM usage WHERE account_id = ?", (account_id,)).fetchone()
     if row is None:
         return False

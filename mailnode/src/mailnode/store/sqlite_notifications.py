@@ -7,6 +7,7 @@ Which accounts have a token at all is known in memory, so that a delivery to all
 account stays there until the next start, though its tokens have gone: what is asked then finds none.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
@@ -27,7 +28,7 @@ class _Store(Protocol):
     _readers: Readers
     _wake: Callable[[], None] | None
 
-    async def _write(self, operation: Operation[T]) -> T: ...
+    def _write(self, operation: Operation[T]) -> asyncio.Future[T]: ...
 
 
 class SqliteNotifications:

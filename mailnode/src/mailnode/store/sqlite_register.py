@@ -4,6 +4,7 @@ For: sqlite_store.py, which has all of `SqliteRegister`.
 Not for: statements that users' protocols need (sqlite_accounts.py, _queue.py).
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -38,7 +39,7 @@ class _Store(Protocol):
 
     _readers: Readers
 
-    async def _write(self, operation: Operation[T]) -> T: ...
+    def _write(self, operation: Operation[T]) -> asyncio.Future[T]: ...
 
 
 class SqliteRegister:

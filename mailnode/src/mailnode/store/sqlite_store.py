@@ -54,7 +54,7 @@ from mailnode.store.sqlite_notifications import (
 from mailnode.store.sqlite_readers import Readers
 from mailnode.store.sqlite_register import SqliteRegister
 from mailnode.store.sqlite_schema import open_writer
-from mailnode.store.sqlite_writer import LONG, MAX_PENDING_BYTES, Operation, Transaction, Writer
+from mailnode.store.sqlite_writer import MAX_PENDING_BYTES, Operation, Transaction, Writer
 from mailnode.store.watchers import Watchers
 
 DATABASE_NAME = "mail.sqlite3"
@@ -133,7 +133,6 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             lambda transaction: sqlite_accounts.add_account(
                 transaction, address, password_hash, now_seconds, uid_validity
             ),
-            row_count=4,
         )
 
     async def find_account(self, address: str) -> Account | None:
@@ -227,7 +226,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return refused
 
         self._write_logins()
-        return await self._bodies.store(body, operation, len(once) + len(envelopes))
+        return await self._bodies.store(body, operation)
 
     async def deliver_once(
         self, delivery_id: str, recipients: Sequence[Recipient], body: bytes, now_seconds: int
@@ -242,7 +241,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return refused
 
         self._write_logins()
-        return await self._bodies.store(body, operation, len(once))
+        return await self._bodies.store(body, operation)
 
     async def append(
         self, mailbox_id: MailboxId, quota_bytes: int, body: bytes, flags: Flags, received_at_seconds: int
@@ -254,7 +253,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return sqlite_mail.append(transaction, mailbox_id, quota_bytes, message, stored)
 
         self._write_logins()
-        return await self._bodies.store(body, operation, 1)
+        return await self._bodies.store(body, operation)
 
     async def copy_messages(
         self, source: MailboxId, uids: Sequence[Uid], target: MailboxId, quota_bytes: int
@@ -277,15 +276,12 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
     ) -> Mapping[Uid, Flags]:
         """Change flags."""
         return await self._write(
-            lambda transaction: sqlite_mail.change_flags(transaction, mailbox_id, uids, mode, flags),
-            len(uids),
+            lambda transaction: sqlite_mail.change_flags(transaction, mailbox_id, uids, mode, flags)
         )
 
     async def expunge(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> frozenset[Uid]:
         """Remove messages for ever."""
-        return await self._write(
-            lambda transaction: sqlite_mail.expunge(transaction, mailbox_id, uids), len(uids)
-        )
+        return await self._write(lambda transaction: sqlite_mail.expunge(transaction, mailbox_id, uids))
 
     async def read_header(self, body_id: BodyId) -> bytes | None:
         """Read a message's header."""
@@ -430,9 +426,10 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return ()
         return [recipient for recipient in recipients if recipient.account_id in self._token_holders]
 
-    async def _write(self, operation: Operation[T], row_count: int = LONG) -> T:
-        self._write_logins()
-        return await self._writer.submit(operation, row_count=row_count)
+    def _write(self, operation: Operation[T]) -> asyncio.Future[T]:
+        if self._new_logins:
+            self._write_logins()
+        return self._writer.submit(operation)
 
     def _write_logins(self) -> None:
         """Let the logins since the last change go with the one that follows."""
@@ -441,7 +438,7 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
             return
         try:
             written = self._writer.submit(
-                lambda transaction: sqlite_accounts.write_logins(transaction, logins), row_count=len(logins)
+                lambda transaction: sqlite_accounts.write_logins(transaction, logins)
             )
         except StoreUnavailableError:
             return  # they go with a later change, if there is one

@@ -1,17 +1,14 @@
-"""The writer: what has queued up is one transaction, which a thread commits (group commit).
+"""The one thread that writes: it commits whatever has queued up as one transaction (group commit).
 
 For: sqlite_store.py, which hands in operations and awaits their results.
 Not for: what the operations do.
 
-    loop:    submit ── submit ─▶ end of the turn: BEGIN op op op        finish: caches, watchers, results
-                                     │ all of them brief      └──▶ COMMIT ──▶ ▲  (one call per batch)
-    thread:                          └ else: BEGIN op op op COMMIT ───────────┘
+    loop:    submit ── submit ── submit ─▶ end of the turn       finish: caches, watchers, results
+                 └────────┴────────┴───────────┴──▶ queue            ▲  (one call per batch)
+    thread:                                           └─▶ BEGIN op op op COMMIT
 
-What comes within one turn of the loop, or while a commit is under way, goes together. To wait for the disk is
-the thread's. Brief operations, as nearly all are, are carried out on the loop: each statement lets go of the
-interpreter's lock for its few microseconds, and two threads that have something to do would hand it to and
-fro for each of them (measured: 6 changes of threads a message). The connection belongs to the loop while no
-batch is on its way, and to the thread until the batch is reported.
+What comes within one turn of the loop is handed over at its end: each hand-over wakes the thread, which then
+wants the interpreter's lock, and so costs two changes of threads.
 
 An operation checks before it changes: one that raises a `MailStoreError` has changed nothing, and does not
 touch the others. So none needs a savepoint (measured: 3 µs each, where a delivery takes 36). Should one fail
@@ -37,19 +34,11 @@ from mailnode.store.mail_store import (
     MailStoreError,
     StoreUnavailableError,
 )
-from mailnode.store.sqlite_schema import BUSY_TIMEOUT_SECONDS
 
 MAX_PENDING_BYTES = 128 << 20
 OPERATION_BYTES = 512
 """What an operation counts for beside its body."""
 
-LONG = 1 << 30
-"""So many rows as an operation is about that nobody has counted."""
-
-ROWS_ON_LOOP = 128
-"""A batch about more rows is none for the loop: so many take a few milliseconds, and may be on cold pages."""
-
-BYTES_ON_LOOP = 1 << 20
 SHRINK_EVERY_COMMITS = 256
 MIN_FREE_PAGES = 2_048
 SHRINK_PAGES = 512
@@ -58,16 +47,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 T = TypeVar("T")
 
 
-class _TooLongError(Exception):
-    """An operation turns out to be none for the loop."""
-
-
 @dataclass(slots=True)
 class Transaction:
     """What one transaction does beside its rows. All of it happens after the commit, in this order."""
 
     execute: Callable[..., sqlite3.Cursor]
-    is_on_loop: bool = False
     new_accounts: list[Account] = field(default_factory=list)
     stale_addresses: list[str] = field(default_factory=list)
     stale_mailboxes: list[MailboxId] = field(default_factory=list)
@@ -75,11 +59,6 @@ class Transaction:
     gone_files: list[BodyId] = field(default_factory=list)
     changes: list[tuple[MailboxId, MailboxChange]] = field(default_factory=list)
     has_notifications: bool = False
-
-    def leave_loop(self) -> None:
-        """Call this before something long: everything begins anew, in the thread, if that is elsewhere."""
-        if self.is_on_loop:
-            raise _TooLongError
 
 
 Operation = Callable[[Transaction], T]
@@ -90,13 +69,8 @@ class _Job:
     operation: Operation[Any]
     future: asyncio.Future[Any]
     size_bytes: int
-    row_count: int
     result: object = None
     error: BaseException | None = None
-
-
-_Outcome = tuple[Sequence[_Job], Transaction | None]
-"""Operations that have ended together, and their transaction if it was committed."""
 
 
 class Writer:
@@ -123,12 +97,8 @@ class Writer:
         self._is_closing = False
         self._is_failing = False
         self._gathered: list[_Job] = []
-        self._is_hand_over_due = False
-        self._is_committing = False
-        self._rested: asyncio.Future[None] | None = None
-        self._queue: SimpleQueue[_Outcome | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._wait_for_others(0)  # not on the loop
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -144,104 +114,67 @@ class Writer:
         """Count bytes no more."""
         self._pending_bytes -= size_bytes
 
-    def submit(
-        self, operation: Operation[T], size_bytes: int = 0, row_count: int = LONG
-    ) -> asyncio.Future[T]:
-        """Queue an operation; the future is done after its commit.
-
-        `row_count` is how many rows it is about, roughly: what is about a few is carried out on the loop.
-
-        Raises:
-            StoreUnavailableError: As `reserve`.
-        """
+    def submit(self, operation: Operation[T], size_bytes: int = 0) -> asyncio.Future[T]:
+        """Queue an operation; the future is done after its commit. Raises: as `reserve`."""
         size_bytes += OPERATION_BYTES
         self.reserve(size_bytes)
         future: asyncio.Future[T] = self._loop.create_future()
-        self._gathered.append(_Job(operation, future, size_bytes, row_count))
-        if not self._is_hand_over_due and not self._is_committing:
-            self._is_hand_over_due = True
+        if not self._gathered:
             self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Job(operation, future, size_bytes))
         return future
 
     async def close(self) -> None:
         """Commit what is queued, take no more, and end the thread."""
         self._is_closing = True
         self._hand_over()
-        if self._is_committing:
-            self._rested = self._loop.create_future()
-            await self._rested
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _hand_over(self) -> None:
-        """Begin a transaction with what has queued up, unless another one is under way."""
-        self._is_hand_over_due = False
-        if self._is_committing or not self._gathered:
-            return
         jobs, self._gathered = self._gathered, []
-        self._is_committing = True
-        self._queue.put((jobs, self._try_on_loop(jobs)))
-
-    def _try_on_loop(self, jobs: Sequence[_Job]) -> Transaction | None:
-        """Carry operations out, but for the commit; `None` where the thread has to begin with them."""
-        if sum([job.row_count for job in jobs]) > ROWS_ON_LOOP:
-            return None
-        if sum([job.size_bytes for job in jobs]) > BYTES_ON_LOOP:
-            return None
-        transaction = Transaction(self._connection.execute, is_on_loop=True)
-        try:
-            self._perform(jobs, transaction)
-        except Exception:  # noqa: BLE001 - whatever it is, the thread meets it again, and deals with it
-            self._roll_back()
-            return None
-        return transaction
-
-    def _perform(self, jobs: Sequence[_Job], transaction: Transaction) -> None:
-        transaction.execute("BEGIN IMMEDIATE")
-        for job in jobs:
-            job.error = None
-            try:
-                job.result = job.operation(transaction)
-            except MailStoreError as refusal:
-                job.error = refusal
+        if jobs:
+            self._queue.put(jobs)
 
     def _run(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            before = self.commit_count
-            outcomes = self._commit(*batch)
-            for _, committed in outcomes:
-                if committed is not None and committed.gone_files:
-                    self._on_files_gone(committed.gone_files)
-            must_shrink = before // SHRINK_EVERY_COMMITS != self.commit_count // SHRINK_EVERY_COMMITS
-            if must_shrink:
-                self._loop.call_soon_threadsafe(self._finish, outcomes)
-                self._shrink()
-                self._loop.call_soon_threadsafe(self._take_back)
-            else:
-                self._loop.call_soon_threadsafe(self._take_back_and_finish, outcomes)
+        is_over = False
+        while not is_over:
+            batch = [self._queue.get()]
+            batch += [self._queue.get() for _ in range(self._queue.qsize())]
+            jobs = [job for part in batch if part is not None for job in part]
+            is_over = None in batch
+            if jobs:
+                self._commit(jobs)
 
-    def _commit(self, jobs: Sequence[_Job], transaction: Transaction | None) -> list[_Outcome]:
-        """Commit these operations as one transaction, which may have begun already."""
+    def _commit(self, jobs: Sequence[_Job]) -> None:
+        """Commit these operations as one transaction, and report that to the loop."""
+        transaction = Transaction(self._connection.execute)
         try:
-            if transaction is None:
-                transaction = Transaction(self._connection.execute)
-                self._wait_for_others(BUSY_TIMEOUT_SECONDS)
+            transaction.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                job.error = None
                 try:
-                    self._perform(jobs, transaction)
-                finally:
-                    self._wait_for_others(0)
+                    job.result = job.operation(transaction)
+                except MailStoreError as refusal:
+                    job.error = refusal
             transaction.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the supervisor of operations: the thread must live on
             self._roll_back()
             if len(jobs) > 1 and not _is_trouble_of_disk(error):
-                return [outcome for job in jobs for outcome in self._commit([job], None)]
+                for job in jobs:
+                    self._commit([job])
+                return
             self._fail(jobs, error)
-            return [(jobs, None)]
+            return
         self.commit_count += 1
         if self._is_failing:
             self._is_failing = False
             log.info("mail store writes again")
-        return [(jobs, transaction)]
+        self._loop.call_soon_threadsafe(self._finish, jobs, transaction)
+        if transaction.gone_files:
+            self._on_files_gone(transaction.gone_files)
+        if self.commit_count % SHRINK_EVERY_COMMITS == 0:
+            self._shrink()
 
     def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
         if _is_trouble_of_disk(error):
@@ -253,10 +186,7 @@ class Writer:
         for job in jobs:
             job.error = StoreUnavailableError("The mail store cannot write at this moment.")
             job.error.__cause__ = error
-
-    def _wait_for_others(self, seconds: float) -> None:
-        """Say how long another process may have the database locked: nobody's but a tool of an operator."""
-        self._connection.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds)}")
+        self._loop.call_soon_threadsafe(self._finish, jobs, None)
 
     def _roll_back(self) -> None:
         try:
@@ -275,32 +205,17 @@ class Writer:
         except sqlite3.Error as error:
             log.warning("mail store could not be shrunk", error=str(error))
 
-    def _take_back_and_finish(self, outcomes: Sequence[_Outcome]) -> None:
-        self._take_back()  # before all else, so that the disk has something to do meanwhile
-        self._finish(outcomes)
-
-    def _take_back(self) -> None:
-        """Take the connection back from the thread, and begin with what has come meanwhile."""
-        self._is_committing = False
-        self._hand_over()
-        if self._rested is not None and not self._is_committing and not self._rested.done():
-            self._rested.set_result(None)
-
-    def _finish(self, outcomes: Sequence[_Outcome]) -> None:
-        for jobs, transaction in outcomes:
-            if transaction is not None:
-                self._on_commit(transaction)
-            for job in jobs:
-                self._settle(job)
-
-    def _settle(self, job: _Job) -> None:
-        self._pending_bytes -= job.size_bytes
-        if job.future.done():  # its caller was cancelled
-            return
-        if job.error is None:
-            job.future.set_result(job.result)
-        else:
-            job.future.set_exception(job.error)
+    def _finish(self, jobs: Sequence[_Job], transaction: Transaction | None) -> None:
+        if transaction is not None:
+            self._on_commit(transaction)
+        for job in jobs:
+            self._pending_bytes -= job.size_bytes
+            if job.future.done():  # its caller was cancelled
+                continue
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(job.error)
 
 
 def _is_trouble_of_disk(error: Exception) -> bool:
