@@ -18,8 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-import structlog
-
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.rate_limit import RateLimiter, find_prefix
 from mailnode.dkim.errors import DkimError, KeyUnavailableError
@@ -59,8 +57,6 @@ _TRACE = re.compile(
     rb"[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*",
     re.IGNORECASE,
 )
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +123,9 @@ class Reception:
         if not self.replays.admit(proof, find_prefix(arrival.source), arrival.recipients):
             raise NotProvenError(SENT_ON)
         refused = await self._store(arrival, have_apps_read(clean_trace(message)))
-        self.traffic.note_received(author.rpartition("@")[2].lower())
         if refused and not arrival.knows_reports and is_same_address(arrival.mail_from, author):
             await self._report(author, refused, message)
+        self.traffic.note_received(author.rpartition("@")[2].lower())
         return refused
 
     async def take_left(self, arrival: Arrival, message: bytes) -> None:
@@ -209,10 +205,16 @@ class Reception:
         return refused | {names[id_]: MAILBOX_FULL for id_ in full if id_ in names}
 
     async def _report(self, author: str, refused: dict[str, str], message: bytes) -> None:
-        """Tell an author, who is proved, who did not get his message."""
+        """Tell an author, who is proved, who did not get his message; when this returns, that is durable.
+
+        Raises:
+            LaterError: Not now. When the message comes again, it is stored for nobody twice.
+        """
         destination = self.outbound.find_destination(author.rpartition("@")[2])
-        if destination is None or not self.outbound.has_room():
-            return
+        if destination is None:
+            return  # the policy lets no mail go there
+        if not self.outbound.has_room():
+            raise LaterError(TRY_LATER, "no room in the queue for a delivery report")
         now_seconds = self.clock_seconds()
         report = write_report(
             domain=self.accounts.domain,
@@ -225,8 +227,7 @@ class Reception:
         try:
             await self.store.deliver([], report, int(now_seconds), envelopes)
         except StoreUnavailableError as error:
-            log.warning("delivery report not stored", reason=str(error))
-            return
+            raise LaterError(TRY_LATER, str(error)) from error
         self.outbound.note_queued(envelopes, len(report))
 
     def _is_ours(self, address: str) -> bool:
