@@ -57,7 +57,7 @@ class Forwarding:
         """Work until the stack unwinds; what waits then is still there at the next start."""
         stack.push_async_callback(self._uploads.close)
         self._spawn = await open_task_group(stack)
-        for domain in await self.store.list_destinations():
+        for domain in await self.store.count_outgoing():
             self.wake(domain)
 
     def wake(self, domain: str) -> None:

@@ -44,6 +44,10 @@ class Traffic:
         row = self._touch(domain)
         row.queued = max(0, row.queued + change)
 
+    def set_queued(self, domain: str, count: int) -> None:
+        """Hear how many messages wait for a peer: what waited at the start, or is left by a purge."""
+        self._touch(domain).queued = count
+
     def note_delivered(self, domain: str, transport: PeerTransport, seconds: float) -> None:
         """Hear that a message was handed over; `seconds` is how long it took from the queue."""
         row = self._touch(domain)
