@@ -14,7 +14,8 @@ import pytest
 from mailnode.dkim.signing import write_signatures
 from mailnode.peering import exchangers as polling
 from mailnode.peering.exchangers import Exchangers
-from nodelink.contract.federation import ExchangerAccess
+from mailnode.peering.reception import Arrival
+from nodelink.contract.federation import ExchangerAccess, PeerTransport
 from support.dkim_mails import keys, now
 from support.exchanger_site import TOKEN, Exchanger
 from support.openpgp_messages import ALICE, encrypted_mail
@@ -86,6 +87,17 @@ async def test_exchanger_of_the_older_kind_is_pulled_without_a_second_copy(site:
     await site.until(lambda: site.exchanger.asked.count("full") >= 3)
     assert len(await site.home.inbox("bob")) == 1
     assert site.exchanger.acknowledged == []
+
+
+async def test_mail_comes_by_ipv6_for_one_and_by_an_exchanger_for_another(site: Site) -> None:
+    await site.home.account("carol")
+    by_ipv6 = Arrival("2001:db8::1", PeerTransport.SMTP, EVE, (BOB,))
+    assert await site.home.reception.take(by_ipv6, MAIL) == {}
+
+    site.exchanger.leave("one", MAIL, f"carol@{HOME}", mail_from=EVE)
+    site.want()
+
+    await site.home.wait_for("carol")
 
 
 @pytest.mark.parametrize(

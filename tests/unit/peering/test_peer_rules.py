@@ -222,6 +222,27 @@ def test_replays_are_told_by_source_and_forgotten_after_three_days() -> None:
     assert replays.admit(b"1", "192.0.2.9", ["frank"])
 
 
+def test_what_an_exchanger_brings_may_come_from_its_server_too() -> None:
+    replays = Replays()
+    assert replays.admit(b"1", "2001:db8::/56", ["bob"])
+    assert replays.admit(b"1", "https://relay.example.org:8443", ["carol"])
+    assert replays.admit(b"1", "https://192.0.2.7:8443", ["dave"])
+    assert not replays.admit(b"1", "2001:db8:1::/56", ["eve"])
+
+
+@pytest.mark.parametrize(("count", "is_remembered"), [(2, True), (3, False)])
+def test_a_network_makes_only_its_own_mail_forgotten(count: int, is_remembered: bool) -> None:
+    replays = Replays(max_remembered=9, max_of_network=3)
+    replays.admit(b"of another", "198.51.100.1", ["bob"])
+    replays.admit(b"first", "192.0.2.1", ["bob"])
+    for number in range(count):
+        replays.admit(b"%d" % number, f"192.0.2.{number + 1}", ["bob"])
+    assert replays.admit(b"first", "203.0.113.1", ["eve"]) is not is_remembered
+    for number in range(100):
+        replays.admit(b"%d" % number, f"192.0.2.{number + 1}", ["bob"])
+    assert not replays.admit(b"of another", "203.0.113.1", ["eve"])
+
+
 @pytest.mark.parametrize(
     ("status", "content", "outcome"),
     [
