@@ -10,7 +10,7 @@ import pytest
 
 from mailnode.exchange import daemon
 from mailnode.peering.exchangers import Exchangers
-from mailnode.peering.policy import PeerPolicy
+from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
 from nodelink.contract.federation import ExchangerAccess, FederationMode
 from support.clocks import until
 from support.dkim_mails import keys
@@ -175,7 +175,7 @@ async def test_circle_of_exchangers_ends(tmp_path: Path) -> None:
         await until_counted(second, refused=1, received=1, waiting_messages=0)
 
 
-async def test_rule_about_a_domain_holds_for_what_is_pulled(tmp_path: Path) -> None:
+async def test_rule_about_a_domain_holds_for_what_is_pulled_and_its_author_hears_so(tmp_path: Path) -> None:
     relay = OwnExchanger(kept=(HOME,))
     async with open_between(tmp_path, relay) as between:
         between.send_by(between.far, relay)
@@ -187,6 +187,8 @@ async def test_rule_about_a_domain_holds_for_what_is_pulled(tmp_path: Path) -> N
 
         await until_counted(relay, fetched=1)
         assert await between.home.inbox("bob") == []
+        (report,) = await between.far.wait_for("eve")
+        assert NOT_ALLOWED.encode() in report
 
 
 async def test_mail_whose_key_cannot_be_looked_up_stays_until_it_can(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
 from mailnode.peering.errors import NoRouteError, RouteUnknownError
 from mailnode.peering.mta_sts import PolicyError, read_record, read_sts_policy
 from mailnode.peering.policy import (
+    ALL_TRANSPORTS,
     NOT_ALLOWED,
     NOT_OFFERED,
     NOT_THIS_WAY,
@@ -75,6 +76,15 @@ def test_transports_that_are_off_are_off_for_all() -> None:
     policy = read_policy(state(transports=["http"]))
     assert policy.find_transports("example.org") == {HTTP}
     assert read_policy(state(transports=[])).explain("example.org") == NOT_THIS_WAY
+
+
+def test_no_rule_stops_a_report() -> None:
+    blocked = PeerPolicy(
+        is_enabled=True, rules={"far.example": ALL_TRANSPORTS}, transports=frozenset((HTTPS,))
+    )
+    assert blocked.find_transports("far.example", is_report=True) == {HTTPS}
+    assert blocked.explain("far.example", is_report=True) is None
+    assert PeerPolicy().explain("far.example", is_report=True) == NOT_OFFERED
 
 
 def test_an_address_is_one_rule_however_it_is_written() -> None:

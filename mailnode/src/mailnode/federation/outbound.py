@@ -53,19 +53,19 @@ class Outbound:
         for destination in waiting:
             self._wake(destination)
 
-    def find_destination(self, domain: str) -> str | None:
+    def find_destination(self, domain: str, *, is_report: bool = False) -> str | None:
         """Find where mail for a domain goes; `None` where that is nowhere."""
         sibling = self.siblings.find_domain(domain)
         if sibling is not None:
             return sibling.domain
         peer = find_peer(domain)
-        return None if peer is None or self.explain(domain) is not None else peer
+        return None if peer is None or self.explain(domain, is_report=is_report) is not None else peer
 
-    def explain(self, domain: str) -> str | None:
+    def explain(self, domain: str, *, is_report: bool = False) -> str | None:
         """Tell why mail for a domain that is no node's goes nowhere; `None` where it goes."""
         if self.courier is None:
             return NOT_OFFERED
-        return self.courier.policy.current.explain(find_peer(domain) or domain)
+        return self.courier.policy.current.explain(find_peer(domain) or domain, is_report=is_report)
 
     def has_room(self) -> bool:
         """Tell whether more may be queued."""

@@ -63,6 +63,7 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     "peer_failed_smtp": _counter("Attempts by SMTP that failed."),
     "peer_refused": _counter("Messages that servers of others, or the policy, refused for good."),
     "peer_received": _counter("Messages taken from servers of others."),
+    "peer_dropped": _counter("Messages of exchangers that were not taken, of senders who are not proved."),
     "registration_open": _gauge("Whether anybody may register: 1 or 0."),
     "store_bytes": _gauge("What the mail store takes on its disk."),
     "disk_bytes": _gauge("Size of the file system of the mail store."),
