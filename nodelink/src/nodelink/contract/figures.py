@@ -71,6 +71,21 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     **_EVERYWHERE,
 }
 
+PEER_FIGURES: Mapping[str, Figure] = {
+    "queued": _gauge("Messages that wait for a server of others."),
+    "delivered_https": _counter("Messages handed to it by HTTPS."),
+    "delivered_http": _counter("Messages handed to it by HTTP."),
+    "delivered_smtp": _counter("Messages handed to it by SMTP."),
+    "failed_https": _counter("Attempts by HTTPS that failed."),
+    "failed_http": _counter("Attempts by HTTP that failed."),
+    "failed_smtp": _counter("Attempts by SMTP that failed."),
+    "refused": _counter("Messages that it, or the policy, refused for good."),
+    "received": _counter("Messages taken from it."),
+    "mean_latency_seconds": _gauge("How long messages to it took lately, from the queue on."),
+    "last_seen_seconds": _gauge("When something last passed either way: Unix time."),
+}
+"""What is known of a server of others: the fields of `federation.PeerTraffic` that are numbers, or `None`."""
+
 TURN_REFUSALS: Mapping[int, str] = {
     400: "malformed",
     401: "no, a wrong or an ended credential",
