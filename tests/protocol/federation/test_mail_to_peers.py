@@ -17,6 +17,7 @@ from mailnode.store.mail_store import Envelope
 from mailnode.store.sqlite_store import SqliteMailStore
 from nodelink.contract.federation import FederationMode, PeerTransport
 from nodelink.daemon.tls import ServerCertificate
+from support.clocks import until
 from support.dkim_mails import ask_oracle, keys
 from support.openpgp_messages import ALICE, encrypted_mail
 from support.peering_site import FarSide, PeerStation, PeerWorld, next_address, open_world
@@ -211,10 +212,10 @@ async def test_a_server_without_tls_gets_no_mail(world: PeerWorld) -> None:
 
     await home.submit("alice", MESSAGE, BOB)
 
-    await wait_for([None] * far.connections, 0)
-    await asyncio.sleep(0.3)
+    await until(lambda: "offers no TLS" in str(home.traffic.list_peers(1).peers[0].last_problem))
+    assert far.connections > 0
     assert far.letters == []
-    assert "offers no TLS" in str(home.traffic.list_peers(1).peers[0].last_problem)
+    assert count_queued(home) == {"far.example": 1}
 
 
 async def test_recipients_are_told_apart_by_what_the_server_says_of_each(world: PeerWorld) -> None:
