@@ -298,7 +298,7 @@ async def read_queue(directory: Path) -> set[Parcel]:
         store = SqliteMailStore(directory / "state" / "mail")
         await store.start(stack)
         found = set()
-        for domain in await store.list_destinations():
+        for domain in await store.count_outgoing():
             for row in await store.list_outgoing(domain, MESSAGES):
                 message = await store.read_body(row.body_id)
                 assert message is not None

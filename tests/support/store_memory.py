@@ -4,6 +4,7 @@ It keeps every promise but durability. Extras for tests: `is_available = False` 
 disk would, and `body_count` tells how many bodies are held.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -258,9 +259,10 @@ class MemoryMailStore(MemoryRegister):
 
     # What waits for other nodes
 
-    async def list_destinations(self) -> Sequence[str]:
+    async def count_outgoing(self) -> Mapping[str, int]:
         self._check()
-        return sorted({outgoing.envelope.destination for outgoing in self._outgoing.values()})
+        destinations = Counter(outgoing.envelope.destination for outgoing in self._outgoing.values())
+        return dict(sorted(destinations.items()))
 
     async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
         self._check()

@@ -53,6 +53,7 @@ from mailnode.mail_ports import MailListeners, Service
 from mailnode.peering.assembly import Peering, open_peering
 from mailnode.peering.reception import Reception
 from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
+from mailnode.peering.traffic_metrics import TrafficCollector
 from mailnode.push.proxy import NotificationProxy
 from mailnode.push.pusher import Pusher
 from mailnode.settings import MailNodeSettings
@@ -365,6 +366,8 @@ def _list_services(imap: ImapServer, smtp: SmtpServer, tls: ssl.SSLContext) -> d
 def _collect(steering: Steering) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(FigureCollector("mailnode", MAIL_FIGURES, steering.read_figures))
+    if steering.peering is not None:
+        registry.register(TrafficCollector(steering.peering.traffic))
     return registry
 
 

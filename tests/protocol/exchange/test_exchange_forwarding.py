@@ -1,6 +1,7 @@
 """What an exchanger hands on, when again, and when it gives up."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mailnode.exchange import forwarding
 from mailnode.exchange.domains import plan_stops
+from mailnode.exchange.errors import RefusedBeyondError
 from mailnode.exchange.figures import Counts
 from mailnode.exchange.forwarding import Forwarding
 from mailnode.exchange.hops import make_id
@@ -61,10 +64,18 @@ class Inside:
     async def add(self, domain: str, *recipients: str) -> None:
         to = recipients or (f"bob@{domain}",)
         self.shelf.reserve([domain], len(MESSAGE))
-        envelope = Envelope(make_id(1), domain, "eve@far.example", to)
-        await self.store.deliver([], MESSAGE, int(time.time()), [envelope])
+        await self.store.deliver([], MESSAGE, int(time.time()), [write_envelope(domain, *to)])
         if self.forwarding is not None:
             self.forwarding.wake(domain)
+
+    async def pass_on(self, domain: str, hops: int = 1) -> bool:
+        """Hand a message on while its sender waits."""
+        assert self.forwarding is not None
+        return await self.forwarding.pass_on(write_envelope(domain, f"bob@{domain}", hops=hops), MESSAGE)
+
+
+def write_envelope(domain: str, *recipients: str, hops: int = 1) -> Envelope:
+    return Envelope(make_id(hops), domain, "eve@far.example", recipients)
 
 
 @pytest.fixture
@@ -144,6 +155,63 @@ async def test_refusal_is_counted_and_anything_else_is_tried_again(
 
     assert inside.counts.given_up == given_up
     assert inside.shelf.message_count == 0
+
+
+async def test_message_is_handed_on_while_its_sender_waits(inside: Inside) -> None:
+    far = await inside.world.add_far_side(ALIVE, smtp=False)
+    await inside.start()
+
+    assert await inside.pass_on(ALIVE)
+
+    assert [taken.message for taken in far.uploads] == [MESSAGE]
+    assert (inside.counts.forwarded, inside.shelf.message_count) == (1, 0)
+    assert not await inside.pass_on("kept.example")
+
+
+@pytest.mark.parametrize(("status", "text"), [(403, "no <bob@alive.example> here"), (413, ""), (507, "full")])
+async def test_sender_who_waits_hears_what_the_next_server_refuses(
+    inside: Inside, status: int, text: str
+) -> None:
+    far = await inside.world.add_far_side(ALIVE, smtp=False)
+    far.http_answers = [(status, text.encode())]
+    await inside.start()
+
+    with pytest.raises(RefusedBeyondError) as caught:
+        await inside.pass_on(ALIVE)
+
+    assert (caught.value.status, caught.value.public_text) == (status, text)
+    assert "bob" not in str(caught.value)
+
+
+async def test_sender_does_not_wait_for_a_server_that_is_away_or_has_others_to_take(inside: Inside) -> None:
+    far = await inside.world.add_far_side(ALIVE, smtp=False)
+    far.http_answers = [(503, b"")]
+    inside.world.names.say(DEAD, "A", "127.9.9.9")
+    await inside.start()
+
+    assert not await inside.pass_on(ALIVE)
+    assert not await inside.pass_on(DEAD)
+    inside.shelf.reserve([ALIVE], len(MESSAGE))
+    assert not await inside.pass_on(ALIVE)
+    assert far.requests == 1
+    inside.shelf.release(ALIVE, [len(MESSAGE)])
+    assert await inside.pass_on(ALIVE)
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+async def test_sender_waits_for_an_answer_half_as_long_as_the_exchanger_before(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, hops: int
+) -> None:
+    monkeypatch.setattr(forwarding, "PATIENCE_SECONDS", 4)
+    await inside.world.add_far_side(ALIVE, smtp=False, https=False)
+    host = inside.world.names.records[ALIVE, "A"][0]
+    await inside.start()
+    with socket.create_server((host, inside.world.ports.https)):  # nobody accepts
+        began_at = time.monotonic()
+
+        assert not await inside.pass_on(ALIVE, hops)
+
+    assert 4 / 2**hops <= time.monotonic() - began_at < 8 / 2**hops
 
 
 @pytest.mark.parametrize("allows_loopback", [True, False])

@@ -365,21 +365,35 @@ async def test_port_25_relays_for_nobody_and_knows_no_login(home: PeerStation) -
 @pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n"])
 async def test_a_message_smuggled_behind_another_is_no_message(home: PeerStation, end: bytes) -> None:
     caller = Caller(home, PeerTransport.SMTP)
-    smuggled = sign(MAIL) + end + f"MAIL FROM:<{EVE}>\r\nRCPT TO:<{CAROL}>\r\nDATA\r\n".encode() + sign(MAIL)
+    text = "Lines must end with CRLF, and CR or LF must not stand alone"
 
-    def talk() -> int:
+    def talk() -> tuple[int, str]:
         with caller.open() as client:
             client.mail(EVE)
             client.rcpt(BOB)
             client.putcmd("data")
             client.getreply()
-            client.send(smuggled + b"\r\n.\r\n")
-            return client.getreply()[0]
+            client.send(hide_message_behind(end) + b"\r\n.\r\n")
+            code, said = client.getreply()
+            return code, said.decode()
 
-    assert await asyncio.to_thread(talk) == 554
+    assert await asyncio.to_thread(talk) == (554, f"5.5.2 {text}")
+    assert await Caller(home, PeerTransport.HTTPS).bring(hide_message_behind(end)) == (400, text)
     assert (await home.inbox("bob"), await home.inbox("carol")) == ([], [])
-    code, _ = await Caller(home, PeerTransport.HTTPS).bring(smuggled)
-    assert code == 400
+
+
+async def test_only_its_line_ends_are_wrong_with_a_message_that_hides_another(
+    home: PeerStation, caller: Caller
+) -> None:
+    assert (await caller.bring(hide_message_behind(b"\r\n")))[0] in (200, 250)
+    assert (len(await home.inbox("bob")), await home.inbox("carol")) == (1, [])
+
+
+def hide_message_behind(end: bytes) -> bytes:
+    """Write a report, behind which the gate does not look, and sign all of it: the hidden message, too."""
+    report = write_report(domain=FAR, sender=BOB, refused={EVE: "550 no"}, message=MAIL, now_seconds=now())
+    commands = f"MAIL FROM:<{EVE}>\r\nRCPT TO:<{CAROL}>\r\nDATA\r\n".encode()
+    return sign(report + end + commands + sign(MAIL))
 
 
 # What other programs send, as recorded from them.

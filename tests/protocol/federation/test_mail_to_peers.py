@@ -1,6 +1,7 @@
 """Mail to servers of others: what they get, by which way, and what the sender hears."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,8 +13,11 @@ from mailnode.encryption.gate import check_incoming
 from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
 from mailnode.peering.sts_memory import StsMemory
 from mailnode.smtp.syntax import CommandError
+from mailnode.store.mail_store import Envelope
+from mailnode.store.sqlite_store import SqliteMailStore
 from nodelink.contract.federation import FederationMode, PeerTransport
 from nodelink.daemon.tls import ServerCertificate
+from support.clocks import until
 from support.dkim_mails import ask_oracle, keys
 from support.openpgp_messages import ALICE, encrypted_mail
 from support.peering_site import FarSide, PeerStation, PeerWorld, next_address, open_world
@@ -208,10 +212,10 @@ async def test_a_server_without_tls_gets_no_mail(world: PeerWorld) -> None:
 
     await home.submit("alice", MESSAGE, BOB)
 
-    await wait_for([None] * far.connections, 0)
-    await asyncio.sleep(0.3)
+    await until(lambda: "offers no TLS" in str(home.traffic.list_peers(1).peers[0].last_problem))
+    assert far.connections > 0
     assert far.letters == []
-    assert "offers no TLS" in str(home.traffic.list_peers(1).peers[0].last_problem)
+    assert count_queued(home) == {"far.example": 1}
 
 
 async def test_recipients_are_told_apart_by_what_the_server_says_of_each(world: PeerWorld) -> None:
@@ -368,6 +372,28 @@ async def test_a_domain_that_is_an_address_is_reached_by_it_without_a_certificat
 
     await home.wait_until_empty()
     assert far.letters[0].recipients == [f"bob@[{far.address}]"]
+
+
+async def test_traffic_table_knows_after_a_restart_what_waits(world: PeerWorld) -> None:
+    async with AsyncExitStack() as stack:
+        store = SqliteMailStore(world.directory / "store")
+        await store.start(stack)
+        for number in range(3):
+            to_bob = Envelope(f"delivery-{number:07}", "dead.example", FROM, ("bob@dead.example",))
+            await store.deliver([], MESSAGE, int(time.time()), [to_bob])
+    world.names.silent.add("dead.example")
+    again = SqliteMailStore(world.directory / "store")
+    await again.start(world.stack)
+
+    home = await world.add_station(HOME, store=again)
+
+    assert count_queued(home) == {"dead.example": 3}
+    assert await home.outbound.purge("dead.example") == 3
+    assert count_queued(home) == {"dead.example": 0}
+
+
+def count_queued(home: PeerStation) -> dict[str, int]:
+    return {peer.domain: peer.queued for peer in home.traffic.list_peers(9).peers}
 
 
 async def test_dead_destinations_slow_no_other(world: PeerWorld) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailnode.exchange import daemon
 from mailnode.peering.exchangers import Exchangers
-from mailnode.peering.policy import PeerPolicy
+from mailnode.peering.policy import NOT_ALLOWED, PeerPolicy
 from nodelink.contract.federation import ExchangerAccess, FederationMode
 from support.clocks import until
 from support.dkim_mails import keys
@@ -149,6 +150,29 @@ async def test_author_hears_who_of_several_is_unknown_where_mail_is_pushed_throu
         await until_counted(relay, given_up=0)
 
 
+@pytest.mark.parametrize("is_allowed", [True, False])
+async def test_author_hears_why_nobody_gets_what_is_pushed_through(
+    tmp_path: Path, *, is_allowed: bool
+) -> None:
+    async with open_between(tmp_path) as between:
+        home, far = between.home, between.far
+        home.holder.current = replace(
+            home.holder.current, mode=FederationMode.ACCEPT if is_allowed else FederationMode.REJECT
+        )
+        relay = await between.open(OwnExchanger(forwarded={HOME: between.url_of(home)}))
+        between.send_by(far, relay)
+
+        with capture_logs() as logged:
+            assert await far.submit("eve", MAIL, NOBODY if is_allowed else BOB) == 250
+            (report,) = await far.wait_for("eve")
+
+        words = "404 No such user here" if is_allowed else f"403 {NOT_ALLOWED}"
+        assert words.encode() in report
+        await until_counted(relay, refused=1, received=0, given_up=0, waiting_messages=0)
+        reasons = [entry["reason"] for entry in logged if entry["event"] == "request refused"]
+        assert reasons[-1] == "The next server has refused it"
+
+
 async def test_two_exchangers_stand_between_two_nodes(tmp_path: Path) -> None:
     second = OwnExchanger(kept=(HOME,))
     first = OwnExchanger(forwarded={HOME: second.delivery_url})
@@ -171,11 +195,13 @@ async def test_circle_of_exchangers_ends(tmp_path: Path) -> None:
 
         assert await between.far.submit("eve", MAIL, BOB) == 250
 
-        await until_counted(first, given_up=1, received=2, waiting_messages=0)
-        await until_counted(second, refused=1, received=1, waiting_messages=0)
+        (report,) = await between.far.wait_for("eve")
+        assert b"403 The message has passed too many exchangers" in report
+        for relay in (first, second):
+            await until_counted(relay, refused=2, received=0, waiting_messages=0)
 
 
-async def test_rule_about_a_domain_holds_for_what_is_pulled(tmp_path: Path) -> None:
+async def test_rule_about_a_domain_holds_for_what_is_pulled_and_its_author_hears_so(tmp_path: Path) -> None:
     relay = OwnExchanger(kept=(HOME,))
     async with open_between(tmp_path, relay) as between:
         between.send_by(between.far, relay)
@@ -187,6 +213,8 @@ async def test_rule_about_a_domain_holds_for_what_is_pulled(tmp_path: Path) -> N
 
         await until_counted(relay, fetched=1)
         assert await between.home.inbox("bob") == []
+        (report,) = await between.far.wait_for("eve")
+        assert NOT_ALLOWED.encode() in report
 
 
 async def test_mail_whose_key_cannot_be_looked_up_stays_until_it_can(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from mailnode.dkim.signing import write_signatures
 from nodelink.contract.federation import FederationMode, FederationRule, FederationState
@@ -49,27 +51,36 @@ def talk(submission: int, inbound: int) -> dict[str, tuple[int, str]]:
     return said
 
 
+def scrape(port: int) -> dict[str, float]:
+    """Read as Prometheus does what a node tells of a peer."""
+    with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+        text = client.get(f"http://{HOST}:{port}/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {each.name: each.value for each in samples if each.labels == {"peer": "far.example"}}
+
+
 @pytest.mark.anyio
 async def test_a_node_that_is_cut_off_exchanges_mail_by_the_policy_that_it_has(tmp_path: Path) -> None:
     rule = FederationRule(domain="blocked.example")
     enrol(tmp_path / "state", FederationState(is_enabled=True, mode=FederationMode.ACCEPT, rules=(rule,)))
-    inbound = find_free_port()
+    inbound, metrics = find_free_port(), find_free_port()
     async with AsyncExitStack() as stack:
         names = NameServer()
         await names.start(stack)
         names.publish("far.example", keys())
 
-        def run() -> dict[str, tuple[int, str]]:
+        def run() -> tuple[dict[str, tuple[int, str]], dict[str, float]]:
             with running_node(
                 tmp_path,
                 INBOUND_SMTP_PORT=inbound,
                 DNS_SERVERS=HOST,
                 DNS_PORT=names.port,
                 MAIL_DOMAIN=DOMAIN,
+                METRICS_PORT=metrics,
             ) as node:
-                return talk(node.ports["SMTP_TLS_PORT"], inbound)
+                return talk(node.ports["SMTP_TLS_PORT"], inbound), scrape(metrics)
 
-        said = await asyncio.to_thread(run)
+        said, traffic = await asyncio.to_thread(run)
 
     assert said["eve@far.example"][0] == 250
     assert said["x@blocked.example"] == (
@@ -78,5 +89,9 @@ async def test_a_node_that_is_cut_off_exchanges_mail_by_the_policy_that_it_has(t
     )
     assert said["signed"] == (250, "")
     assert said["unsigned"] == (554, "5.7.1 No DKIM signature found")
+    assert traffic.pop("mailnode_traffic_last_seen_seconds") == pytest.approx(time.time(), abs=60)
+    assert traffic.pop("mailnode_traffic_received_total") == 1
+    assert "mailnode_traffic_queued" in traffic
+    assert not any(traffic.values())
     ring = json.loads((tmp_path / "state" / "dkim-keys.json").read_text())
     assert [key["selector"] for key in ring["pairs"][0]["keys"]] == ["rsa1", "ed1"]

@@ -5,15 +5,20 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailnode.accounts.policy import Policy
 from mailnode.accounts.rate_limit import RateLimit
 from mailnode.encryption.gate import check_incoming
+from mailnode.federation.delivery import MAX_RECIPIENTS
+from mailnode.smtp import failure_report
+from mailnode.smtp.delivery_report import write_report
 from mailnode.smtp.server import SmtpLimits
 from mailnode.store.mail_store import AccountId, Envelope, Recipient
 from support.openpgp_messages import ALICE, BOB, armored, encrypted_mail, real_packets
 from support.smtp_site import NOW_SECONDS, SmtpSite, running_site
 from support.store_memory import MemoryMailStore
+from support.store_without_reports import ReportlessStore
 
 CAROL = "carol123@example.org"
 MESSAGE = bytes(encrypted_mail())
@@ -132,14 +137,51 @@ async def test_sender_hears_who_had_no_room(site: SmtpSite) -> None:
     assert b"Message-ID: <a1b2c3d4-0001@localhost>\r\n" in report
 
 
-async def test_sender_without_room_for_a_report_gets_none(site: SmtpSite) -> None:
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+async def test_full_mailbox_takes_so_many_reports(
+    site: SmtpSite, monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
     client = await site.user()
     await site.account(CAROL)
     for address in (ALICE, CAROL):
         await site.accounts.change_quota(address, 1)
-
     assert (await client.submit(MESSAGE, BOB, CAROL)).code == 250
-    assert await site.inbox(ALICE) == []
+    (report,) = await site.inbox(ALICE)
+    monkeypatch.setattr(failure_report, "REPORT_ROOM_BYTES", 2 * len(report) - 1 + offset)
+
+    with capture_logs() as logged:
+        assert (await client.submit(MESSAGE, BOB, CAROL)).code == 250
+
+    assert len(await site.inbox(ALICE)) == (1 if offset < 0 else 2)
+    lost = [entry["reason"] for entry in logged if entry["event"] == "delivery report not delivered"]
+    assert lost == (["mailbox full"] if offset < 0 else [])
+
+
+def test_full_mailbox_takes_the_largest_report() -> None:
+    longest = "x" * 64 + "@" + "y" * 255
+    report = write_report(
+        domain="y" * 255,
+        sender=longest,
+        refused={f"{number:03}{longest[3:]}": "z" * 300 for number in range(MAX_RECIPIENTS)},
+        message=b"Subject: " + b"s" * 2_000 + b"\r\n\r\n",
+        now_seconds=NOW_SECONDS,
+    )
+    assert len(report) <= failure_report.REPORT_ROOM_BYTES
+
+
+async def test_sender_sends_again_what_could_not_be_reported(tmp_path: Path) -> None:
+    store = ReportlessStore()
+    async with running_site(tmp_path, store=store) as site:
+        client = await site.user()
+        await site.account(CAROL)
+        await site.accounts.change_quota(CAROL, 1)
+
+        assert (await client.submit(MESSAGE, BOB, CAROL)).code == 452
+        assert await site.inbox(ALICE) == []
+        store.takes_reports = True
+        assert (await client.submit(MESSAGE, BOB, CAROL)).code == 250
+
+        assert len(await site.inbox(ALICE)) == 1
 
 
 async def test_account_removed_meanwhile_is_reported_too(site: SmtpSite) -> None:

@@ -15,7 +15,7 @@ from mailnode.exchange.shelf import Shelf
 from mailnode.exchange.tokens import TokenBook, digest_token, make_token, read_token
 from mailnode.federation.errors import MalformedDeliveryError, TooLargeError, TryLaterError
 from mailnode.federation.retry import Delivered, Failed, Refused
-from mailnode.store.mail_store import Usage
+from mailnode.store.mail_store import Envelope, Usage
 from support.store_memory import MemoryMailStore
 
 
@@ -94,6 +94,10 @@ def test_hops_travel_in_the_id_and_in_a_header() -> None:
             read_hops(value)
 
 
+async def pass_nothing_on(_envelope: Envelope, _message: bytes) -> bool:
+    return False
+
+
 def test_uploads_wait_for_memory_and_one_is_always_read() -> None:
     intake = Intake(
         listed=(),
@@ -102,6 +106,7 @@ def test_uploads_wait_for_memory_and_one_is_always_read() -> None:
         counts=Counts(),
         limiter=RateLimiter(None),
         max_bytes=100,
+        pass_on=pass_nothing_on,
         wake=lambda _: None,
         max_reading_bytes=150,
     )

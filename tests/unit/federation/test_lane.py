@@ -2,16 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
 from structlog.testing import capture_logs
 
 from mailnode.federation import retry
-from mailnode.federation.lane import Lane
+from mailnode.federation.lane import Lane, Report
 from mailnode.federation.retry import Delivered, Outcome
-from mailnode.store.mail_store import Envelope, Outgoing
+from mailnode.store.mail_store import BodyId, Envelope, Outgoing
+from support.clocks import until
 from support.store_memory import MemoryMailStore
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +40,49 @@ class FaultySender:
         return 0.1
 
 
+def make_lane(
+    store: MemoryMailStore, sender: FaultySender, report: Report, on_gone: Callable[[Outgoing], None]
+) -> Lane:
+    return Lane(
+        destination=DESTINATION,
+        store=store,
+        sender=sender,
+        report=report,
+        clock_seconds=time.time,
+        on_gone=on_gone,
+        give_up_seconds=3_600,
+    )
+
+
+class DamagedStore(MemoryMailStore):
+    """Has lost the first body."""
+
+    async def read_body(self, body_id: BodyId) -> bytes | None:
+        return None if body_id == 1 else await super().read_body(body_id)
+
+
+async def test_sender_hears_of_a_message_that_is_lost_here() -> None:
+    store, sender, told = DamagedStore(), FaultySender(faults=0), asyncio.Queue[Mapping[str, str]]()
+    for name in ("first", "second"):
+        envelope = Envelope(name, DESTINATION, "alice@one.example", ("bob@far.example",))
+        await store.deliver([], b"message", int(time.time()), [envelope])
+
+    async def report(_row: Outgoing, _message: bytes, refused: Mapping[str, str]) -> None:
+        told.put_nowait(refused)
+
+    lane = make_lane(store, sender, report, lambda _: None)
+
+    with capture_logs() as logged:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            running = group.create_task(lane.run())
+            assert await told.get() == {"bob@far.example": "this server has lost the message"}
+            await until(lambda: sender.sent == ["second"])
+            running.cancel()
+
+    assert await store.count_outgoing() == {}
+    assert [entry["event"] for entry in logged] == ["queued message has no body"]
+
+
 async def test_a_fault_of_our_own_delays_one_message_and_ends_no_lane(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -51,15 +95,7 @@ async def test_a_fault_of_our_own_delays_one_message_and_ends_no_lane(
     async def report(row: Outgoing, message: bytes, refused: Mapping[str, str]) -> None:
         raise AssertionError((row, message, refused))
 
-    lane = Lane(
-        destination=DESTINATION,
-        store=store,
-        sender=sender,
-        report=report,
-        clock_seconds=time.time,
-        on_gone=lambda _: gone.release(),
-        give_up_seconds=3_600,
-    )
+    lane = make_lane(store, sender, report, lambda _: gone.release())
 
     with capture_logs() as logged:
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:

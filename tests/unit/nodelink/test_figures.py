@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from nodelink.contract.figures import FIGURES, LOOP_LAG, TURN_FIGURES
+from nodelink.contract.federation import PeerTraffic
+from nodelink.contract.figures import FIGURES, LOOP_LAG, PEER_FIGURES, TURN_FIGURES
 from nodelink.daemon.figure_metrics import FigureCollector
 from nodelink.daemon.loop_lag import LoopLag
 from support.clocks import until
@@ -34,8 +35,12 @@ def test_counters_and_gauges_are_told_apart() -> None:
     assert "\nturnnode_allocations_made_total 0.0\n" in text
 
 
+def test_every_number_of_the_traffic_table_is_a_figure() -> None:
+    assert PEER_FIGURES.keys() == PeerTraffic.model_fields.keys() - {"domain", "last_problem"}
+
+
 def test_names_end_in_what_no_exporter_adds() -> None:
-    for figures in FIGURES.values():
+    for figures in (*FIGURES.values(), PEER_FIGURES):
         assert not [name for name in figures if name.endswith("_total")]
 
 

@@ -9,6 +9,7 @@ from mailnode.federation.retry import Delivered, Failed, Outcome, Refused
 from mailnode.peering.errors import NoRouteError, RouteUnknownError
 from mailnode.peering.mta_sts import PolicyError, read_record, read_sts_policy
 from mailnode.peering.policy import (
+    ALL_TRANSPORTS,
     NOT_ALLOWED,
     NOT_OFFERED,
     NOT_THIS_WAY,
@@ -75,6 +76,15 @@ def test_transports_that_are_off_are_off_for_all() -> None:
     policy = read_policy(state(transports=["http"]))
     assert policy.find_transports("example.org") == {HTTP}
     assert read_policy(state(transports=[])).explain("example.org") == NOT_THIS_WAY
+
+
+def test_no_rule_stops_a_report() -> None:
+    blocked = PeerPolicy(
+        is_enabled=True, rules={"far.example": ALL_TRANSPORTS}, transports=frozenset((HTTPS,))
+    )
+    assert blocked.find_transports("far.example", is_report=True) == {HTTPS}
+    assert blocked.explain("far.example", is_report=True) is None
+    assert PeerPolicy().explain("far.example", is_report=True) == NOT_OFFERED
 
 
 def test_an_address_is_one_rule_however_it_is_written() -> None:
@@ -220,6 +230,27 @@ def test_replays_are_told_by_source_and_forgotten_after_three_days() -> None:
     for signature in (b"2", b"3"):
         replays.admit(signature, "192.0.2.1", ["bob"])
     assert replays.admit(b"1", "192.0.2.9", ["frank"])
+
+
+def test_what_an_exchanger_brings_may_come_from_its_server_too() -> None:
+    replays = Replays()
+    assert replays.admit(b"1", "2001:db8::/56", ["bob"])
+    assert replays.admit(b"1", "https://relay.example.org:8443", ["carol"])
+    assert replays.admit(b"1", "https://192.0.2.7:8443", ["dave"])
+    assert not replays.admit(b"1", "2001:db8:1::/56", ["eve"])
+
+
+@pytest.mark.parametrize(("count", "is_remembered"), [(2, True), (3, False)])
+def test_a_network_makes_only_its_own_mail_forgotten(count: int, is_remembered: bool) -> None:
+    replays = Replays(max_remembered=9, max_of_network=3)
+    replays.admit(b"of another", "198.51.100.1", ["bob"])
+    replays.admit(b"first", "192.0.2.1", ["bob"])
+    for number in range(count):
+        replays.admit(b"%d" % number, f"192.0.2.{number + 1}", ["bob"])
+    assert replays.admit(b"first", "203.0.113.1", ["eve"]) is not is_remembered
+    for number in range(100):
+        replays.admit(b"%d" % number, f"192.0.2.{number + 1}", ["bob"])
+    assert not replays.admit(b"of another", "203.0.113.1", ["eve"])
 
 
 @pytest.mark.parametrize(

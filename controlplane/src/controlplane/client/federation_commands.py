@@ -18,7 +18,7 @@ from controlplane.client.output import Column, Row, moment_of, print_done, print
 
 
 class Transport(StrEnum):
-    """By what mail goes to a server of others, and comes from one."""
+    """By what mail goes to a server of others, and comes from one: by HTTP it only goes."""
 
     HTTPS = "https"
     HTTP = "http"
@@ -114,7 +114,7 @@ def change_transports(
     node: NodeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say by what mail may go and come. HTTP is not encrypted on its way: messages are, names are not."""
+    """Say by what mail may go, and come: by HTTP it only goes, and names are not encrypted on that way."""
     answer = _change(context, group, node, {"transports": [each.value for each in transports]})
     print_done(answer, f"Mail goes by {_write_transports(answer['in_force'])}.", as_json=as_json)
 

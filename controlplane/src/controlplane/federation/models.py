@@ -73,7 +73,9 @@ class FederationWords(SQLModel):
 
     is_enabled: bool | None = Field(default=None, description="Whether mail is exchanged with others at all.")
     mode: FederationMode | None = Field(default=None, description="What holds for a domain without a rule.")
-    transports: list[PeerTransport] | None = Field(default=None, description="By what mail may go and come.")
+    transports: list[PeerTransport] | None = Field(
+        default=None, description="By what mail may go, and come: by HTTP it only goes."
+    )
     drops_unknown_recipients: bool | None = Field(
         default=None, description="Whether mail for nobody is taken and dropped instead of refused."
     )

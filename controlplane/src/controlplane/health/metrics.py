@@ -5,6 +5,7 @@ Not for: the control plane's own counters, which their parts register.
 
     madfleet_node_up{node,kind,group}         1 if connected; the other series of a node are there only then
     madfleet_mail_…, madfleet_turn_…          the figures of reports (nodelink.contract.figures)
+    madfleet_mail_traffic_…{peer}             those of the servers of others that a report names
 """
 
 import time
@@ -16,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from controlplane.nodes.models import NodePublic
 from controlplane.nodes.reports import list_nodes
 from controlplane.plane import Plane
-from nodelink.contract.figures import FIGURES, FigureKind
+from nodelink.contract.figures import FIGURES, PEER_FIGURES, FigureKind
 from nodelink.contract.states import NodeKind
 
 LABELS = ("node", "kind", "group")
@@ -60,7 +61,8 @@ def write_metrics(nodes: Sequence[NodePublic]) -> list[Metric]:
         problems.add_metric(labels, len(node.report.problems))
         behind.add_metric(labels, max(0, node.revision - node.applied_revision))
         info.add_metric(labels, {"version": node.report.software_version})
-    return [up, age, problems, behind, draining, info, *_write_probes(nodes), *_write_figures(nodes)]
+    of_nodes = [up, age, problems, behind, draining, info]
+    return [*of_nodes, *_write_probes(nodes), *_write_figures(nodes), *_write_traffic(nodes)]
 
 
 def write_labels(node: NodePublic) -> list[str]:
@@ -90,3 +92,16 @@ def _write_figures(nodes: Sequence[NodePublic]) -> Iterable[Metric]:
                 if report is not None and name in report.figures:
                     metric.add_metric(write_labels(node), report.figures[name])
             yield metric
+
+
+def _write_traffic(nodes: Sequence[NodePublic]) -> Iterable[Metric]:
+    reports = [(node, node.report) for node in nodes if node.report is not None and node.is_connected]
+    for name, figure in PEER_FIGURES.items():
+        family = CounterMetricFamily if figure.kind is FigureKind.COUNTER else GaugeMetricFamily
+        metric = family(f"madfleet_mail_traffic_{name}", figure.meaning, labels=(*LABELS, "peer"))
+        for node, report in reports:
+            for peer in report.peers:
+                value = getattr(peer, name)
+                if value is not None:
+                    metric.add_metric([*write_labels(node), peer.domain], value)
+        yield metric

@@ -146,6 +146,7 @@ class ExchangeDaemon:
             counts=counts,
             limiter=RateLimiter(limit),
             max_bytes=settings.message_bytes,
+            pass_on=forwarding.pass_on,
             wake=forwarding.wake,
         )
 

@@ -150,9 +150,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
         case _:
             refusal = TryLaterError()
     complaints: Complaints = request.app.state.complaints
-    complaints.info(
-        "request refused", path=request.url.path, status=refusal.status, reason=refusal.public_text
-    )
+    reason = str(refusal) or refusal.public_text
+    complaints.info("request refused", path=request.url.path, status=refusal.status, reason=reason)
     headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if refusal.status in WAIT_STATUSES else {}
     if refusal.status == WrongTokenError.status:
         headers["www-authenticate"] = "Bearer"

@@ -4,6 +4,7 @@ DeliveryRefusedError
 ├── NotListedError      403   a domain that its operator has not named
 ├── UnencryptedMailError 403  the encryption gate
 ├── TooManyHopsError    403   it has gone from exchanger to exchanger
+├── RefusedBeyondError        the next server refuses it; its status, and its words, which are not logged
 ├── SourceTooFastError  429   the source sends too much
 ├── NoSpaceError        429   as much waits as may
 ├── WrongTokenError     401   no token, or none of that domain
@@ -36,6 +37,14 @@ class TooManyHopsError(DeliveryRefusedError):
 
     status = 403
     public_text = "The message has passed too many exchangers"
+
+
+class RefusedBeyondError(DeliveryRefusedError):
+    """The next server will never take the message. What it has answered is told, but not logged."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__("The next server has refused it", text)
+        self.status = status  # type: ignore[misc] # a class's own elsewhere; here it is the next server's
 
 
 class SourceTooFastError(DeliveryRefusedError):

@@ -37,7 +37,7 @@ FIGURES: Mapping[str, Figure] = {
     "waiting_messages": Figure(FigureKind.GAUGE, "Messages that wait, to be fetched or to be forwarded."),
     "waiting_bytes": Figure(FigureKind.GAUGE, "How large they are."),
     "received": _counter("Messages taken."),
-    "refused": _counter("Messages refused."),
+    "refused": _counter("Messages refused, here or by the next server at once."),
     "fetched": _counter("Messages that the server of their domain has fetched and acknowledged."),
     "forwarded": _counter("Messages handed on."),
     "expired": _counter("Messages dropped because nobody has fetched them in time."),

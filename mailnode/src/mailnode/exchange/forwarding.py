@@ -3,17 +3,25 @@
 For: intake.py, which says that something has come; the daemon.
 Not for: when a message is tried again, which is as on a mail node (federation.lane, federation.retry).
 
-An exchanger cannot tell an author anything: it knows no key to sign with. So what the next server refuses for
-good, or what is not taken in time, is dropped and counted. What is logged names the domain, which stands in
-the settings, and the status that it has answered; never its words, which may name people.
+    comes ─▶ something waits there? ── no ──▶ tried once, while its sender waits ──▶ handed on: 200
+                     │ yes                            │ refused: the same answer       │ not reached
+                     ▼                                                                 ▼
+                  stored: 200 ◀───────────────────────────────────────────────────── stored: 200
+
+An exchanger cannot tell an author anything: it knows no key to sign with. His own server can, as long as it
+waits. Later, what the next server refuses for good, or what is not taken in time, is dropped and counted. The
+log names the domain, which stands in the settings, and the status that it has answered; never its words: they
+may name people.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from mailnode.exchange.errors import RefusedBeyondError
 from mailnode.exchange.figures import Counts
 from mailnode.exchange.hops import Passage, find_hops
 from mailnode.exchange.shelf import Shelf
@@ -23,8 +31,11 @@ from mailnode.peering.errors import NoRouteError, RouteUnknownError
 from mailnode.peering.resolver import Resolver
 from mailnode.peering.routes import Stop, is_address, may_be_dialled
 from mailnode.peering.upload import TlsContexts, Uploads
-from mailnode.store.mail_store import MailStore, Outgoing
+from mailnode.store.mail_store import Envelope, MailStore, Outgoing
 from nodelink.daemon.tasks import Spawn, open_task_group
+
+PATIENCE_SECONDS = 16.0
+"""Half of that is how long the first exchanger tries at once, a quarter the second, an eighth the third."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +68,7 @@ class Forwarding:
         """Work until the stack unwinds; what waits then is still there at the next start."""
         stack.push_async_callback(self._uploads.close)
         self._spawn = await open_task_group(stack)
-        for domain in await self.store.list_destinations():
+        for domain in await self.store.count_outgoing():
             self.wake(domain)
 
     def wake(self, domain: str) -> None:
@@ -78,9 +89,39 @@ class Forwarding:
             self._spawn(self._run(lane))
         lane.wake()
 
+    async def pass_on(self, envelope: Envelope, message: bytes) -> bool:
+        """Try once to hand a message on while its sender waits; tell whether the next server has it.
+
+        Where others wait, they go first: so a server that is dead holds its senders up for seconds only.
+
+        Raises:
+            RefusedBeyondError: The next server will never take it.
+        """
+        if envelope.destination not in self.stops or self.shelf.holds(envelope.destination):
+            return False
+        try:
+            # Each exchanger on the way has less time than the one before it, which waits for its answer.
+            async with asyncio.timeout(PATIENCE_SECONDS / 2 ** find_hops(envelope.delivery_id)):
+                outcome = await self._try(envelope, message)
+        except TimeoutError:
+            return False
+        match outcome:
+            case Delivered():
+                self.counts.forwarded += 1
+                return True
+            case Refused():
+                status, _, text = outcome.reason.partition(" ")
+                raise RefusedBeyondError(int(status), text)
+            case Failed():
+                return False
+            case _:
+                assert_never(outcome)
+
     async def send(self, row: Outgoing, message: bytes) -> Outcome:
-        """Try once to hand a message on."""
-        envelope = row.envelope
+        """Try once to hand on a message that has waited."""
+        return leave_names_out(await self._try(row.envelope, message))
+
+    async def _try(self, envelope: Envelope, message: bytes) -> Outcome:
         passage = Passage(
             id="",
             mail_from=envelope.sender,
@@ -88,10 +129,9 @@ class Forwarding:
             hops=find_hops(envelope.delivery_id),
         )
         try:
-            outcome = await self._uploads.send(self.stops[envelope.destination], passage, message)
+            return await self._uploads.send(self.stops[envelope.destination], passage, message)
         except (NoRouteError, RouteUnknownError) as error:  # of a host: somebody may publish it yet
-            outcome = Failed(error.public_text, is_of_node=True)
-        return leave_names_out(outcome)
+            return Failed(error.public_text, is_of_node=True)
 
     def find_longest_pause(self, destination: str) -> float:
         """Tell how long a destination that was not reached is left alone."""

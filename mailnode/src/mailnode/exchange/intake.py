@@ -1,7 +1,7 @@
 """Decide what an exchanger takes, and store it.
 
     source sends too much? ─▶ all recipients in listed domains? ─▶ not too many exchangers? ─▶ space?
-        ─▶ read, no more than is taken ─▶ gate: encrypted ─▶ stored: durable ─▶ 200
+        ─▶ read, no more than is taken ─▶ gate: encrypted ─▶ handed on, or stored: durable ─▶ 200
 
 For: endpoints.py.
 Not for: who wrote a message: the server of its recipients wants its signature, which passes unchanged.
@@ -9,7 +9,7 @@ Not for: who wrote a message: the server of its recipients wants its signature, 
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -47,7 +47,10 @@ class Admitted:
 
 @dataclass(slots=True, kw_only=True)
 class Intake:
-    """The rules for all deliveries. `wake` hears for which domains something has come."""
+    """The rules for all deliveries.
+
+    `pass_on` hands a message on at once where it can; `wake` hears for which domains something waits.
+    """
 
     listed: Collection[str]
     store: MailStore
@@ -55,6 +58,7 @@ class Intake:
     counts: Counts
     limiter: RateLimiter
     max_bytes: int
+    pass_on: Callable[[Envelope, bytes], Awaitable[bool]]
     wake: Callable[[str], None]
     clock_seconds: Callable[[], float] = time.time
     max_reading_bytes: int = MAX_READING_BYTES
@@ -98,7 +102,7 @@ class Intake:
             self._reading_bytes -= size_bytes
 
     async def take(self, admitted: Admitted, message: bytes) -> None:
-        """Take a message; when this returns, it is durable.
+        """Take a message; when this returns, it is durable here, or the next server has it.
 
         Raises:
             DeliveryRefusedError: It is not taken; nothing is stored.
@@ -115,10 +119,12 @@ class Intake:
             replace(envelope, delivery_id=make_id(admitted.hops))
             for envelope in plan_envelopes(admitted.arrival.mail_from, admitted.domains)
         ]
-        await self._store(envelopes, message)
+        is_for_one = len(envelopes) == 1  # one answer says nothing of several servers
+        if not (is_for_one and await self.pass_on(envelopes[0], message)):
+            await self._store(envelopes, message)
+            for envelope in envelopes:
+                self.wake(envelope.destination)
         self.counts.received += 1
-        for envelope in envelopes:
-            self.wake(envelope.destination)
 
     async def _store(self, envelopes: Sequence[Envelope], message: bytes) -> None:
         destinations = [envelope.destination for envelope in envelopes]

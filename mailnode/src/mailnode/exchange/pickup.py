@@ -112,7 +112,7 @@ class Pickup:
     async def sweep(self) -> None:
         """Drop what has waited for too long. Raises: StoreUnavailableError."""
         before_seconds = int(self.clock_seconds()) - self.keep_hours * SECONDS_PER_HOUR
-        for domain in await self.store.list_destinations():
+        for domain in await self.store.count_outgoing():
             if domain in self.forwarded:
                 continue
             while sizes := await self.store.expire(domain, before_seconds):

@@ -45,6 +45,10 @@ class Shelf:
         for domain in domains:
             self._add(domain, size_bytes, 1)
 
+    def holds(self, domain: str) -> bool:
+        """Tell whether anything waits for a domain."""
+        return domain in self._by_domain
+
     def release(self, domain: str, sizes: Sequence[int]) -> None:
         """Count messages that wait for a domain no longer."""
         self._add(domain, -sum(sizes), -len(sizes))

@@ -40,6 +40,7 @@ STORE_PAUSE_SECONDS = 5.0
 IDLE_SECONDS = 60.0
 SWEPT_AT_ONCE = 500
 DELIVERED = Delivered()
+LOST_HERE = "this server has lost the message"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -175,11 +176,11 @@ class Lane:
         return False
 
     async def _read(self, row: Outgoing) -> Queued | None:
-        """Read a message; `None` for one that is gone, and so is its place in the queue."""
+        """Read a message; `None` for one that is gone: its sender hears so, and it leaves the queue."""
         message = await self.store.read_body(row.body_id)
         if message is None:
             log.error("queued message has no body", destination=self.destination)
-            await self._finish(row)
+            await self._conclude(row, b"", dict.fromkeys(row.envelope.recipients, LOST_HERE))
             return None
         return row, message
 

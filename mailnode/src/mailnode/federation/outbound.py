@@ -5,7 +5,7 @@ Not for: one domain's queue (lane.py).
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -47,26 +47,25 @@ class Outbound:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Work until the stack unwinds; what waits then is still there at the next start."""
-        usage = await self.store.read_outgoing_usage()
-        self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
+        waiting = await self._count_anew()
         stack.push_async_callback(self._ways().close)
         self._spawn = await open_task_group(stack)
-        for destination in await self.store.list_destinations():
+        for destination in waiting:
             self._wake(destination)
 
-    def find_destination(self, domain: str) -> str | None:
+    def find_destination(self, domain: str, *, is_report: bool = False) -> str | None:
         """Find where mail for a domain goes; `None` where that is nowhere."""
         sibling = self.siblings.find_domain(domain)
         if sibling is not None:
             return sibling.domain
         peer = find_peer(domain)
-        return None if peer is None or self.explain(domain) is not None else peer
+        return None if peer is None or self.explain(domain, is_report=is_report) is not None else peer
 
-    def explain(self, domain: str) -> str | None:
+    def explain(self, domain: str, *, is_report: bool = False) -> str | None:
         """Tell why mail for a domain that is no node's goes nowhere; `None` where it goes."""
         if self.courier is None:
             return NOT_OFFERED
-        return self.courier.policy.current.explain(find_peer(domain) or domain)
+        return self.courier.policy.current.explain(find_peer(domain) or domain, is_report=is_report)
 
     def has_room(self) -> bool:
         """Tell whether more may be queued."""
@@ -85,15 +84,25 @@ class Outbound:
 
         One that is being handed over at this moment may arrive all the same.
         """
-        destinations = await self.store.list_destinations() if destination is None else [destination]
+        destinations = await self.store.count_outgoing() if destination is None else [destination]
         count = 0
         for each in destinations:
             while rows := await self.store.list_outgoing(each, PURGED_AT_ONCE):
                 await self.store.finish_outgoing(*(row.id for row in rows))
                 count += len(rows)
-        usage = await self.store.read_outgoing_usage()
-        self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
+        await self._count_anew(destinations)
         return count
+
+    async def _count_anew(self, emptied: Iterable[str] = ()) -> Mapping[str, int]:
+        """Count what waits, by domain, as the store has it; `emptied` may have nothing any more."""
+        usage = await self.store.read_outgoing_usage()
+        waiting = await self.store.count_outgoing()
+        self.queued_count, self._queued_bytes = usage.message_count, usage.size_bytes
+        if self.courier is not None:
+            for destination, count in {**dict.fromkeys(emptied, 0), **waiting}.items():
+                if self.siblings.find_domain(destination) is None:
+                    self.courier.traffic.set_queued(destination, count)
+        return waiting
 
     def _wake(self, destination: str) -> None:
         lane = self._lanes.get(destination)

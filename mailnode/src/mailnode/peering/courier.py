@@ -93,11 +93,12 @@ class Courier:
         domain = row.envelope.destination
         if domain in self.policy.current.dismissed:
             return Delivered()
-        refusal = self.policy.current.explain(domain)
+        is_report = not row.envelope.sender
+        refusal = self.policy.current.explain(domain, is_report=is_report)
         if refusal is not None:
             return self._note(domain, None, Refused(refusal))
         try:
-            stops = await self._plan(domain)
+            stops = await self._plan(domain, is_report=is_report)
             signed = await self._sign(row, message)
         except NoRouteError as error:
             return self._note(domain, None, Refused(error.public_text))
@@ -148,10 +149,10 @@ class Courier:
         except NoRouteError as error:  # an exchanger whose name is none
             return Failed(error.public_text, is_of_node=True)
 
-    async def _plan(self, domain: str) -> list[Stop]:
+    async def _plan(self, domain: str, *, is_report: bool) -> list[Stop]:
         """Plan the way. Raises: NoRouteError, RouteUnknownError."""
         policy = self.policy.current
-        allowed = policy.find_transports(domain)
+        allowed = policy.find_transports(domain, is_report=is_report)
         target = policy.overrides.get(domain)
         if target is not None:
             return plan_override(target, allowed, self.ports)

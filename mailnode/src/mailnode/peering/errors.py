@@ -10,6 +10,7 @@ ReceptionError                     both doors tell `public_text`, each in its ow
 ├── NotProvenError                 554 · 400   who wrote it is not proved
 ├── NobodyKnownError               550 · 404   no recipient has an account here
 ├── NoRoomError                    552 · 507   no recipient has room
+├── OversizeError                  552 · 413   it is larger than is taken
 ├── TooMuchError                   450 · 429   the source sends too much
 └── LaterError                     451 · 503   it cannot be judged or stored now
 """
@@ -73,6 +74,12 @@ class NoRoomError(ReceptionError):
     """No recipient has room for the message."""
 
     code, enhanced, status = 552, "5.2.2", 507
+
+
+class OversizeError(ReceptionError):
+    """The message is larger than is taken. Both doors say so themselves, before they have read it."""
+
+    code, enhanced, status = 552, "5.3.4", 413
 
 
 class TooMuchError(ReceptionError):

@@ -6,9 +6,10 @@
 For: the daemon; which exchangers there are is the control plane's to say, in force at once.
 Not for: sending through one; an endpoint override names its `/mxdeliv` (routes.py).
 
-What is pulled is trusted no more than what comes in at a door. The author of a message that nobody can have
-is told so, once he is proved; what is not proved is dropped. A message that was taken and not acknowledged
-comes again, and is stored once. Where more waits than an exchanger has told, it is asked again at once.
+What is pulled is trusted no more than what comes in at a door. The author of a message that is not taken gets
+a report that says why, once he is proved; what is not proved is dropped, and counted. A message that is not
+acknowledged comes again, and is stored once; what an exchanger tells again and again is looked at once. Where
+more waits than it has told, it is asked again at once.
 """
 
 import asyncio
@@ -46,10 +47,14 @@ class ExchangerError(Exception):
 
 @dataclass(slots=True)
 class _State:
-    """What is known of an exchanger. `has_pull` is `None` until it was asked."""
+    """What is known of an exchanger. `has_pull` is `None` until it was asked.
+
+    `done` has the ids of the messages, by digest, that it has told and need not tell any more.
+    """
 
     next_at: float = 0.0
     has_pull: bool | None = None
+    done: dict[bytes, str] = field(default_factory=dict)
     problem: str | None = None
 
 
@@ -136,17 +141,20 @@ class Exchangers:
             state.has_pull = None
             raise ExchangerError("it knows neither /pull nor /me/full; correct its address")
         waiting = read_waiting(content)
-        done = [each.id for each in waiting.messages if await self._is_done(exchanger, each)]
+        done: dict[bytes, str] = {}
+        for each in waiting.messages:
+            if each.digest in state.done or await self._is_done(exchanger, each):
+                state.done[each.digest] = done[each.digest] = each.id
+        state.done = done
         if not done or not state.has_pull:
             return False
-        await _ask(client, exchanger, "POST", "/pull/ack", json.dumps({"ids": done}).encode())
+        ids = [*done.values()]
+        await _ask(client, exchanger, "POST", "/pull/ack", json.dumps({"ids": ids}).encode())
         return waiting.has_more
 
     async def _is_done(self, exchanger: ExchangerAccess, waiting: WaitingMail) -> bool:
         """Take a message, or find that nobody ever could; tell whether the exchanger may forget it."""
         problem = waiting.problem
-        if problem is None and len(waiting.body) > self.reception.max_bytes:
-            problem = "it is too large"
         if problem is None:
             arrival = Arrival(exchanger.url, PeerTransport.HTTPS, waiting.mail_from, waiting.recipients)
             try:
@@ -157,7 +165,8 @@ class Exchangers:
             except ReceptionError as refusal:
                 problem = refusal.public_text
         if problem is not None:
-            log.info("message of exchanger refused", exchanger=exchanger.name, problem=problem)
+            self.reception.traffic.note_dropped()
+            log.info("message of exchanger dropped", exchanger=exchanger.name, problem=problem)
         return True
 
 

@@ -38,18 +38,20 @@ class PeerPolicy:
     drops_unknown_recipients: bool = False
     exchangers: tuple[ExchangerAccess, ...] = ()
 
-    def find_transports(self, domain: str) -> frozenset[PeerTransport]:
-        """Tell by what mail may be exchanged with a domain."""
+    def find_transports(self, domain: str, *, is_report: bool = False) -> frozenset[PeerTransport]:
+        """Tell by what mail may be exchanged with a domain. No rule stops a report of ours."""
         if not self.is_enabled:
             return frozenset()
+        if is_report:
+            return self.transports
         named = self.rules.get(domain, frozenset())
         return self.transports & named if self.mode is FederationMode.REJECT else self.transports - named
 
-    def explain(self, domain: str) -> str | None:
+    def explain(self, domain: str, *, is_report: bool = False) -> str | None:
         """Tell why no mail is exchanged with a domain; `None` where some is."""
         if not self.is_enabled:
             return NOT_OFFERED
-        if self.find_transports(domain):
+        if self.find_transports(domain, is_report=is_report):
             return None
         is_named = bool(self.rules.get(domain))
         return NOT_ALLOWED if is_named or self.mode is FederationMode.REJECT else NOT_THIS_WAY

@@ -18,8 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-import structlog
-
 from mailnode.accounts.accounts import Accounts
 from mailnode.accounts.rate_limit import RateLimiter, find_prefix
 from mailnode.dkim.errors import DkimError, KeyUnavailableError
@@ -37,7 +35,9 @@ from mailnode.peering.errors import (
     NoRoomError,
     NotEncryptedError,
     NotProvenError,
+    OversizeError,
     PeerRefusedError,
+    ReceptionError,
     TooMuchError,
 )
 from mailnode.peering.policy import NOT_ALLOWED, PeerPolicyHolder, find_peer
@@ -52,6 +52,7 @@ OWN_DOMAIN = "The sender is of this server, and nobody else may send as that"
 NO_AUTHOR = "The From field must have exactly one address"
 SENT_ON = "No valid DKIM signature found: this one came from another server to other recipients"
 TOO_MUCH = "Too much mail from your server, try again later"
+TOO_LARGE = "Message too large"
 TRY_LATER = "Try again later"
 
 _TRACE = re.compile(
@@ -59,8 +60,6 @@ _TRACE = re.compile(
     rb"[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*",
     re.IGNORECASE,
 )
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +126,9 @@ class Reception:
         if not self.replays.admit(proof, find_prefix(arrival.source), arrival.recipients):
             raise NotProvenError(SENT_ON)
         refused = await self._store(arrival, have_apps_read(clean_trace(message)))
-        self.traffic.note_received(author.rpartition("@")[2].lower())
         if refused and not arrival.knows_reports and is_same_address(arrival.mail_from, author):
             await self._report(author, refused, message)
+        self.traffic.note_received(author.rpartition("@")[2].lower())
         return refused
 
     async def take_left(self, arrival: Arrival, message: bytes) -> None:
@@ -137,19 +136,20 @@ class Reception:
 
         Raises:
             LaterError: Not now.
-            ReceptionError: Its author is not proved, or it may not come in; nobody is told.
+            ReceptionError: It is not taken, and nobody is told: its author is not proved, or not the sender.
         """
-        author, proof = await self._check(arrival, message)
-        if not self.replays.admit(proof, find_prefix(arrival.source), arrival.recipients):
-            raise NotProvenError(SENT_ON)
         try:
-            refused = await self._store(arrival, have_apps_read(clean_trace(message)))
-        except (NobodyKnownError, NoRoomError) as refusal:
-            refused = dict.fromkeys(arrival.recipients, refusal.public_text)
-        else:
-            self.traffic.note_received(author.rpartition("@")[2].lower())
-        if refused and is_same_address(arrival.mail_from, author):
-            await self._report(author, refused, message)
+            if len(message) > self.max_bytes:
+                raise OversizeError(TOO_LARGE)
+            await self.take(arrival, message)
+        except (LaterError, NotProvenError):
+            raise
+        except ReceptionError as refusal:
+            author, domain = self._read_author(message)
+            await self._prove(domain, arrival, message)
+            if not is_same_address(arrival.mail_from, author):
+                raise
+            await self._report(author, dict.fromkeys(arrival.recipients, refusal.public_text), message)
 
     async def _check(self, arrival: Arrival, message: bytes) -> tuple[str, bytes]:
         """Judge a message; return its author, and what proves him. Raises: ReceptionError."""
@@ -158,26 +158,38 @@ class Reception:
                 await asyncio.to_thread(check_incoming, message)
             else:
                 check_incoming(message)
-            author = read_address(split_entity(message).fields.get(b"from", b""))
         except GateError as refusal:
             raise NotEncryptedError(refusal.public_text, refusal.detail) from refusal
+        author, domain = self._read_author(message)
+        if arrival.transport not in self.policy.current.find_transports(domain):
+            raise PeerRefusedError(NOT_ALLOWED, domain)
+        return author, await self._prove(domain, arrival, message)
+
+    def _read_author(self, message: bytes) -> tuple[str, str]:
+        """Read who says that he wrote a message, and his domain. Raises: NotProvenError."""
+        try:
+            author = read_address(split_entity(message).fields.get(b"from", b""))
+        except GateError as error:
+            raise NotProvenError(NO_AUTHOR, error.detail) from error
         domain = None if author is None else find_peer(author.rpartition("@")[2])
         if author is None or domain is None or not may_travel(author):
             raise NotProvenError(NO_AUTHOR)
         if self.is_own_domain(domain):
             raise NotProvenError(OWN_DOMAIN)
-        if arrival.transport not in self.policy.current.find_transports(domain):
-            raise PeerRefusedError(NOT_ALLOWED, domain)
+        return author, domain
+
+    async def _prove(self, domain: str, arrival: Arrival, message: bytes) -> bytes:
+        """Find what proves that a message is of a domain. Raises: NotProvenError, LaterError."""
         if domain.startswith("["):
             _check_source(domain, arrival.source)
-            return author, sha256(message).digest()
+            return sha256(message).digest()
         try:
             signature = await verify(message, domain, self.look_up, self.clock_seconds())
         except KeyUnavailableError as error:
             raise LaterError(error.public_text, str(error)) from error
         except DkimError as error:
             raise NotProvenError(error.public_text, str(error)) from error
-        return author, signature.value
+        return signature.value
 
     async def _store(self, arrival: Arrival, message: bytes) -> dict[str, str]:
         refused: dict[str, str] = {}
@@ -209,10 +221,16 @@ class Reception:
         return refused | {names[id_]: MAILBOX_FULL for id_ in full if id_ in names}
 
     async def _report(self, author: str, refused: dict[str, str], message: bytes) -> None:
-        """Tell an author, who is proved, who did not get his message."""
-        destination = self.outbound.find_destination(author.rpartition("@")[2])
-        if destination is None or not self.outbound.has_room():
-            return
+        """Tell an author, who is proved, who did not get his message; when this returns, that is durable.
+
+        Raises:
+            LaterError: Not now. When the message comes again, it is stored for nobody twice.
+        """
+        destination = self.outbound.find_destination(author.rpartition("@")[2], is_report=True)
+        if destination is None:
+            return  # mail goes nowhere any more
+        if not self.outbound.has_room():
+            raise LaterError(TRY_LATER, "no room in the queue for a delivery report")
         now_seconds = self.clock_seconds()
         report = write_report(
             domain=self.accounts.domain,
@@ -225,8 +243,7 @@ class Reception:
         try:
             await self.store.deliver([], report, int(now_seconds), envelopes)
         except StoreUnavailableError as error:
-            log.warning("delivery report not stored", reason=str(error))
-            return
+            raise LaterError(TRY_LATER, str(error)) from error
         self.outbound.note_queued(envelopes, len(report))
 
     def _is_ours(self, address: str) -> bool:

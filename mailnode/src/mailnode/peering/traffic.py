@@ -44,6 +44,10 @@ class Traffic:
         row = self._touch(domain)
         row.queued = max(0, row.queued + change)
 
+    def set_queued(self, domain: str, count: int) -> None:
+        """Hear how many messages wait for a peer: what waited at the start, or is left by a purge."""
+        self._touch(domain).queued = count
+
     def note_delivered(self, domain: str, transport: PeerTransport, seconds: float) -> None:
         """Hear that a message was handed over; `seconds` is how long it took from the queue."""
         row = self._touch(domain)
@@ -75,10 +79,14 @@ class Traffic:
         self.totals["received"] += 1
         row.last_seen_seconds = int(self.clock_seconds())
 
+    def note_dropped(self) -> None:
+        """Hear that a message of an exchanger is not taken, and that nobody can be told."""
+        self.totals["dropped"] += 1
+
     def read_figures(self) -> dict[str, float]:
         """Read what is counted over all peers, by its name in reports and metrics."""
         names = [f"{verb}_{transport}" for verb in ("delivered", "failed") for transport in PeerTransport]
-        return {f"peer_{name}": self.totals[name] for name in (*names, "refused", "received")}
+        return {f"peer_{name}": self.totals[name] for name in (*names, "refused", "received", "dropped")}
 
     def list_peers(self, limit: int) -> PeersAnswer:
         """List the peers that something happened with last."""

@@ -16,6 +16,7 @@ Source: what Madmail's and madexchanger's servers answer.
 import json
 from base64 import b64decode
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from pydantic import JsonValue
 
@@ -39,6 +40,12 @@ class WaitingMail:
     recipients: tuple[str, ...]
     body: bytes = field(repr=False)
     problem: str | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """What tells it from others, also from one that has got its id later."""
+        head = "\n".join((self.id, self.mail_from, *self.recipients)).encode("utf-8", "surrogatepass")
+        return sha256(head + b"\n\n" + self.body).digest()
 
 
 @dataclass(frozen=True, slots=True)

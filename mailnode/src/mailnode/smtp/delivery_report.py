@@ -25,6 +25,7 @@ _STATUSES = {
     "No such user": "5.1.1",
     "Encryption Needed": "5.7.1",
     "too large": "5.3.4",
+    "policy of this server": "5.7.1",
     "not reached for": "5.4.7",
 }
 

@@ -9,7 +9,7 @@ Not for: bytes on the wire.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import InitVar, dataclass, field
 from functools import partial
 
@@ -174,6 +174,15 @@ class Submission:
         elif len(refused) == len(recipients):
             raise CommandError(MAILBOX_FULL)
         if refused:
+            await self._report(transaction, refused, message)
+        return ACCEPTED
+
+    async def _report(self, transaction: Transaction, refused: Collection[AccountId], message: bytes) -> None:
+        """Tell the sender who did not get his message; if that cannot be, he is to send it again.
+
+        Those who have it may get it twice then, which their apps see; that it is lost nobody would see.
+        """
+        try:
             await report_failure(
                 self.accounts,
                 self.store,
@@ -182,7 +191,8 @@ class Submission:
                 message=message,
                 now_seconds=self.clock_seconds(),
             )
-        return ACCEPTED
+        except StoreUnavailableError as trouble:
+            raise CommandError(TRY_LATER) from trouble
 
     def _is_address_of(self, account: Account, address: str) -> bool:
         try:

@@ -330,8 +330,8 @@ class MailStore(Protocol):
 
     # What waits for other nodes
 
-    async def list_destinations(self) -> Sequence[str]:
-        """List the domains that something waits for."""
+    async def count_outgoing(self) -> Mapping[str, int]:
+        """Count the messages that wait, by domain, in the order of the domains; none where nothing waits."""
 
     async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
         """List what waits for a domain: what is to be tried first comes first, then what came first."""

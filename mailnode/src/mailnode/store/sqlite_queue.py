@@ -5,7 +5,7 @@ Not for: when something is tried again (federation).
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mailnode.store import sqlite_mail
 from mailnode.store.mail_store import AccountId, Envelope, Outgoing, OutgoingId, Recipient, Usage
@@ -64,11 +64,11 @@ def deliver_once(
     return refused
 
 
-def list_destinations(reader: sqlite3.Connection) -> Sequence[str]:
-    """List the domains that something waits for."""
-    return [
-        row[0] for row in reader.execute("SELECT DISTINCT destination FROM outgoing ORDER BY destination")
-    ]
+def count_outgoing(reader: sqlite3.Connection) -> Mapping[str, int]:
+    """Count the messages that wait, by domain."""
+    return dict(
+        reader.execute("SELECT destination, count(*) FROM outgoing GROUP BY destination ORDER BY destination")
+    )
 
 
 def list_outgoing(reader: sqlite3.Connection, destination: str, limit: int) -> Sequence[Outgoing]:

@@ -293,9 +293,9 @@ class SqliteMailStore(SqliteRegister, SqliteNotifications):
 
     # What waits for other nodes
 
-    async def list_destinations(self) -> Sequence[str]:
-        """List the domains that something waits for."""
-        return await self._readers.read_in_thread(sqlite_queue.list_destinations)
+    async def count_outgoing(self) -> Mapping[str, int]:
+        """Count the messages that wait, by domain."""
+        return await self._readers.read_in_thread(sqlite_queue.count_outgoing)
 
     async def list_outgoing(self, destination: str, limit: int) -> Sequence[Outgoing]:
         """List what waits for a domain."""

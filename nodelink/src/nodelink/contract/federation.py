@@ -24,7 +24,7 @@ class FederationMode(StrEnum):
 
 
 class PeerTransport(StrEnum):
-    """By what mail goes to a peer, and comes from one."""
+    """By what mail goes to a peer, and comes from one: by HTTP it only goes."""
 
     HTTPS = "https"
     HTTP = "http"

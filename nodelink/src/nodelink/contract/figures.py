@@ -63,12 +63,28 @@ MAIL_FIGURES: Mapping[str, Figure] = {
     "peer_failed_smtp": _counter("Attempts by SMTP that failed."),
     "peer_refused": _counter("Messages that servers of others, or the policy, refused for good."),
     "peer_received": _counter("Messages taken from servers of others."),
+    "peer_dropped": _counter("Messages of exchangers that were not taken, of senders who are not proved."),
     "registration_open": _gauge("Whether anybody may register: 1 or 0."),
     "store_bytes": _gauge("What the mail store takes on its disk."),
     "disk_bytes": _gauge("Size of the file system of the mail store."),
     "disk_free_bytes": _gauge("What is free there."),
     **_EVERYWHERE,
 }
+
+PEER_FIGURES: Mapping[str, Figure] = {
+    "queued": _gauge("Messages that wait for a server of others."),
+    "delivered_https": _counter("Messages handed to it by HTTPS."),
+    "delivered_http": _counter("Messages handed to it by HTTP."),
+    "delivered_smtp": _counter("Messages handed to it by SMTP."),
+    "failed_https": _counter("Attempts by HTTPS that failed."),
+    "failed_http": _counter("Attempts by HTTP that failed."),
+    "failed_smtp": _counter("Attempts by SMTP that failed."),
+    "refused": _counter("Messages that it, or the policy, refused for good."),
+    "received": _counter("Messages taken from it."),
+    "mean_latency_seconds": _gauge("How long messages to it took lately, from the queue on."),
+    "last_seen_seconds": _gauge("When something last passed either way: Unix time."),
+}
+"""What is known of a server of others: the fields of `federation.PeerTraffic` that are numbers, or `None`."""
 
 TURN_REFUSALS: Mapping[int, str] = {
     400: "malformed",
