@@ -24,7 +24,7 @@ PHRASES: Phrases = {
     "type": Phrase("Type", "نوع"),
     "value": Phrase("Value", "مقدار"),
     "purpose": Phrase("What for", "برای چه"),
-    "zone_file": Phrase("All as a zone file", "همه به شکل پروندهٔ zone"),
+    "zone_file": Phrase("All as a zone file", "همه به شکل پروندهٔ ناحیه"),
     "retired": Phrase("Take these names out", "این نام‌ها را بردارید"),
     "retired_hint": Phrase(
         "Nodes have forgotten these signing keys.", "گره‌ها این کلیدهای امضا را فراموش کرده‌اند."
