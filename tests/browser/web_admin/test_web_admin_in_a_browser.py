@@ -33,6 +33,7 @@ PAGES = [
     "/admin/federation",
     "/admin/federation/servers",
     "/admin/nodes/mail1/federation",
+    "/admin/dns",
     "/admin/exchangers",
     "/admin/exchangers/relay",
 ]

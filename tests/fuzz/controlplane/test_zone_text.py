@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from controlplane.client.errors import MisuseError
 from controlplane.client.name_server import read_server
 from controlplane.client.zone_comparison import compare, list_keys, read_value
-from controlplane.zone.models import RecordType, ZoneRecord
+from controlplane.zone.models import Purpose, RecordType, ZoneRecord
 from controlplane.zone.zone_file import write_text_value, write_zone_file
 
 ORIGIN = "example.org."
@@ -19,7 +19,12 @@ LABELS = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9])?", fullmatch=True)
 
 def make_record(name: str, kind: RecordType, value: str) -> ZoneRecord:
     return ZoneRecord(
-        name=f"{name}.{ORIGIN}", type=kind, ttl_seconds=60, value=value, domain="example.org", purpose=""
+        name=f"{name}.{ORIGIN}",
+        type=kind,
+        ttl_seconds=60,
+        value=value,
+        domain="example.org",
+        purpose=Purpose.NODE,
     )
 
 

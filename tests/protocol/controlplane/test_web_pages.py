@@ -44,6 +44,7 @@ PAGES = [
     "/admin/operations",
     "/admin/federation",
     "/admin/federation/servers",
+    "/admin/dns",
     "/admin/groups/eu/federation",
     "/admin/nodes/mail1/federation",
     "/admin/operations?state=failed",
@@ -70,6 +71,7 @@ NAMES = {
     "alice",
 }
 NAMES |= {"eu", "mail", "turn"}
+NAMES |= {"DMARC", "DNS", "MTA", "SPF", "STARTTLS", "STS", "TLS"}
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ from controlplane.registration.token_models import InvitationState
 from controlplane.web.policy_form import FIELDS, FLEET_FIELDS
 from controlplane.web.texts.catalogue import CATALOGUE
 from controlplane.web.texts.notices import Notice
-from nodelink.contract.federation import FederationMode
+from controlplane.zone.models import Purpose
+from nodelink.contract.federation import DkimStage, FederationMode
 from nodelink.contract.states import NodeKind
 
 BY_VALUE = {"actions", "charts", "fields", "healths", "hints", "kinds", "notices", "operation_names"}
 BY_VALUE |= {"operation_states", "refusals", "registration_states", "roles", "scopes", "token_states"}
-BY_VALUE |= {"federation_modes", "turn_absences", "turn_secret_states"}
+BY_VALUE |= {"dkim_stages", "federation_modes", "record_purposes", "turn_absences", "turn_secret_states"}
 NOT_ON_PAGES = {"registration_closed", "token_needed", "token_refused", "cross_site", "too_many_accounts"}
 NOT_ON_PAGES |= {"no_room", "join_refused", "not_signed_in", "session_over", "key_in_use", "fleet_full"}
 NOT_ON_PAGES |= {"too_many_attempts"}
@@ -40,12 +41,14 @@ def read_templates() -> str:
     ("page", "names"),
     [
         ("actions", Action),
+        ("dkim_stages", DkimStage),
         ("federation_modes", FederationMode),
         ("healths", Health),
         ("kinds", NodeKind),
         ("notices", Notice),
         ("operation_names", OperationName),
         ("operation_states", OperationState),
+        ("record_purposes", Purpose),
         ("registration_states", InvitationState),
         ("roles", Role),
         ("scopes", ScopeKind),

@@ -5,7 +5,7 @@ import pytest
 
 from controlplane.client.zone_comparison import Action, compare, read_value
 from controlplane.zone.authorities import KNOWN_AUTHORITIES, find_authority
-from controlplane.zone.models import RecordType, ZoneRecord
+from controlplane.zone.models import Purpose, RecordType, ZoneRecord
 from controlplane.zone.records import (
     MailPlace,
     TurnPlace,
@@ -50,7 +50,7 @@ def text(value: str, name: str = f"{DOMAIN}.") -> ZoneRecord:
 
 
 def record(kind: RecordType, value: str, name: str = f"{DOMAIN}.") -> ZoneRecord:
-    return ZoneRecord(name=name, type=kind, ttl_seconds=60, value=value, domain=DOMAIN, purpose="a test")
+    return ZoneRecord(name=name, type=kind, ttl_seconds=60, value=value, domain=DOMAIN, purpose=Purpose.NODE)
 
 
 def difference(needed: ZoneRecord, *published: str) -> list[tuple[Action, str]]:

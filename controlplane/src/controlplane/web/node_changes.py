@@ -17,6 +17,7 @@ from controlplane.admins.audit import record
 from controlplane.admins.audit_models import Action
 from controlplane.admins.callers import PageFleetOperator, PageNodeOperator
 from controlplane.dependencies import Now, PlaneDep, SessionDep
+from controlplane.federation import service as federation
 from controlplane.nodes import administration, enrolment
 from controlplane.nodes.endpoints import TAGGED_FIELDS
 from controlplane.nodes.fleet import begin_change
@@ -106,6 +107,15 @@ def purge_queue(
     """Have let go what waits on a node for other nodes."""
     wanted = read_model(QueuePurgeRequest, {"destination": form.word("destination")})
     row = orders.purge_queue(session, caller.at(now), name, wanted.destination)
+    return go_to(write_page("operations", row.id), Notice.ORDERED)
+
+
+@router.post("/admin/nodes/{name}/dkim-keys")
+def rotate_dkim_keys(
+    caller: PageNodeOperator, session: SessionDep, now: Now, _: OwnFormDep, name: str
+) -> Response:
+    """Have a node announce its next signing keys."""
+    row = federation.rotate_dkim_keys(session, caller.at(now), name)
     return go_to(write_page("operations", row.id), Notice.ORDERED)
 
 

@@ -11,6 +11,7 @@ from controlplane.web import (
     admin_token_pages,
     assets,
     audit_pages,
+    dns_pages,
     exchanger_pages,
     federation_pages,
     group_pages,
@@ -42,6 +43,7 @@ for each in (
     operation_pages,
     federation_pages,
     exchanger_pages,
+    dns_pages,
     admin_token_pages,
     audit_pages,
 ):

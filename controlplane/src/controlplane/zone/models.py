@@ -16,6 +16,27 @@ class RecordType(StrEnum):
     TXT = "TXT"
 
 
+class Purpose(StrEnum):
+    """What a record is for, for an operator."""
+
+    NODE = "the node"
+    EXCHANGE = "where others hand mail over"
+    SPF = "SPF"
+    NEXT_KEY = "DKIM, next key"
+    CURRENT_KEY = "DKIM, current key"
+    FORMER_KEY = "DKIM, former key"
+    DMARC = "DMARC"
+    IMAP_TLS = "IMAP by TLS"
+    IMAP = "IMAP by STARTTLS"
+    SUBMISSION_TLS = "SMTP by TLS"
+    SUBMISSION = "SMTP by STARTTLS"
+    STS = "MTA-STS"
+    STS_POLICY = "the policy of MTA-STS"
+    AUTOCONFIG = "settings for mail apps"
+    AUTHORITY = "who may certify"
+    TURN = "TURN"
+
+
 class ZoneRecord(BaseModel):
     """One record of the DNS."""
 
@@ -26,7 +47,7 @@ class ZoneRecord(BaseModel):
     ttl_seconds: int
     value: str = Field(description="As in a zone file.")
     domain: str = Field(description="The mail domain, or the name of TURN nodes, that it is for.")
-    purpose: str = Field(description="What it is for, for an operator.")
+    purpose: Purpose
 
 
 class ZonePublic(BaseModel):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from controlplane.nodes.turn_zone import TTL_SECONDS as TURN_TTL_SECONDS
-from controlplane.zone.models import RecordType, ZoneRecord
+from controlplane.zone.models import Purpose, RecordType, ZoneRecord
 from controlplane.zone.zone_file import write_text_value
-from nodelink.contract.federation import DkimKey
+from nodelink.contract.federation import DkimKey, DkimStage
 from nodelink.contract.mta_sts import STS_HOST, choose_exchange, write_sts_id
 from nodelink.contract.ports import PortName
 
@@ -24,11 +24,16 @@ TTL_SECONDS = 3_600
 MX_PREFERENCE = 10
 AUTOCONFIG_HOST = "autoconfig"
 DMARC = "v=DMARC1;p=reject;adkim=s;aspf=s"
-SERVICES: Mapping[PortName, tuple[str, str]] = {
-    PortName.IMAP_TLS: ("_imaps", "IMAP by TLS"),
-    PortName.IMAP: ("_imap", "IMAP by STARTTLS"),
-    PortName.SUBMISSION_TLS: ("_submissions", "SMTP by TLS"),
-    PortName.SUBMISSION: ("_submission", "SMTP by STARTTLS"),
+SERVICES: Mapping[PortName, tuple[str, Purpose]] = {
+    PortName.IMAP_TLS: ("_imaps", Purpose.IMAP_TLS),
+    PortName.IMAP: ("_imap", Purpose.IMAP),
+    PortName.SUBMISSION_TLS: ("_submissions", Purpose.SUBMISSION_TLS),
+    PortName.SUBMISSION: ("_submission", Purpose.SUBMISSION),
+}
+KEYS: Mapping[DkimStage, Purpose] = {
+    DkimStage.NEXT: Purpose.NEXT_KEY,
+    DkimStage.CURRENT: Purpose.CURRENT_KEY,
+    DkimStage.FORMER: Purpose.FORMER_KEY,
 }
 LONGEST_NAME = 253
 RETIRED_PAIRS = 3
@@ -103,24 +108,26 @@ def list_mail_records(place: MailPlace, authority: str | None) -> list[ZoneRecor
     domain = place.mail_domain
     exchange = choose_exchange(domain, place.host)
 
-    def record(name: str, kind: RecordType, value: str, purpose: str) -> ZoneRecord:
+    def record(name: str, kind: RecordType, value: str, purpose: Purpose) -> ZoneRecord:
         return ZoneRecord(
             name=f"{name}.", type=kind, ttl_seconds=TTL_SECONDS, value=value, domain=domain, purpose=purpose
         )
 
-    def text(name: str, value: str, purpose: str) -> ZoneRecord:
+    def text(name: str, value: str, purpose: Purpose) -> ZoneRecord:
         return record(name, RecordType.TXT, write_text_value(value), purpose)
 
     hosts = dict.fromkeys((domain, exchange))
-    records = [record(name, *each, "the node") for name in hosts for each in _list_addresses(place.addresses)]
+    records = [
+        record(name, *each, Purpose.NODE) for name in hosts for each in _list_addresses(place.addresses)
+    ]
     records += [
-        record(domain, RecordType.MX, f"{MX_PREFERENCE} {exchange}.", "where others hand mail over"),
-        text(domain, f"v=spf1 {'a' if exchange == domain else f'a:{exchange}'} ~all", "SPF"),
+        record(domain, RecordType.MX, f"{MX_PREFERENCE} {exchange}.", Purpose.EXCHANGE),
+        text(domain, f"v=spf1 {'a' if exchange == domain else f'a:{exchange}'} ~all", Purpose.SPF),
         *(
-            text(f"{key.selector}._domainkey.{domain}", key.record, f"DKIM, {key.stage} key")
+            text(f"{key.selector}._domainkey.{domain}", key.record, KEYS[key.stage])
             for key in place.dkim_keys
         ),
-        text(f"_dmarc.{domain}", DMARC, "DMARC"),
+        text(f"_dmarc.{domain}", DMARC, Purpose.DMARC),
     ]
     records += [
         record(f"{label}._tcp.{domain}", RecordType.SRV, f"0 1 {place.ports[port]} {exchange}.", purpose)
@@ -129,13 +136,13 @@ def list_mail_records(place: MailPlace, authority: str | None) -> list[ZoneRecor
     ]
     if place.is_self_signed:
         return records
-    records.append(text(f"_mta-sts.{domain}", f"v=STSv1; id={write_sts_id(exchange)}", "MTA-STS"))
-    for label, purpose in ((STS_HOST, "the policy of MTA-STS"), (AUTOCONFIG_HOST, "settings for mail apps")):
+    records.append(text(f"_mta-sts.{domain}", f"v=STSv1; id={write_sts_id(exchange)}", Purpose.STS))
+    for label, purpose in ((STS_HOST, Purpose.STS_POLICY), (AUTOCONFIG_HOST, Purpose.AUTOCONFIG)):
         records += [record(f"{label}.{domain}", *each, purpose) for each in _list_addresses(place.addresses)]
     if authority is not None:
         names = [name for name in hosts if name == domain or not name.endswith(f".{domain}")]
         records += [
-            record(name, RecordType.CAA, f'0 issue "{authority}"', "who may certify") for name in names
+            record(name, RecordType.CAA, f'0 issue "{authority}"', Purpose.AUTHORITY) for name in names
         ]
     return records
 
@@ -149,9 +156,9 @@ def list_turn_records(
     records = []
     for place in named:
         ttl_seconds = TTL_SECONDS if place.node else TURN_TTL_SECONDS
-        values = [(*each, "TURN") for each in _list_addresses(place.addresses)]
+        values = [(*each, Purpose.TURN) for each in _list_addresses(place.addresses)]
         if authority is not None:
-            values.append((RecordType.CAA, f'0 issue "{authority}"', "who may certify"))
+            values.append((RecordType.CAA, f'0 issue "{authority}"', Purpose.AUTHORITY))
         records += [
             ZoneRecord(
                 name=f"{place.name.rstrip('.')}.",
