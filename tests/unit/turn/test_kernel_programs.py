@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.kernel_programs import FOREVER_NS, PORT, Loaded, load
 from turnnode.errors import ProgramProofError
 from turnnode.kernel.layout import (
     DROPPED_WORD,
@@ -47,7 +47,6 @@ from turnnode.kernel.rungs import Rung
 from turnnode.kernel.system_call import run_program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="programs in the kernel need root")
-PORT = 3478
 CHANNEL = 0x4001
 HERE = (SERVER[0], PORT)
 UP = Vector(Ends(CLIENT, HERE, CHANNEL), Ends(RELAY, PEER))
@@ -56,31 +55,9 @@ ACROSS = Vector(Ends(CLIENT, HERE, CHANNEL), Ends(HERE, ("192.0.2.3", 40_009), C
 VERDICT_DROP = {Rung.XDP: 1, Rung.TC: 2}
 
 
-@dataclass(frozen=True)
-class Loaded:
-    maps: RelayMaps
-    program: int
-    rung: Rung
-
-    def verdict_of(self, frame: bytes) -> int:
-        return run_program(self.program, frame).verdict
-
-    def set_lease(self, until_ns: int) -> None:
-        self.maps.control.write(0, pack_control(lease_until_ns=until_ns, ports=(PORT,)))
-
-    @property
-    def state(self) -> int:
-        return (self.maps.states.entries - 1) * STATE_WORDS
-
-
 @pytest.fixture(scope="module", params=[Rung.XDP, Rung.TC])
 def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
-    with ExitStack() as stack:
-        maps = RelayMaps.create(stack, entries=16)
-        program = maps.load(request.param)
-        stack.callback(os.close, program)
-        loaded = Loaded(maps, program, request.param)
-        loaded.set_lease(1 << 62)
+    with load(request.param) as loaded:
         yield loaded
 
 
@@ -208,7 +185,7 @@ def test_no_flow_outlives_the_lease(loaded: Loaded) -> None:
     with trial_flow(loaded.maps, UP):
         loaded.set_lease(time.monotonic_ns() - TICK_NS)
         assert loaded.verdict_of(FRAME) == VERDICT_LEAVE[loaded.rung]
-        loaded.set_lease(1 << 62)
+        loaded.set_lease(FOREVER_NS)
         assert loaded.verdict_of(FRAME) == VERDICT_REDIRECT[loaded.rung]
 
 
@@ -216,8 +193,7 @@ def test_packets_and_bytes_are_counted(loaded: Loaded) -> None:
     with trial_flow(loaded.maps, UP):
         loaded.verdict_of(build_frame(UP.before, bytes(100)))
         loaded.verdict_of(build_frame(UP.before, bytes(23)))
-        counted = split_relayed(loaded.maps.states.words[loaded.state + RELAYED_WORD])
-    assert counted == (2, 123)
+        assert loaded.read_relayed() == (2, 123)
 
 
 SECOND = pack_bucket(bytes_per_second=1024, tolerance_ns=10**9)  # room for 1,024 bytes at once
@@ -245,7 +221,7 @@ def test_data_beyond_a_rate_is_dropped(
         maps = RelayMaps.create(stack, entries=4)
         program = maps.load(loaded.rung)
         stack.callback(os.close, program)
-        control = pack_control(lease_until_ns=1 << 62, ports=(PORT,), every=limits[2])
+        control = pack_control(lease_until_ns=FOREVER_NS, ports=(PORT,), every=limits[2])
         maps.control.write(0, control)
         maps.buckets.write(1, limits[0])
         maps.buckets.write(2, limits[1])
@@ -269,9 +245,9 @@ def test_clients_are_served_on_up_to_four_ports(
     loaded: Loaded, ports: tuple[int, ...], is_relayed: bool
 ) -> None:
     with trial_flow(loaded.maps, UP):
-        loaded.maps.control.write(0, pack_control(lease_until_ns=1 << 62, ports=ports))
+        loaded.maps.control.write(0, pack_control(lease_until_ns=FOREVER_NS, ports=ports))
         verdict = loaded.verdict_of(FRAME)
-        loaded.set_lease(1 << 62)
+        loaded.set_lease(FOREVER_NS)
     assert verdict == (VERDICT_REDIRECT if is_relayed else VERDICT_LEAVE)[loaded.rung]
 
 

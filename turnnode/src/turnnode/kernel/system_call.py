@@ -20,6 +20,7 @@ _NUMBERS: Final = {"x86_64": 321, "aarch64": 280}
 _LOG_BYTES: Final = 1 << 20
 _NAME_BYTES: Final = 15
 _MAX_OUTPUT_BYTES: Final = 4096
+_XDP_MD_BYTES: Final = 24
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -154,26 +155,27 @@ def load_program(kind: ProgramKind, instructions: bytes, *, licence: str, name: 
             raise OSError(again.errno, f"{again.strerror}: {' / '.join(words)}") from error
 
 
-def run_program(descriptor: int, frame: bytes, repeat: int = 1) -> TestRun:
-    """Run a program on a frame that no interface has received. Raises: OSError."""
-    received = ctypes.create_string_buffer(frame, len(frame))
+def run_program(descriptor: int, frame: bytes, repeat: int = 1, *, metadata_bytes: int = 0) -> TestRun:
+    """Run a program on a frame that no interface has received. Raises: OSError.
+
+    metadata_bytes, whole words, are taken of the room before the frame; only the kernel's XDP knows them.
+    """
+    received = ctypes.create_string_buffer(bytes(metadata_bytes) + frame, metadata_bytes + len(frame))
     sent = ctypes.create_string_buffer(_MAX_OUTPUT_BYTES)
+    # struct xdp_md: where metadata end and the frame begins, and where that ends.
+    context = ctypes.create_string_buffer(struct.pack("=II", metadata_bytes, len(received)), _XDP_MD_BYTES)
+    at = ctypes.addressof(context)
     attributes = struct.pack(
-        "=IIIIQQII",
-        descriptor,
-        0,
-        len(frame),
-        len(sent),
-        ctypes.addressof(received),
-        ctypes.addressof(sent),
-        repeat,
-        0,
+        "=IIIIQQIIIIQQ16x",
+        *(descriptor, 0, len(received), len(sent), ctypes.addressof(received), ctypes.addressof(sent)),
+        *(repeat, 0, *((_XDP_MD_BYTES, _XDP_MD_BYTES, at, at) if metadata_bytes else (0, 0, 0, 0))),
     )
-    buffer = ctypes.create_string_buffer(attributes + bytes(32), len(attributes) + 32)
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
     _call_with(Command.PROG_TEST_RUN, buffer)
     _, verdict, _, size = struct.unpack_from("=IIII", buffer)
     (nanoseconds,) = struct.unpack_from("=I", buffer, 36)
-    return TestRun(verdict, sent.raw[:size], nanoseconds)
+    start, end = struct.unpack_from("=II", context) if metadata_bytes else (0, size)
+    return TestRun(verdict, sent.raw[start:end], nanoseconds)
 
 
 def create_link(program: int, interface: int, kind: AttachKind, flags: int = 0) -> int:
