@@ -239,8 +239,7 @@ class PeerStation:
     """A mail node of ours as servers of others see it. A literal's name is its address."""
 
     domain: str
-    directory: Path
-    names: NameServer
+    resolver: Resolver
     ports: Ports
     ca_file: Path
     tls_files: tuple[Path, Path]
@@ -263,7 +262,6 @@ class PeerStation:
         )
         self.holder = PeerPolicyHolder(self.policy)
         self.traffic = Traffic()
-        self.resolver = Resolver(servers=["127.0.0.1"], port=self.names.port)
         is_literal = self.domain.startswith("[")
         self.courier = Courier(
             domain=self.domain,
@@ -413,8 +411,7 @@ class PeerWorld:
         files = self.certificates.get(domain) or self.certify(domain)
         station = PeerStation(
             domain,
-            self.directory,
-            self.names,
+            Resolver(servers=["127.0.0.1"], port=self.names.port),
             self.ports,
             self.ca_file,
             files,
