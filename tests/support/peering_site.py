@@ -21,6 +21,7 @@ import h11
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.address import MailDomain
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit, RateLimiter
@@ -328,7 +329,9 @@ class PeerStation:
             (self.http.build_protocol, self.ports.https, self.tls),
             (lambda: self.smtp.build_protocol(is_secure=False), self.ports.smtp, None),
         ):
-            stack.callback((await serve(socket.create_server((self.address, port)), build, tls)).close)
+            family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+            listener = socket.create_server((self.address, port), family=family)
+            stack.callback((await serve(listener, build, tls)).close)
         await self.http.start(stack)
         await self.outbound.start(stack)
 
@@ -383,8 +386,8 @@ class PeerWorld:
         return self.directory / "authorities.pem"
 
     def certify(self, host: str, *, is_trusted: bool = True) -> tuple[Path, Path]:
-        label = f"{'good' if is_trusted else 'bad'}-{host.strip('[]')}"
-        files = make_certificate(self.directory, host.strip("[]"), label=label)
+        name = MailDomain.parse(host).host
+        files = make_certificate(self.directory, name, label=f"{'good' if is_trusted else 'bad'}-{name}")
         if is_trusted:
             with self.ca_file.open("ab") as file:
                 file.write(files[0].read_bytes())
@@ -403,11 +406,15 @@ class PeerWorld:
             await far.open_smtp(self.stack)
         return far
 
-    async def add_station(self, domain: str, **changes: object) -> PeerStation:
-        """Add a node of ours, with DNS as `madfleet dns` prints it. Certificates must be there before."""
-        address = next_address()
-        if domain == "[]":
-            domain = f"[{address}]"
+    async def add_station(
+        self, domain: str | None, address: str | None = None, **changes: object
+    ) -> PeerStation:
+        """Add a node of ours, with DNS as `madfleet dns` prints it; without a domain, it is its address.
+
+        Certificates must be there before.
+        """
+        address = address or next_address()
+        domain = domain or MailDomain.parse(address).name
         files = self.certificates.get(domain) or self.certify(domain)
         station = PeerStation(
             domain,

@@ -456,7 +456,7 @@ async def test_two_nodes_of_different_fleets_exchange_mail_and_reports(tmp_path:
 
 async def test_two_nodes_that_are_addresses_exchange_mail(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        one, two = await world.add_station("[]"), await world.add_station("[]")
+        one, two = await world.add_station(None), await world.add_station(None)
         await two.account("bob")
         message = mail_of(f"eve@{one.domain}")
 
