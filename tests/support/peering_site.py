@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -89,10 +89,16 @@ class NameServer(asyncio.DatagramProtocol):
             self.records.pop((name, kind), None)
 
     def publish(self, domain: str, published: Sequence[SigningKey]) -> None:
-        for key in published:
-            text = write_key_record(key)
+        self.publish_records(domain, {key.selector: write_key_record(key) for key in published})
+
+    def publish_records(self, domain: str, records: Mapping[str, str]) -> None:
+        """Publish what is to stand under selectors of a domain, and nothing else there."""
+        for name, kind in [*self.records]:
+            if name.endswith(f"._domainkey.{domain}"):
+                self.say(name, kind)
+        for selector, text in records.items():
             parts = " ".join(f'"{text[start : start + 200]}"' for start in range(0, len(text), 200))
-            self.say(f"{key.selector}._domainkey.{domain}", "TXT", parts)
+            self.say(f"{selector}._domainkey.{domain}", "TXT", parts)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
