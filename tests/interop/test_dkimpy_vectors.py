@@ -99,20 +99,10 @@ def source(tmp_path: Path) -> Path:
     """Fetch the source distribution of dkimpy; return its package."""
     requirement = re.search(r"(?m)^dkimpy==\S+ \\\n(?: +--hash=\S+(?: \\)?\n)+", LOCKED.read_text())
     assert requirement is not None
-    wanted = tmp_path / "requirements.txt"
-    wanted.write_text(requirement[0])
-    options = (
-        "--quiet",
-        "--no-deps",
-        "--no-binary",
-        ":all:",
-        "--require-hashes",
-        "-r",
-        wanted,
-        "-d",
-        tmp_path,
-    )
-    subprocess.run([sys.executable, "-m", "pip", "download", *options], check=True, timeout=DOWNLOAD_SECONDS)
+    (tmp_path / "wanted.txt").write_text(requirement[0])
+    options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", "wanted.txt"]
+    download = [sys.executable, "-m", "pip", "download", *options]
+    subprocess.run(download, check=True, cwd=tmp_path, timeout=DOWNLOAD_SECONDS)
     (archive,) = tmp_path.glob("dkimpy-*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path, filter="data")

@@ -32,7 +32,8 @@ WITH_RESOLVER = (
 )
 """Runs a program with another /etc/resolv.conf; the two follow."""
 SERVICES = """
-{address}:smtp inet n - n - - smtpd
+{listen}:smtp inet n - n - - smtpd
+127.0.0.1:smtp inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -68,9 +69,9 @@ maillog_file = {home}/mail.log
 myhostname = {host}
 mydestination =
 mynetworks = {signed}/32, {unsigned}/32
-inet_interfaces = {address}
-inet_protocols = ipv4
-smtp_bind_address = {address}
+inet_interfaces = 127.0.0.1, {address}
+inet_protocols = all
+{bind} = {address}
 alias_maps =
 local_recipient_maps =
 virtual_mailbox_domains = {domain}
@@ -128,7 +129,7 @@ class PostfixServer:
     def send(self, sender: str, recipient: str, message: bytes, source: str = SIGNED) -> None:
         """Hand it mail of one of its users."""
         place = (source, 0)
-        with smtplib.SMTP(self.far.address, source_address=place, timeout=SOON_SECONDS) as client:
+        with smtplib.SMTP("127.0.0.1", SMTP_PORT, source_address=place, timeout=SOON_SECONDS) as client:
             client.starttls(context=ssl._create_unverified_context())  # noqa: S323, SLF001 - of a test
             client.sendmail(sender, [recipient], message)
 
@@ -183,6 +184,9 @@ def _write_files(server: PostfixServer, certificate: Sequence[Path], ca_file: Pa
     os.chown(home / "boxes", NOBODY, NOBODY)
     words = {"home": home, "milter": server.milter, "nobody": NOBODY, "signed": SIGNED, "unsigned": UNSIGNED}
     words |= {"selector": key.selector, "algorithm": key.algorithm, **vars(far)}
+    is_ipv6 = ":" in far.address
+    words["listen"] = f"[{far.address}]" if is_ipv6 else far.address
+    words["bind"] = "smtp_bind_address6" if is_ipv6 else "smtp_bind_address"
     (home / "conf/main.cf").write_text(POSTFIX.format_map(words))
     (home / "conf/master.cf").write_text(SERVICES.format_map(words))
     (home / "opendkim.conf").write_text(OPENDKIM.format_map(words))
