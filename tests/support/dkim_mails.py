@@ -87,7 +87,7 @@ def ask_oracle(mail: bytes, names: dict[str, bytes] | None = None, domain: str =
 
     try:
         judge = dkim.DKIM(mail)
-    except (dkim.DKIMException, IndexError):
+    except (dkim.DKIMException, IndexError):  # the latter of a mail that begins with a blank
         return False
     count = sum(name.lower() == b"dkim-signature" for name, _ in judge.headers)
     for index in range(min(count, 5)):
