@@ -25,7 +25,7 @@ browser() {
     .venv/bin/pytest -q tests/browser -m slow --timeout 120
 }
 interop() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postfix opendkim \
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postfix opendkim bind9 \
         dovecot-imapd dovecot-lmtpd >/dev/null
     .venv/bin/pytest -q tests/interop --timeout 120
 }

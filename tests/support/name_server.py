@@ -1,11 +1,12 @@
-"""BIND from Debian on loopback: a primary with a zone that a key may change. Nobody else is asked."""
+"""BIND from Debian on loopback: a primary with zones that a key may change. Nobody else is asked."""
 
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dns.exception
@@ -35,9 +36,10 @@ options {{
     dnssec-validation no;
 }};
 controls {{ }};
-zone "{zone}" {{
+"""
+ZONE_SETTINGS = """zone "{zone}" {{
     type primary;
-    file "{directory}/zone";
+    file "{directory}/{zone}.zone";
     check-names ignore;
     update-policy {{ grant fleet.example.org zonesub any; }};
 }};
@@ -67,6 +69,13 @@ def running_name_server(
     directory: Path, records: str = "", port: int | None = None
 ) -> Iterator[RunningServer]:
     """Run a primary of `example.org` that has these records besides; without a port, on a free one."""
+    with running_primary(directory, {ZONE: records}, port or _find_port()) as server:
+        yield server
+
+
+@contextmanager
+def running_primary(directory: Path, zones: Mapping[str, str], port: int) -> Iterator[RunningServer]:
+    """Run a primary of zones, each with its records besides those that every zone has."""
     program = shutil.which("named", path="/usr/sbin:/usr/bin")
     assert program, "install bind9, as scripts/test.sh does"
     directory.mkdir()
@@ -74,16 +83,20 @@ def running_name_server(
     key_file = directory / "update.key"
     key_file.write_text(KEY_TEXT)
     key_file.chmod(0o640)
-    port = port or _find_port()
-    (directory / "zone").write_text(FIRST_RECORDS.format(zone=ZONE) + records)
     settings = directory / "named.conf"
-    settings.write_text(SETTINGS.format(directory=directory, port=port, zone=ZONE, key=key_file, host=HOST))
+    words = {"directory": directory, "port": port, "key": key_file, "host": HOST}
+    text = SETTINGS.format_map(words)
+    for zone, records in zones.items():
+        (directory / f"{zone}.zone").write_text(FIRST_RECORDS.format(zone=zone) + records)
+        text += ZONE_SETTINGS.format(directory=directory, zone=zone)
+    settings.write_text(text)
     with (
         (directory / "log").open("wb") as log,
         subprocess.Popen([program, "-f", "-n", "1", "-4", "-c", settings], stdout=log, stderr=log) as process,
     ):
         try:
-            wait_until(lambda: _answers(port), SOON_SECONDS)
+            for zone in zones:
+                wait_until(partial(_answers, zone, port), SOON_SECONDS)
             yield RunningServer(port, key_file)
         finally:
             process.terminate()
@@ -96,9 +109,9 @@ def _find_port() -> int:
         return port
 
 
-def _answers(port: int) -> bool:
+def _answers(zone: str, port: int) -> bool:
     try:
-        dns.query.udp(dns.message.make_query(ZONE, "SOA"), HOST, timeout=0.2, port=port)
+        dns.query.udp(dns.message.make_query(zone, "SOA"), HOST, timeout=0.2, port=port)
     except (dns.exception.DNSException, OSError):
         return False
     return True

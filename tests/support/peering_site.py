@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,6 +21,7 @@ import h11
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from mailnode.accounts.accounts import Accounts
+from mailnode.accounts.address import MailDomain
 from mailnode.accounts.password import PasswordHasher
 from mailnode.accounts.policy import Policy, PolicyHolder
 from mailnode.accounts.rate_limit import RateLimit, RateLimiter
@@ -88,10 +89,16 @@ class NameServer(asyncio.DatagramProtocol):
             self.records.pop((name, kind), None)
 
     def publish(self, domain: str, published: Sequence[SigningKey]) -> None:
-        for key in published:
-            text = write_key_record(key)
+        self.publish_records(domain, {key.selector: write_key_record(key) for key in published})
+
+    def publish_records(self, domain: str, records: Mapping[str, str]) -> None:
+        """Publish what is to stand under selectors of a domain, and nothing else there."""
+        for name, kind in [*self.records]:
+            if name.endswith(f"._domainkey.{domain}"):
+                self.say(name, kind)
+        for selector, text in records.items():
             parts = " ".join(f'"{text[start : start + 200]}"' for start in range(0, len(text), 200))
-            self.say(f"{key.selector}._domainkey.{domain}", "TXT", parts)
+            self.say(f"{selector}._domainkey.{domain}", "TXT", parts)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -239,8 +246,7 @@ class PeerStation:
     """A mail node of ours as servers of others see it. A literal's name is its address."""
 
     domain: str
-    directory: Path
-    names: NameServer
+    resolver: Resolver
     ports: Ports
     ca_file: Path
     tls_files: tuple[Path, Path]
@@ -263,7 +269,6 @@ class PeerStation:
         )
         self.holder = PeerPolicyHolder(self.policy)
         self.traffic = Traffic()
-        self.resolver = Resolver(servers=["127.0.0.1"], port=self.names.port)
         is_literal = self.domain.startswith("[")
         self.courier = Courier(
             domain=self.domain,
@@ -330,7 +335,9 @@ class PeerStation:
             (self.http.build_protocol, self.ports.https, self.tls),
             (lambda: self.smtp.build_protocol(is_secure=False), self.ports.smtp, None),
         ):
-            stack.callback((await serve(socket.create_server((self.address, port)), build, tls)).close)
+            family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+            listener = socket.create_server((self.address, port), family=family)
+            stack.callback((await serve(listener, build, tls)).close)
         await self.http.start(stack)
         await self.outbound.start(stack)
 
@@ -385,8 +392,8 @@ class PeerWorld:
         return self.directory / "authorities.pem"
 
     def certify(self, host: str, *, is_trusted: bool = True) -> tuple[Path, Path]:
-        label = f"{'good' if is_trusted else 'bad'}-{host.strip('[]')}"
-        files = make_certificate(self.directory, host.strip("[]"), label=label)
+        name = MailDomain.parse(host).host
+        files = make_certificate(self.directory, name, label=f"{'good' if is_trusted else 'bad'}-{name}")
         if is_trusted:
             with self.ca_file.open("ab") as file:
                 file.write(files[0].read_bytes())
@@ -405,16 +412,19 @@ class PeerWorld:
             await far.open_smtp(self.stack)
         return far
 
-    async def add_station(self, domain: str, **changes: object) -> PeerStation:
-        """Add a node of ours, with DNS as `madfleet dns` prints it. Certificates must be there before."""
-        address = next_address()
-        if domain == "[]":
-            domain = f"[{address}]"
+    async def add_station(
+        self, domain: str | None, address: str | None = None, **changes: object
+    ) -> PeerStation:
+        """Add a node of ours, with DNS as `madfleet dns` prints it; without a domain, it is its address.
+
+        Certificates must be there before.
+        """
+        address = address or next_address()
+        domain = domain or MailDomain.parse(address).name
         files = self.certificates.get(domain) or self.certify(domain)
         station = PeerStation(
             domain,
-            self.directory,
-            self.names,
+            Resolver(servers=["127.0.0.1"], port=self.names.port),
             self.ports,
             self.ca_file,
             files,

@@ -1,4 +1,7 @@
-"""Postfix and OpenDKIM from Debian on loopback, as a server of others has them. Needs root, and both."""
+"""Postfix and OpenDKIM from Debian, as a server of others has them, with the name server of a test.
+
+Needs root, both programs, and a network of the test's own: it takes port 25, and asks at port 53.
+"""
 
 import os
 import shutil
@@ -12,21 +15,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailnode.dkim.key_ring import write_key_record
 from mailnode.dkim.signing import SigningKey
 from support.clocks import wait_until
 from support.peering_site import find_free_port
 
 SOON_SECONDS = 30
 NOBODY = 65_534
-SELECTOR = "mail"
+SMTP_PORT = 25
 SIGNED, UNSIGNED = "127.66.0.1", "127.66.0.2"
 """From where it takes mail of its users: with a signature for them, and without."""
+WITH_RESOLVER = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount --bind "$0" /etc/resolv.conf && exec "$@"',
+)
+"""Runs a program with another /etc/resolv.conf; the two follow."""
 SERVICES = """
-{listen} inet n - n - - smtpd
+{listen}:smtp inet n - n - - smtpd
+127.0.0.1:smtp inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -59,12 +66,12 @@ queue_directory = {home}/queue
 data_directory = {home}/data
 maillog_file_prefixes = {home}
 maillog_file = {home}/mail.log
-myhostname = {domain}
+myhostname = {host}
 mydestination =
 mynetworks = {signed}/32, {unsigned}/32
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-smtp_bind_address = {address}
+inet_interfaces = 127.0.0.1, {address}
+inet_protocols = all
+{bind} = {address}
 alias_maps =
 local_recipient_maps =
 virtual_mailbox_domains = {domain}
@@ -76,12 +83,9 @@ smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 smtpd_tls_security_level = encrypt
 smtpd_tls_cert_file = {home}/tls.crt
 smtpd_tls_key_file = {home}/tls.key
-smtp_dns_support_level = disabled
-smtp_tls_security_level = secure
+smtp_tls_security_level = verify
 smtp_tls_CAfile = {home}/authorities.pem
-smtp_tls_secure_cert_match = {peer}
 smtp_tls_loglevel = 1
-transport_maps = inline:{{ {{ {peer} = smtp:[{peer_address}]:{peer_port} }} }}
 smtpd_milters = inet:127.0.0.1:{milter}
 milter_default_action = tempfail
 """
@@ -89,10 +93,12 @@ OPENDKIM = """
 Mode sv
 Domain {domain}
 Selector {selector}
+SignatureAlgorithm {algorithm}
 KeyFile {home}/dkim.key
 Socket inet:{milter}@127.0.0.1
 InternalHosts {signed}
-TestPublicKeys {home}/public-keys
+Nameservers {name_server}
+On-BadSignature reject
 Canonicalization relaxed/simple
 AlwaysAddARHeader yes
 AuthservID {domain}
@@ -104,14 +110,12 @@ Syslog no
 
 @dataclass(frozen=True)
 class Far:
-    """Where the server is, and where its one peer is."""
+    """What the server is for, what it is called, where it is, and whom it asks for names."""
 
     domain: str
+    host: str
     address: str
-    port: int
-    peer: str
-    peer_address: str
-    peer_port: int
+    name_server: str
 
 
 @dataclass
@@ -125,9 +129,7 @@ class PostfixServer:
     def send(self, sender: str, recipient: str, message: bytes, source: str = SIGNED) -> None:
         """Hand it mail of one of its users."""
         place = (source, 0)
-        with smtplib.SMTP(
-            self.far.address, self.far.port, source_address=place, timeout=SOON_SECONDS
-        ) as client:
+        with smtplib.SMTP("127.0.0.1", SMTP_PORT, source_address=place, timeout=SOON_SECONDS) as client:
             client.starttls(context=ssl._create_unverified_context())  # noqa: S323, SLF001 - of a test
             client.sendmail(sender, [recipient], message)
 
@@ -148,27 +150,23 @@ class PostfixServer:
 
 @contextmanager
 def running_postfix(
-    far: Far,
-    certificate: Sequence[Path],
-    ca_file: Path,
-    own: RSAPrivateKey,
-    keys: dict[str, Sequence[SigningKey]],
+    far: Far, certificate: Sequence[Path], ca_file: Path, key: SigningKey
 ) -> Iterator[PostfixServer]:
-    """Run it until the block ends; `keys` are what peers publish, by domain, which OpenDKIM looks up."""
+    """Run it until the block ends; OpenDKIM signs with `key` for its users."""
     assert os.geteuid() == 0, "run this as root"
     for program in ("postfix", "opendkim"):
         assert shutil.which(program, path="/usr/sbin:/usr/bin"), f"install {program}, as check_full.sh does"
     home = Path(tempfile.mkdtemp(prefix="postfix-", dir="/var/tmp"))
     server = PostfixServer(far, home)
     try:
-        _write_files(server, certificate, ca_file, own, keys)
+        _write_files(server, certificate, ca_file, key)
         milter = ["/usr/sbin/opendkim", "-f", "-x", str(home / "opendkim.conf")]
-        postfix = ["/usr/sbin/postfix", "-c", str(home / "conf")]
+        postfix = [*WITH_RESOLVER, str(home / "resolv.conf"), "/usr/sbin/postfix", "-c", str(home / "conf")]
         with (home / "out").open("wb") as out, subprocess.Popen(milter, stdout=out, stderr=out) as signer:
             try:
                 wait_until(lambda: _is_open("127.0.0.1", server.milter), SOON_SECONDS)
                 subprocess.run([*postfix, "start"], check=True, stdout=out, stderr=out, timeout=SOON_SECONDS)
-                wait_until(lambda: _is_open(far.address, far.port), SOON_SECONDS)
+                wait_until(lambda: _is_open(far.address, SMTP_PORT), SOON_SECONDS)
                 yield server
             finally:
                 subprocess.run([*postfix, "stop"], check=False, stdout=out, stderr=out, timeout=SOON_SECONDS)
@@ -177,34 +175,26 @@ def running_postfix(
         shutil.rmtree(home)
 
 
-def _write_files(
-    server: PostfixServer,
-    certificate: Sequence[Path],
-    ca_file: Path,
-    own: RSAPrivateKey,
-    keys: dict[str, Sequence[SigningKey]],
-) -> None:
+def _write_files(server: PostfixServer, certificate: Sequence[Path], ca_file: Path, key: SigningKey) -> None:
     far, home = server.far, server.home
     home.chmod(0o755)
     for name in ("conf", "queue", "data", "boxes"):
         (home / name).mkdir()
     shutil.chown(home / "data", "postfix")
     os.chown(home / "boxes", NOBODY, NOBODY)
-    words = {"home": home, "milter": server.milter, "selector": SELECTOR, "nobody": NOBODY}
-    words |= {"signed": SIGNED, "unsigned": UNSIGNED, **vars(far)}
+    words = {"home": home, "milter": server.milter, "nobody": NOBODY, "signed": SIGNED, "unsigned": UNSIGNED}
+    words |= {"selector": key.selector, "algorithm": key.algorithm, **vars(far)}
+    is_ipv6 = ":" in far.address
+    words["listen"] = f"[{far.address}]" if is_ipv6 else far.address
+    words["bind"] = "smtp_bind_address6" if is_ipv6 else "smtp_bind_address"
     (home / "conf/main.cf").write_text(POSTFIX.format_map(words))
-    (home / "conf/master.cf").write_text(SERVICES.format(listen=f"{far.address}:{far.port}"))
+    (home / "conf/master.cf").write_text(SERVICES.format_map(words))
     (home / "opendkim.conf").write_text(OPENDKIM.format_map(words))
+    (home / "resolv.conf").write_text(f"nameserver {far.name_server}\n")
     for file, name in zip((*certificate, ca_file), ("tls.crt", "tls.key", "authorities.pem"), strict=True):
         shutil.copy(file, home / name)
-    (home / "dkim.key").write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    (home / "public-keys").write_text(
-        "".join(
-            f"{key.selector}._domainkey.{domain} {write_key_record(key)}\n"
-            for domain, published in keys.items()
-            for key in published
-        )
-    )
+    pem = key.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (home / "dkim.key").write_bytes(pem)
 
 
 def _is_open(address: str, port: int) -> bool:

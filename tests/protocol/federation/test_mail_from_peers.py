@@ -22,7 +22,7 @@ from mailnode.smtp.delivery_report import READ_BY_APPS, write_report
 from nodelink.contract.federation import PeerTransport
 from support.dkim_mails import keys, now
 from support.openpgp_messages import ALICE, encrypted_mail
-from support.peering_site import PeerStation, next_address, open_world
+from support.peering_site import PeerStation, PeerWorld, next_address, open_world
 
 pytestmark = pytest.mark.anyio
 
@@ -44,15 +44,19 @@ PLAIN = b"From: <eve@far.example>\r\nTo: x\r\nSubject: hi\r\n\r\nin clear text\r
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[PeerStation]:
+async def world(tmp_path: Path) -> AsyncIterator[PeerWorld]:
     async with open_world(tmp_path, [HOME, FAR]) as world:
         world.names.publish(FAR, keys())
         world.names.publish("other.example", keys())
-        station = await world.add_station(HOME, mail_policy=Policy(message_bytes=100_000))
-        for name in ("bob", "carol"):
-            await station.account(name)
-        station.world = world  # type: ignore[attr-defined] # kept alive with it
-        yield station
+        yield world
+
+
+@pytest.fixture
+async def home(world: PeerWorld) -> PeerStation:
+    station = await world.add_station(HOME, mail_policy=Policy(message_bytes=100_000))
+    for name in ("bob", "carol"):
+        await station.account(name)
+    return station
 
 
 class Caller:
@@ -343,10 +347,10 @@ async def test_a_domain_that_the_policy_blocks_is_told_so(home: PeerStation, cal
 
 
 async def test_while_a_key_cannot_be_looked_up_the_sender_is_asked_to_come_again(
-    home: PeerStation, caller: Caller
+    world: PeerWorld, caller: Caller
 ) -> None:
     for key in keys():
-        home.names.broken.add(f"{key.selector}._domainkey.{FAR}")
+        world.names.broken.add(f"{key.selector}._domainkey.{FAR}")
     assert (await caller.bring(sign(MAIL)))[0] in (451, 503)
 
 
@@ -466,7 +470,7 @@ async def test_two_nodes_of_different_fleets_exchange_mail_and_reports(tmp_path:
 
 async def test_two_nodes_that_are_addresses_exchange_mail(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        one, two = await world.add_station("[]"), await world.add_station("[]")
+        one, two = await world.add_station(None), await world.add_station(None)
         await two.account("bob")
         message = mail_of(f"eve@{one.domain}")
 

@@ -221,7 +221,7 @@ async def test_mail_whose_key_cannot_be_looked_up_stays_until_it_can(tmp_path: P
     relay = OwnExchanger(kept=(HOME,))
     async with open_between(tmp_path, relay) as between:
         names = {f"{key.selector}._domainkey.{FAR}" for key in keys()}
-        between.home.names.broken |= names
+        between.world.names.broken |= names
         between.send_by(between.far, relay)
         await between.far.submit("eve", MAIL, BOB)
         await until_counted(relay, waiting_messages=1)
@@ -229,7 +229,7 @@ async def test_mail_whose_key_cannot_be_looked_up_stays_until_it_can(tmp_path: P
         await asyncio.sleep(1.5)
         assert (await relay.read_figures())["waiting_messages"] == 1
 
-        between.home.names.broken -= names
+        between.world.names.broken -= names
 
         await between.home.wait_for("bob")
         await until_counted(relay, fetched=1, waiting_messages=0)
