@@ -20,7 +20,7 @@ output=$(mktemp)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -f "$output"' EXIT
 
 fuzz() {
-    DKIM_MUTATIONS=10000 HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q tests/fuzz tests/unit --timeout 1200
+    DKIM_MUTATIONS=10000 HYPOTHESIS_PROFILE=thorough .venv/bin/pytest -q -n 2 --dist loadfile tests/fuzz tests/unit --timeout 1200
     scripts/fuzz_guided.sh
 }
 python313() {
