@@ -211,4 +211,4 @@ def test_kept_state_that_was_altered_is_refused_in_one_line_and_comes_again(flee
 
     lines = fleet.events("turn2", "kept state not usable")
     assert [line["problem"] for line in lines] == [ALTERED]
-    assert read_state("turn2") == (document, revision)
+    assert read_state("turn2")[1] == revision

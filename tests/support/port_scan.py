@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 BATCH = 1536
-OPEN_FILES = 32_768  # ten addresses are scanned at the same time
+OPEN_FILES = 16_384  # ten addresses are scanned at the same time
 ANSWER_SECONDS = 0.7
 BINDING_REQUEST = bytes.fromhex("000100002112a442")
 
