@@ -1,8 +1,10 @@
 """What is refused on machines is said in exactly one line of the host's journal.
 
-a stranger, a retired node, from a client's computer ────────────────▶ control
-a control plane with the right certificate, that replays and alters ──▶ mail2
-a hand on the disk ───────────────────────────────────────────────────▶ turn2
+    a stranger, a retired node, from a client's computer ────────────────▶ control
+    a control plane with the right certificate, that replays and alters ──▶ mail2
+    a hand on the disk ───────────────────────────────────────────────────▶ turn2
+
+The other side is the contract's own code, so that nothing but what is to be refused is wrong.
 """
 
 import asyncio
