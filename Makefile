@@ -73,7 +73,7 @@ bench-controlplane: setup ## Measure the control plane with 10, 100 and 1,000 no
 	@PYTHONPATH=scripts:bench $(BIN)/python -m steering $(ARGUMENTS)
 
 .PHONY: check-full
-check-full: setup .venv-ansible/.ready ## Run tier B, which takes long; PARTS=… are those of scripts/check_full.sh
+check-full: setup .venv-ansible/.ready ## Run tier B, which takes hours; PARTS=programs, PARTS=machines, or parts of scripts/check_full.sh
 	scripts/check_full.sh $(PARTS)
 
 .PHONY: bpf

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Try everything that users and operators do on the lab, which `make lab` has started; the arguments are pytest's.
+# Try everything that users and operators do on the lab, which `make lab` has started. The arguments are pytest's: options,
+# and what to run instead of all of tests/lab.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ((EUID)); then
@@ -7,4 +8,5 @@ if ((EUID)); then
     exit 1
 fi
 # Ahead of all else, what the fleet looks like untouched; last, what operators do to it.
-exec scripts/test_again.sh .venv/bin/python scripts/lab.py run .venv/bin/pytest -p no:randomly --timeout 600 --durations 25 "${@:-tests/lab}"
+exec scripts/test_again.sh .venv/bin/python scripts/lab.py run .venv/bin/pytest -p no:randomly --timeout 600 --durations 25 \
+    --override-ini testpaths=tests/lab "$@"

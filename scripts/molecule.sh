@@ -1,10 +1,10 @@
 #!/bin/bash
-# Prove the roles on machines of the lab; the arguments are Molecule's. Root, .venv, .venv-ansible, `make wheels` and
-# `make apt-bundle` are needed. Whatever it starts is ended, however it ends.
+# Prove the roles on machines of the lab, the way `make deploy` deploys; ANSIBLE_STRATEGY=linear proves a bare
+# ansible-playbook. The arguments are Molecule's. Root, .venv, .venv-ansible, `make wheels` and `make apt-bundle` are
+# needed. Whatever it starts is ended, however it ends.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-export ANSIBLE_STRATEGY=${ANSIBLE_STRATEGY:-linear} # as a bare ansible-playbook does it; mitogen_linear is as `make deploy`
 source scripts/ansible_environment.sh
 lab=(.venv/bin/python scripts/lab.py)
 if ((EUID)); then

@@ -1,51 +1,51 @@
-"""What strangers can reach on each machine, from a computer of theirs."""
+"""What strangers can reach on each machine, from a computer of theirs: what the inventory declares."""
 
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 
+from lab_network import PREFIX_IPV6
+from support.declared_ports import DeclaredPorts, read_declared_ports
 from support.deployed_fleet import ADDRESSES, run_on
 from support.lab import LabFleet
-from support.port_scan import find_open_tcp_ports, find_open_udp_ports
+from support.port_scan import find_open_ports
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
 
-MAIL_PORTS = [22, 25, 80, 143, 443, 465, 587, 993, 8465, 8993]  # the last two by mailnode_alternate_ports
-TURN_PORTS = [22, 3478]
-OPENINGS = {
-    "control": [22, 80, 443],
-    "mail1": MAIL_PORTS,
-    "mail2": MAIL_PORTS,
-    "turn1": TURN_PORTS,
-    "turn2": TURN_PORTS,
-}
-RELAY_PORTS = range(49_152, 65_536), range(65_535, 49_151, -1)
-"""From either end."""
+ALL_PORTS = range(1, 65_536)
 
 
-def test_only_declared_tcp_ports_are_open(fleet: LabFleet, show: Callable[[str], None]) -> None:
-    found = scan(fleet, lambda host: find_open_tcp_ports(ADDRESSES[host]), ADDRESSES)
-    show(f"open TCP ports, of all 65,535: {found}")
-
-    assert found == OPENINGS
+@pytest.fixture(scope="module")
+def declared() -> dict[str, DeclaredPorts]:
+    return {host: read_declared_ports(host) for host in ADDRESSES}
 
 
-def test_only_declared_udp_ports_are_open(fleet: LabFleet) -> None:
-    hosts = ["turn1", "mail1", "control"]
-    # A port that a relay holds for the next call is bound, and answers no stranger.
-    bound = {host: list_bound_udp_ports(host) for host in hosts}
-    first, last = (
-        next(port for port in ports if not any(port in each for each in bound.values()))
-        for ports in RELAY_PORTS
-    )
-    probes = [53, 123, 443, 3477, 3478, 3479, 5349, RELAY_PORTS[0][0] - 1, first, last]
+def test_only_declared_tcp_ports_are_open(
+    fleet: LabFleet, declared: dict[str, DeclaredPorts], show: Callable[[str], None]
+) -> None:
+    found = scan(fleet, socket.SOCK_STREAM, dict.fromkeys(ADDRESSES, ALL_PORTS))
+    show(f"open TCP ports, of all 65,535 by IPv4 and IPv6: {found}")
 
-    found = scan(fleet, lambda host: find_open_udp_ports(ADDRESSES[host], probes), hosts)
+    assert found == {host: [declared[host].tcp] * 2 for host in ADDRESSES}
 
-    # 443 by turnnode_alternate_ports
-    assert found == {"turn1": [443, 3478, first, last], "mail1": [], "control": []}
+
+def test_only_declared_udp_ports_are_open(
+    fleet: LabFleet, declared: dict[str, DeclaredPorts], show: Callable[[str], None]
+) -> None:
+    # Of the relays' ports, the first and the last that nobody holds: those that are held answer no stranger.
+    ends = {host: find_free_ends(host, declared[host].relay) for host in ADDRESSES}
+    wanted = {
+        host: [*(port for port in ALL_PORTS if port not in declared[host].relay), *ends[host]]
+        for host in ADDRESSES
+    }
+
+    found = scan(fleet, socket.SOCK_DGRAM, wanted)
+    show(f"open UDP ports, but for the relays' between the last two, by IPv4 and IPv6: {found}")
+
+    assert found == {host: [declared[host].udp + ends[host]] * 2 for host in ADDRESSES}
 
 
 @pytest.mark.usefixtures("fleet")
@@ -56,13 +56,28 @@ def test_turn_reaches_its_name_server_whenever_it_asks() -> None:
     assert run_on("turn1", f"setpriv --reuid turnnode --clear-groups bash -c '{look_up}'") == ""
 
 
-def scan(fleet: LabFleet, find: Callable[[str], list[int]], hosts: Iterable[str]) -> dict[str, list[int]]:
-    """Scan machines at the same time, from a client's computer."""
-    with ThreadPoolExecutor() as executor:
-        scans = {host: executor.submit(fleet.network.call, "a", partial(find, host)) for host in hosts}
-        return {host: each.result() for host, each in scans.items()}
+def scan(
+    fleet: LabFleet, kind: socket.SocketKind, ports: Mapping[str, Sequence[int]]
+) -> dict[str, list[list[int]]]:
+    """Scan machines at the same time, from a client's computer, by IPv4 and by IPv6."""
+    with ThreadPoolExecutor(2 * len(ports)) as executor:
+
+        def begin(host: str, address: str) -> Callable[[], list[int]]:
+            find = partial(find_open_ports, kind, address, ports[host])
+            return executor.submit(fleet.network.call, "a", find).result
+
+        scans = {host: [begin(host, address) for address in list_addresses(host)] for host in ports}
+        return {host: [read() for read in reads] for host, reads in scans.items()}
 
 
-def list_bound_udp_ports(host: str) -> set[int]:
+def list_addresses(host: str) -> list[str]:
+    """Tell a machine's IPv4 and IPv6 address."""
+    return [ADDRESSES[host], f"{PREFIX_IPV6}::{ADDRESSES[host].rpartition('.')[2]}"]
+
+
+def find_free_ends(host: str, ports: range) -> list[int]:
+    """Find the first and the last of some UDP ports that nobody has bound; none of none."""
     lines = run_on(host, "ss --listening --udp --numeric --no-header").splitlines()
-    return {int(line.split()[3].rpartition(":")[2]) for line in lines}
+    bound = {int(line.split()[3].rpartition(":")[2]) for line in lines}
+    ways: Iterable[Iterable[int]] = (ports, reversed(ports)) if ports else ()
+    return [next(port for port in way if port not in bound) for way in ways]

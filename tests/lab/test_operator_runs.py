@@ -11,13 +11,17 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("fleet")]
 
 NO_CHANGES = dict.fromkeys(ADDRESSES, 0)
 TRACES = (
-    "systemctl show {unit} --property=ActiveEnterTimestampMonotonic,MainPID;"
-    " find /etc /usr/local/bin /opt/madfleet -printf '%p %T@\\n' | sort"
+    "systemctl show {unit} nftables controlplane-backup.timer"
+    " --property=Id,ActiveEnterTimestampMonotonic,MainPID,ExecReload;"
+    " find /etc /usr/local/bin /opt/madfleet -printf '%p %T@\\n' | sort;"
+    " find /var/lib/{unit} -name master-key -o -name node-key.pem -o -name enrolment.json"
+    " | sort | xargs stat --format='%n %y'"
 )
 
 
 def test_second_run_changes_nothing_and_touches_nothing() -> None:
     before = [run_on(host, TRACES.format(unit=unit)) for host, unit in UNITS.items()]
+    assert all("/master-key " in traces or "/enrolment.json " in traces for traces in before)
 
     assert deploy() == NO_CHANGES
     assert [run_on(host, TRACES.format(unit=unit)) for host, unit in UNITS.items()] == before

@@ -4,13 +4,8 @@ For: tests that run in the lab's network.
 """
 
 import re
-import socket
-import ssl
 import subprocess
-import threading
-from collections import Counter
 from pathlib import Path
-from typing import Self
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {
@@ -30,7 +25,6 @@ UNITS = {
 }
 PLAYBOOK_SECONDS = 400
 COMMAND_SECONDS = 60
-KNOCK_SECONDS = 10
 
 
 class PlaybookError(Exception):
@@ -73,37 +67,3 @@ def run_at(address: str, command: str) -> str:
         check=True,
         timeout=COMMAND_SECONDS,
     ).stdout.strip()
-
-
-class Knocking:
-    """A client that connects by TLS again and again, and waits for the greeting each time."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self._address = (ADDRESSES[host], port)
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._knock)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _knock(self) -> None:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # the lab's certificate is its own
-        while not self._is_over.is_set():
-            try:
-                with (
-                    socket.create_connection(self._address, KNOCK_SECONDS) as plain,
-                    context.wrap_socket(plain) as client,
-                ):
-                    self.outcomes["greeted" if client.recv(1024) else "closed"] += 1
-            except ConnectionRefusedError:
-                self.outcomes["refused"] += 1
-            except OSError:
-                self.outcomes["broken off"] += 1

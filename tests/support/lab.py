@@ -13,6 +13,7 @@ from typing import Any
 from support.clocks import wait_until
 from support.deltachat import Core
 from support.deployed_fleet import ADDRESSES, UNITS, run_on
+from support.log_lines import pick_events
 from support.namespaces import Network
 
 CONTROL, MAIL, TURN = ADDRESSES["control"], ADDRESSES["mail1"], ADDRESSES["turn1"]
@@ -46,6 +47,14 @@ class LabFleet:
     def process(self, host: str) -> str:
         """Tell which process a host's service is, and whether it is active."""
         return run_on(host, f"systemctl show {UNITS[host]} --property=MainPID,ActiveState")
+
+    def events(self, host: str, event: str) -> list[dict[str, object]]:
+        """Read the lines of one event that a host's service has logged since it was started."""
+        unit = UNITS[host]
+        this_run = f"_SYSTEMD_INVOCATION_ID=$(systemctl show {unit} --value --property=InvocationID)"
+        return pick_events(
+            run_on(host, f"journalctl --output cat {this_run} --grep '{event}' || true"), event
+        )
 
     def madfleet(self, *arguments: str) -> str:
         """Run the admin's command on the control plane's host."""

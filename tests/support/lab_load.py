@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 from lab_network import GATEWAY_IPV4
 from support.deployed_fleet import run_on
+from support.knocking import HANGING_UP
 from support.lab import MAIL, TURN, LabFleet
 from support.mail_clients import TIMEOUT_SECONDS, count_message_ids, open_smtp, trusting_context
 from support.media_streams import MediaStreams
@@ -35,19 +36,32 @@ PHONE_ACCOUNTS = 25
 RETRY_SECONDS = 0.1
 TURN_PORT = 3478
 START_SECONDS = 60
+SHUTTING_DOWN = 421
 
 Account = dict[str, str]
 
 
 @dataclass(slots=True)
 class Load:
-    """What happened to the clients."""
+    """What happened to the clients.
+
+    `hung_up` counts by client the connections that the node has ended, `failures` all else that went wrong.
+    """
 
     acknowledged: list[str] = field(default_factory=list)
-    outcomes: Counter[str] = field(default_factory=Counter)
+    hung_up: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    messages_per_second: float = 0
     waiting_phones: int = 0
     receivers: list[Account] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
+
+    def note(self, client: str, error: Exception) -> None:
+        """Take down how a client's connection, or its attempt at one, ended."""
+        if isinstance(error, (*HANGING_UP, smtplib.SMTPServerDisconnected)) or _is_farewell(error):
+            self.hung_up[client] += 1
+        else:
+            self.failures[f"{client}: {error!r}"] += 1
 
     def count_received(self) -> Counter[str]:
         """Count each message in the receivers' mailboxes."""
@@ -72,7 +86,9 @@ def open_load(fleet: LabFleet) -> Iterator[Load]:
         work.append(executor.submit(fleet.network.call, "a", lambda: asyncio.run(_hold(load, phones))))
         try:
             _wait_until_busy(load)
+            before, began_at = len(load.acknowledged), time.monotonic()
             yield load
+            load.messages_per_second = (len(load.acknowledged) - before) / (time.monotonic() - began_at)
         finally:
             load.is_over.set()
         for done in work:
@@ -109,7 +125,7 @@ def _send(load: Load, pair: tuple[Account, Account], armor: bytes) -> None:
                 client = client or open_smtp(sender["email"], sender["password"])
                 client.sendmail(sender["email"], [receiver["email"]], message)
             except (OSError, smtplib.SMTPException) as error:
-                load.outcomes[f"sender: {_name(error)}"] += 1
+                load.note(sender["email"], error)
                 if client is not None:
                     client.close()
                 client = None
@@ -126,7 +142,7 @@ def _send(load: Load, pair: tuple[Account, Account], armor: bytes) -> None:
 async def _hold(load: Load, accounts: list[Account]) -> None:
     context = trusting_context()
     phones = [
-        asyncio.create_task(_wait(load, accounts[number % PHONE_ACCOUNTS], context))
+        asyncio.create_task(_wait(load, f"phone {number}", accounts[number % PHONE_ACCOUNTS], context))
         for number in range(PHONES)
     ]
     await asyncio.to_thread(load.is_over.wait)
@@ -135,27 +151,25 @@ async def _hold(load: Load, accounts: list[Account]) -> None:
     await asyncio.gather(*phones, return_exceptions=True)
 
 
-async def _wait(load: Load, account: Account, context: ssl.SSLContext) -> None:
+async def _wait(load: Load, phone: str, account: Account, context: ssl.SSLContext) -> None:
     """Be a phone: log in, wait; once hung up on, do it again."""
     while True:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 reader, writer = await asyncio.open_connection(MAIL, 993, ssl=context)
-        except OSError as error:
-            load.outcomes[f"phone: {_name(error)}"] += 1
-        else:
             try:
                 await _idle(load, account, reader, writer)
-            except (OSError, asyncio.IncompleteReadError) as error:
-                load.outcomes[f"phone: {_name(error)}"] += 1
             finally:
                 writer.transport.abort()
+        except (OSError, EOFError) as error:
+            load.note(phone, error)
         await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _idle(
     load: Load, account: Account, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
+    """Log in, and wait for whatever comes. Raises: EOFError when the node hangs up."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         writer.write(f'a LOGIN "{account["email"]}" "{account["password"]}"\r\n'.encode())
         await reader.readuntil(b"\na OK")
@@ -167,8 +181,15 @@ async def _idle(
             pass
     finally:
         load.waiting_phones -= 1
-    load.outcomes["phone: hung up on"] += 1
+    raise EOFError
 
 
-def _name(error: Exception) -> str:
-    return "refused" if isinstance(error, ConnectionRefusedError) else type(error).__name__
+def _is_farewell(error: Exception) -> bool:
+    """Tell whether SMTP's answer was that the node is about to go."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            return {code for code, _ in error.recipients.values()} == {SHUTTING_DOWN}
+        case smtplib.SMTPResponseException():
+            return error.smtp_code == SHUTTING_DOWN
+        case _:
+            return False

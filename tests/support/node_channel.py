@@ -1,4 +1,4 @@
-"""A node's agent, and a control plane on loopback that speaks the contract over real TLS."""
+"""A node's agent, and a control plane that speaks the contract over real TLS, by default on loopback."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +17,7 @@ from nodelink.contract.assertions import check_assertion
 from nodelink.contract.documents import DocumentType, sign_document
 from nodelink.contract.enrolment import Enrolment
 from nodelink.contract.frames import FromNode, ReportFrame, read_frame_from_node
-from nodelink.contract.keys import PrivateKey
+from nodelink.contract.keys import PrivateKey, PublicKey
 from nodelink.contract.operations import VALID_FOR_SECONDS, Operation
 from nodelink.contract.reports import Report
 from nodelink.contract.states import DesiredState, MailNodeState, NodeKind, NodeState
@@ -26,6 +26,7 @@ from support.clocks import until
 
 CONTROL_KEY = PrivateKey.generate()
 NEXT_KEY = PrivateKey.generate()
+HTTPS_PORT = 443
 
 
 def desired(revision: int, *, jit_enabled: bool = True, key: PrivateKey = CONTROL_KEY) -> str:
@@ -54,24 +55,34 @@ def operation(
     return sign_document(CONTROL_KEY, DocumentType.OPERATION, content)
 
 
+def altered(document: str) -> str:
+    """Change one character in the middle of what was signed."""
+    header, payload, signature = document.split(".")
+    place = len(payload) // 2
+    other = "A" if payload[place] != "A" else "B"
+    return f"{header}.{payload[:place]}{other}{payload[place + 1 :]}.{signature}"
+
+
 @dataclass
 class ControlPlane:
     """Speaks the contract; records what it hears."""
 
     certificate: Path
     key: Path
-    node_key: PrivateKey
+    node_key: PublicKey
     port: int = 0
+    address: str = "127.0.0.1"
+    name: str = "localhost"
     heard: list[FromNode] = field(default_factory=list)
     channels: list[ServerConnection] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"https://localhost:{self.port}"
+        return f"https://{self.name}" if self.port == HTTPS_PORT else f"https://{self.name}:{self.port}"
 
     async def open(self) -> Server:
         context = ServerCertificate(self.certificate, self.key).build_context()
-        server = await serve(self._talk, "127.0.0.1", self.port, ssl=context)
+        server = await serve(self._talk, self.address, self.port, ssl=context)
         self.port = next(iter(server.sockets)).getsockname()[1]
         return server
 
@@ -84,7 +95,7 @@ class ControlPlane:
     async def _talk(self, channel: ServerConnection) -> None:
         assert channel.request is not None
         bearer = channel.request.headers["authorization"].removeprefix("Bearer ")
-        check_assertion(bearer, self.node_key.public, audience=self.url, now_seconds=int(time.time()))
+        check_assertion(bearer, self.node_key, audience=self.url, now_seconds=int(time.time()))
         self.channels.append(channel)
         async for text in channel:
             self.heard.append(read_frame_from_node(text))

@@ -115,7 +115,7 @@ async def site(tmp_path: Path, ports: dict[str, int]) -> AsyncIterator[Site]:
         "ALTERNATE_PORTS": f"{ports['NEW_IMAP']},{ports['NEW_SMTP']}",
         **{name: ports[name] for name in PORTS},
     }
-    control_plane = ControlPlane(certificate, key, files.load_identity())
+    control_plane = ControlPlane(certificate, key, files.load_identity().public)
     async with AsyncExitStack() as stack:
         server = await control_plane.open()
         stack.callback(server.close)

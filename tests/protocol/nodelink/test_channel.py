@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def control_plane(tmp_path: Path) -> ControlPlane:
     files = NodeFiles(tmp_path / "node")
-    return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
+    return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity().public)
 
 
 async def test_state_is_put_in_force_and_reported(control_plane: ControlPlane, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def control_plane(tmp_path: Path) -> ControlPlane:
     files = NodeFiles(tmp_path / "node")
-    return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
+    return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity().public)
 
 
 def removal(identifier: str) -> str:

@@ -21,7 +21,7 @@ from nodelink.contract.states import (
 )
 from self_signed import make_certificate
 from support.clocks import until
-from support.node_channel import CONTROL_KEY, NEXT_KEY, ControlPlane, connected, make_node, reported
+from support.node_channel import CONTROL_KEY, NEXT_KEY, ControlPlane, altered, connected, make_node, reported
 
 pytestmark = pytest.mark.anyio
 
@@ -69,14 +69,6 @@ def desired(revision: int, content: SiblingList | None, key: PrivateKey = CONTRO
     )
 
 
-def altered(document: str) -> str:
-    header, payload, signature = document.split(".")
-    place = len(payload) // 2
-    return (
-        f"{header}.{payload[:place]}{'A' if payload[place] != 'A' else 'B'}{payload[place + 1 :]}.{signature}"
-    )
-
-
 def siblings_of(state: NodeState) -> list[str]:
     assert isinstance(state, MailNodeState)
     return [sibling.name for sibling in state.siblings]
@@ -89,7 +81,7 @@ SECOND = make_list(2, "mail1", "mail2", "mail3")
 @pytest.fixture
 def control_plane(tmp_path: Path) -> ControlPlane:
     files = NodeFiles(tmp_path / "node")
-    return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
+    return ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity().public)
 
 
 async def test_list_that_the_state_names_is_asked_for_and_put_in_force(

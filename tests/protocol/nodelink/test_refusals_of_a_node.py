@@ -19,7 +19,7 @@ from nodelink.contract.states import DesiredState, NodeKind, TurnNodeState
 from nodelink.daemon.tls import read_spki_pin
 from self_signed import make_certificate
 from support.clocks import until
-from support.node_channel import CONTROL_KEY, NEXT_KEY, ControlPlane, reported
+from support.node_channel import CONTROL_KEY, NEXT_KEY, ControlPlane, altered, reported
 from support.turn_process import TurnProcess, make_turn_process
 
 pytestmark = pytest.mark.anyio
@@ -63,14 +63,6 @@ def operation(key: PrivateKey = CONTROL_KEY, age_seconds: int = 0, node: str = "
     return sign_document(key, DocumentType.OPERATION, content)
 
 
-def altered(document: str) -> str:
-    """Change one character in the middle of what was signed."""
-    header, payload, signature = document.split(".")
-    place = len(payload) // 2
-    other = "A" if payload[place] != "A" else "B"
-    return f"{header}.{payload[:place]}{other}{payload[place + 1 :]}.{signature}"
-
-
 def link(former: PrivateKey, following: PrivateKey) -> str:
     return sign_key_change(former, following.public, 0)
 
@@ -99,7 +91,7 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     files = NodeFiles(tmp_path / "kept")
-    control_plane = ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
+    control_plane = ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity().public)
     async with AsyncExitStack() as stack:
         server = await control_plane.open()
         stack.callback(server.close)

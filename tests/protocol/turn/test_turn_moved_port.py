@@ -191,7 +191,7 @@ def test_calls_of_a_moved_port_survive_the_processes_that_follow(tmp_path: Path)
 
 async def test_node_moves_when_its_control_plane_wants_it(tmp_path: Path) -> None:
     files = NodeFiles(tmp_path / "kept")
-    control_plane = ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity())
+    control_plane = ControlPlane(*make_certificate(tmp_path, "localhost"), files.load_identity().public)
     alternate, other, closed = free_port(), free_port(), free_port()
 
     def last() -> Report:
