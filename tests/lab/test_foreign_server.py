@@ -18,14 +18,16 @@ from typing import Any
 import pytest
 
 from lab_names import FOREIGN_NAME
+from lab_network import PREFIX_IPV4
 from mailnode.dkim.key_files import read_ring
-from mailnode.dkim.key_ring import write_key_record
+from mailnode.peering.policy import NOT_ALLOWED
 from nodelink.contract.federation import FederationMode, FederationState
 from support.clocks import wait_until
 from support.cut_off_node import enrol
 from support.deltachat import Client
-from support.deployed_fleet import NAME_SERVER_ADDRESS, ROOT, run_at, run_on
+from support.deployed_fleet import NAME_SERVER_ADDRESS, ROOT, run_on
 from support.lab import MAIL_NAME, OLD_CORE, LabFleet, OpenCore
+from support.lab_zone import Publish, opened_zone, write_key_lines
 from support.mailnode_process import running_node
 
 pytestmark = [pytest.mark.lab, pytest.mark.netns]
@@ -41,13 +43,23 @@ PORTS: dict[str, Any] = {
     "HTTPS_PORT": 443,
     "INBOUND_SMTP_PORT": 25,
 }
-ZONE = "/etc/nsd/lab.zone"
 HTTPS, HTTP, SMTP = 443, 80, 25
+DEAD, DEAD_ADDRESS = "dead.test", f"{PREFIX_IPV4}.199"
+DEAD_RULES = f"""table inet dead {{
+    counter https {{ }}
+    counter smtp {{ }}
+    chain input {{
+        type filter hook input priority 0;
+        ip daddr {DEAD_ADDRESS} tcp dport {HTTPS} counter name https
+        ip daddr {DEAD_ADDRESS} tcp dport {SMTP} counter name smtp
+        ip daddr {DEAD_ADDRESS} drop
+    }}
+}}
+"""
 FRONT = ROOT / "tests/support/plain_front.py"
 QUEUE_FILE, DROP_IN = "/run/queue-hours", "/run/systemd/system/mailnode.service.d/queue.conf"
 QUEUE_HOURS = 0.002
 RESTART = "systemctl daemon-reload && systemctl restart mailnode"
-LINE_CHARACTERS = 200
 WAITING_SECONDS = 90
 
 
@@ -57,24 +69,22 @@ class Foreign:
 
     fleet: LabFleet
     directory: Path
-    first_zone: str
-    fleet_records: str
+    say: Publish
+    fleet_records: Sequence[str]
 
     def publish(self, *exchangers: str) -> None:
         """Have the name server say where its mail goes: `PREFERENCE HOST`."""
         ring = read_ring(self.directory / "state/dkim-keys.json")
         assert ring is not None
-        lines = [
-            self.first_zone,
-            self.fleet_records,
-            f"{FAR}. IN A {self.fleet.network.address(COMPUTER)}",
-            *(f"{FAR}. 1 IN MX {exchanger}" for exchanger in exchangers),
-            *(
-                f"{key.selector}._domainkey.{FAR}. IN TXT {quote(write_key_record(key))}"
-                for key in ring.signing_keys
-            ),
-        ]
-        write_zone("\n".join(lines))
+        self.say(
+            [
+                *self.fleet_records,
+                f"{FAR}. IN A {self.fleet.network.address(COMPUTER)}",
+                f"{DEAD}. IN A {DEAD_ADDRESS}",
+                *(f"{FAR}. 0 IN MX {exchanger}" for exchanger in exchangers),
+                *write_key_lines(FAR, ring.signing_keys),
+            ]
+        )
 
     @contextmanager
     def without(self, *ports: int) -> Iterator[None]:
@@ -92,6 +102,24 @@ class Foreign:
             self._nft("delete table inet blocked")
 
     @contextmanager
+    def with_dead_host(self) -> Iterator[None]:
+        """Let there be a host from which nothing ever comes back."""
+        address = [f"{DEAD_ADDRESS}/24", "dev", "uplink"]
+        self._run("ip", "address", "add", *address)
+        self._nft(DEAD_RULES)
+        try:
+            yield
+        finally:
+            self._nft("delete table inet dead")
+            self._run("ip", "address", "del", *address)
+
+    def count_dropped(self) -> dict[str, int]:
+        """Count the packets that the dead host was sent, by transport."""
+        listed = json.loads(self._run("nft", "--json", "list", "counters", "table", "inet", "dead"))
+        counters = [each["counter"] for each in listed["nftables"] if "counter" in each]
+        return {counter["name"]: counter["packets"] for counter in counters}
+
+    @contextmanager
     def with_http(self) -> Iterator[None]:
         """Have it take mail by HTTP, too."""
         own = self.fleet.network.address(COMPUTER)
@@ -106,8 +134,13 @@ class Foreign:
                 front.kill()
 
     def _nft(self, rules: str) -> None:
-        command = self.fleet.network.command(COMPUTER, "nft", "--file", "-")
-        subprocess.run(command, input=rules, text=True, check=True, timeout=20)
+        self._run("nft", "--file", "-", text=rules)
+
+    def _run(self, *words: str, text: str = "") -> str:
+        command = self.fleet.network.command(COMPUTER, *words)
+        return subprocess.run(
+            command, input=text, text=True, check=True, timeout=20, stdout=subprocess.PIPE
+        ).stdout
 
     def count_delivered(self, transport: str) -> int:
         """Count what mail1 has delivered there by a transport."""
@@ -115,31 +148,21 @@ class Foreign:
         return sum(each[f"delivered_{transport}"] for each in found["items"] if each["domain"] == FAR)
 
 
-def quote(text: str) -> str:
-    parts = (text[start : start + LINE_CHARACTERS] for start in range(0, len(text), LINE_CHARACTERS))
-    return " ".join(f'"{part}"' for part in parts)
-
-
-def write_zone(text: str) -> None:
-    run_at(NAME_SERVER_ADDRESS, f"cat > {ZONE} <<'END'\n{text}\nEND\nsystemctl kill --signal=HUP nsd")
-
-
-def read_missing_records(fleet: LabFleet) -> str:
+def read_missing_records(fleet: LabFleet) -> list[str]:
     """Read what the fleet's own records are that the name server does not have yet."""
     ended = fleet.madfleet("dns", "--check", "--json", "--server", NAME_SERVER_ADDRESS, "|| true")
-    return "\n".join(
+    return [
         f"{each['name']} {each['ttl_seconds']} IN {each['type']} {each['value']}"
         for each in json.loads(ended)
         if each["action"] == "add"
-    )
+    ]
 
 
 @pytest.fixture(scope="module")
 def foreign(fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
     directory = tmp_path_factory.mktemp("far")
-    first_zone = run_at(NAME_SERVER_ADDRESS, f"cat {ZONE}")
     enrol(directory / "state", FederationState(is_enabled=True, mode=FederationMode.ACCEPT))
-    with running_node(
+    node = running_node(
         directory,
         opens_registration=False,
         prefix=fleet.network.command(COMPUTER),
@@ -153,13 +176,11 @@ def foreign(fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         DNS_SERVERS=NAME_SERVER_ADDRESS,
         MESSAGES_PER_MINUTE=0,
         **PORTS,
-    ):
-        foreign = Foreign(fleet, directory, first_zone, read_missing_records(fleet))
+    )
+    with node, opened_zone() as say:
+        foreign = Foreign(fleet, directory, say, read_missing_records(fleet))
         foreign.publish(f"10 {FAR}.")
-        try:
-            yield foreign
-        finally:
-            write_zone(first_zone)
+        yield foreign
 
 
 @pytest.fixture
@@ -248,12 +269,16 @@ def test_the_second_exchanger_takes_what_the_first_cannot(
 ) -> None:
     alice, carol = apart
     text = f"second {secrets.token_hex(4)}"
-    foreign.publish("5 nobody.test.", f"10 {FAR}.")
+    foreign.publish(f"5 {DEAD}.", f"10 {FAR}.")
     try:
-        alice.send(alice.chat_with(carol.address), text)
-        assert carol.wait_for_message(text, WAITING_SECONDS)["showPadlock"]
+        with foreign.with_dead_host():
+            alice.send(alice.chat_with(carol.address), text)
+            assert carol.wait_for_message(text, WAITING_SECONDS)["showPadlock"]
+            tried = foreign.count_dropped()
     finally:
         foreign.publish(f"10 {FAR}.")
+
+    assert {transport for transport, packets in tried.items() if packets} == {"https", "smtp"}
 
 
 def test_mail_waits_while_the_exchanger_is_down(foreign: Foreign, apart: tuple[Client, Client]) -> None:
@@ -276,6 +301,23 @@ def test_core_shows_what_did_not_arrive_until_the_attempts_ended(
         reason = read_failure(alice, alice.send(alice.chat_with(carol.address), "too late"))
 
     assert f"{carol.address}: not reached for {QUEUE_HOURS * 3_600:.0f} seconds" in reason
+
+
+def test_core_shows_on_either_side_what_the_policy_of_the_fleet_forbids(
+    foreign: Foreign, apart: tuple[Client, Client]
+) -> None:
+    alice, carol = apart
+    foreign.fleet.madfleet("federation", "rule", "add", FAR)
+    try:
+        foreign.fleet.wait_until_ready()
+        there = read_failure(alice, alice.send(alice.chat_with(carol.address), "out"))
+        back = read_failure(carol, carol.send(carol.chat_with(alice.address), "in"))
+    finally:
+        foreign.fleet.madfleet("federation", "rule", "remove", FAR)
+        foreign.fleet.wait_until_ready()
+
+    assert f"5.7.1 {NOT_ALLOWED}" in there
+    assert f"{alice.address}: 550 5.7.1 {NOT_ALLOWED}" in back
 
 
 def test_core_shows_that_nobody_is_there(foreign: Foreign, device: OpenCore) -> None:
