@@ -87,7 +87,7 @@ def test_turn_is_shown_and_its_secret_replaced_once(site: ClientSite) -> None:
     assert site.call("turn", "rotate-secret", typed="n\n").code == 1
     assert len(site.read("turn")["secrets"]) == 1
 
-    assert "once turn1 have it" in site.run("turn", "rotate-secret", "--yes")
+    assert "once these have it: turn1." in site.run("turn", "rotate-secret", "--yes")
     text = site.run("turn")
     assert re.search(r"Next secret awaited by: +turn1\n", text)
     assert re.search(r"2 +next +[-\d]+ [:\d]+ +not yet +-\n", text)

@@ -79,7 +79,7 @@ def show_zone(context: typer.Context, *, as_json: JsonOption = False) -> None:
 def _describe_step(found: Document) -> str:
     awaited = _list(found, "awaited_nodes")
     if awaited:
-        return f"The next secret is announced. Mail nodes use it once {awaited} have it."
+        return f"The next secret is announced. Mail nodes use it once these have it: {awaited}."
     return "The next secret is announced. Mail nodes use it within seconds."
 
 
