@@ -29,7 +29,6 @@ NOT_FOR_JSON = {
     "audit export": "writes a file",
     "metrics": "prints what Prometheus reads",
     "accounts export": "writes a file",
-    "migrate": "prints how many rows of each table it has moved",
 }
 
 VALUES: tuple[list[str], ...] = ([], ["mail1"], ["30d"], ["2026-11-29"], ["9"], ["mail"], ["size"], ["done"])
