@@ -1,5 +1,6 @@
 """A backup comes back into PostgreSQL, by the commands: restored into a file, then moved to the database."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def test_backup_comes_back_into_an_empty_database_only(tmp_path: Path) -> None:
     assert "then start the control plane" in moved.stdout
     assert read_nodes(installation) == before
     assert before[0] == ["mail1"]
+
+    for file in (tmp_path / "state").glob("controlplane.sqlite*"):
+        file.unlink()
+    back = installation.run("migrate", "sqlite", "--json")
+    told = json.loads(back.stdout)
+    assert (back.returncode, told["engine"], told["rows"]["node"]) == (0, "sqlite", 1)
 
 
 def test_file_that_is_no_backup_changes_nothing(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ NOT_FOR_JSON = {
     "backup": "writes a file",
     "restore": "reads a file",
     "audit export": "writes a file",
+    "metrics": "prints what Prometheus reads",
     "accounts export": "writes a file",
-    "migrate": "prints how many rows of each table it has moved",
 }
 
 VALUES: tuple[list[str], ...] = ([], ["mail1"], ["30d"], ["2026-11-29"], ["9"], ["mail"], ["size"], ["done"])
@@ -409,6 +409,19 @@ def test_federation_is_steered_by_commands(site: ClientSite) -> None:
     assert "not both" in site.call("federation", "--node", "mail1", "--group", "eu").error
     assert "told of no key" in site.run("federation", "keys", "mail1")
     assert "mail1" in site.call("federation", "servers").error
+
+
+def test_exchangers_are_named_shown_changed_and_removed(site: ClientSite) -> None:
+    assert "madfleet exchangers add" in site.run("exchangers")
+    assert "every 300 s" in site.run(
+        "exchangers", "add", "relay", "https://relay.example.org", "--every", "5m"
+    )
+    assert re.search(r"relay +https://relay\.example\.org +yes +300 +no", site.run("exchangers"))
+    assert re.search(r"EVERY \(S\): +300\n", site.run("exchangers", "show", "relay"))
+    assert site.read("exchangers", "change", "relay", "--disable")["is_enabled"] is False
+    assert site.read("exchangers", "show", "relay")["is_enabled"] is False
+    assert "polled no more" in site.run("exchangers", "remove", "relay")
+    assert site.call("exchangers", "show", "relay").code == 1
 
 
 def test_settings_are_listed_set_and_reset(site: ClientSite) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from controlplane.cli.opening import read_settings
+from controlplane.client.options import JsonOption
+from controlplane.client.output import print_json
 from controlplane.migrate import DatabaseEngine, migrate
 
 
@@ -19,6 +21,8 @@ def add_migrate_command(app: typer.Typer) -> None:
 def move_database(
     context: typer.Context,
     target: Annotated[DatabaseEngine, typer.Argument(help="The engine that is to hold everything.")],
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Copy the database from one engine to the other: the file in the state directory, and PostgreSQL.
 
@@ -26,6 +30,9 @@ def move_database(
     copied from stays as it is; the setting decides which of them is used from then on.
     """
     moved = migrate(read_settings(context), target)
+    if as_json:
+        print_json({"engine": target, "rows": moved.rows})
+        return
     for name, count in moved.rows.items():
         typer.echo(f"{name}: {count}")
     setting = (

@@ -47,6 +47,14 @@ def list_exchangers(context: typer.Context, *, as_json: JsonOption = False) -> N
     print_list(found, COLUMNS, as_json=as_json, empty=empty)
 
 
+@exchangers.command("show")
+def show_exchanger(context: typer.Context, name: NameArgument, *, as_json: JsonOption = False) -> None:
+    """Show one exchanger."""
+    with open_api(context) as api:
+        found = api.get(write_path("exchangers", name))
+    print_item(found, COLUMNS, as_json=as_json)
+
+
 @exchangers.command("add")
 def add_exchanger(  # noqa: PLR0913 - a command has as many options as it needs
     context: typer.Context,

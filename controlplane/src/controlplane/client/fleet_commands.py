@@ -1,6 +1,6 @@
-"""Commands about the fleet as a whole: its state in one look, and its metrics.
+"""The command that shows the fleet as a whole: its state in one look.
 
-Not for: single nodes (node_commands.py), nor policy (policy_commands.py).
+Not for: single nodes (node_commands.py), its past (health_commands.py), nor policy (policy_commands.py).
 """
 
 from collections import Counter

@@ -19,6 +19,7 @@ from controlplane.client.exchanger_commands import add_exchanger_commands
 from controlplane.client.federation_commands import add_federation_commands
 from controlplane.client.fleet_commands import add_fleet_commands
 from controlplane.client.group_commands import add_group_commands
+from controlplane.client.health_commands import add_health_commands
 from controlplane.client.invitation_commands import add_invitation_commands
 from controlplane.client.login_commands import add_login_commands
 from controlplane.client.mail_commands import add_mail_commands
@@ -28,6 +29,7 @@ from controlplane.client.output import make_printable
 from controlplane.client.policy_commands import add_policy_commands
 from controlplane.client.port_commands import add_port_commands
 from controlplane.client.settings_commands import add_settings_commands
+from controlplane.client.turn_commands import add_turn_commands
 from controlplane.client.webhook_commands import add_webhook_commands
 
 UrlOption = Annotated[
@@ -58,9 +60,11 @@ def create_app() -> typer.Typer:
     )
     add_login_commands(app)
     add_fleet_commands(app)
+    add_health_commands(app)
     add_node_commands(app)
     add_group_commands(app)
     add_port_commands(app)
+    add_turn_commands(app)
     add_policy_commands(app)
     add_federation_commands(app)
     add_exchanger_commands(app)
