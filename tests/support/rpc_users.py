@@ -47,6 +47,15 @@ class User:
             return False
         return True
 
+    def may_submit(self) -> bool:
+        """Tell whether SMTP lets him log in."""
+        with self._open_smtp() as client:
+            try:
+                client.login(self.address, self.password)
+            except smtplib.SMTPAuthenticationError:
+                return False
+        return True
+
     def read_quota_bytes(self) -> int:
         client = self.open_imap()
         _, (_, quotas) = client.getquotaroot("INBOX")

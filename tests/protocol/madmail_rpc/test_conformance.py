@@ -876,3 +876,20 @@ def test_all_accounts_can_be_removed_at_once(fleet: WholeFleet) -> None:
     assert rpc.get("/admin/accounts") == {"accounts": [], "total": 0}
     assert not any(user.may_log_in() for user in users)
     rpc.post("/admin/registration/jit", {"action": "enable"})
+
+
+def test_unknown_login_is_refused_where_jit_is_closed_and_tokens_are_on(fleet: WholeFleet) -> None:
+    rpc = Rpc(fleet, fleet.token, "mail1")
+    known = make_user(rpc)
+    rpc.post("/admin/registration/jit", {"action": "disable"})
+    rpc.post("/admin/settings/registration_token_required", {"action": "enable"})
+    soon(lambda: not stranger(fleet, fleet.plan.mail_domain).may_log_in())
+    soon(lambda: fleet.send("POST", f"https://{fleet.plan.mail_host}:{fleet.plan.ports.https}/new")[0] == 403)
+
+    unknown = stranger(fleet, fleet.plan.mail_domain)
+    assert not unknown.may_log_in()
+    assert not unknown.may_submit()
+    assert unknown.address not in json.dumps(rpc.get("/admin/accounts"))
+    assert known.may_log_in()
+    assert known.may_submit()
+    assert rpc.get("/admin/registration") == {"status": "open"}
