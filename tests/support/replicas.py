@@ -5,6 +5,7 @@ theirs are also those of a control plane that stands alone.
 """
 
 import asyncio
+import json
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -37,6 +38,7 @@ from support.postgresql import database_of
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 PAUSE_SECONDS = 0.2
 SOON_SECONDS = 40
+FIRST_MESSAGE_BYTES = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def open_client(installation: Installation, plane: Plane, address: str, token: s
 
 
 async def make_changes(clients: list[httpx2.AsyncClient], number: int) -> None:
-    """Make a registration token and give an account a quota; where none answers, ask the next client."""
+    """Make a token, let messages of an account go, change the policy; where none answers, ask the next."""
     headers = {"idempotency-key": f"change-{number}"}
     async with asyncio.timeout(SOON_SECONDS):
         for client in cycle(clients[number % len(clients) :] + clients[: number % len(clients)]):
@@ -106,13 +108,16 @@ async def make_changes(clients: list[httpx2.AsyncClient], number: int) -> None:
                     "/registration-tokens", json={"comment": str(number)}, headers=headers
                 )
                 assert made.status_code == 201, made.text
-                quota = {"quota_bytes": (1 << 30) + number}
-                path = f"/nodes/mail1/accounts/user{number}@mail1.example.org/quota"
-                wanted = await client.put(path, json=quota)
+                path = f"/nodes/mail1/accounts/user{number}@mail1.example.org/purge"
+                order = {"idempotency-key": f"order-{number}"}
+                wanted = await client.post(path, json={"what": "all"}, headers=order)
+                policy = {"message_bytes": FIRST_MESSAGE_BYTES + number}
+                changed = await client.patch("/policy", json=policy, headers={"if-match": "*"})
             except httpx2.TransportError:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             assert wanted.status_code == 202, wanted.text
+            assert changed.status_code == 200, changed.text
             return
 
 
@@ -125,13 +130,21 @@ def count_waiting(plane: Plane) -> int:
 def check_changes(plane: Plane, count: int, done: Mapping[str, int]) -> None:
     """Check that each of so many changes was made, and none twice.
 
-    A PUT whose answer was lost is sent again and makes another operation; each of them is done once.
+    A PATCH whose answer was lost is sent again and may set the same value again.
     """
     with plane.sessions() as session:
         made = Counter(row.comment for row in session.exec(select(RegistrationToken)))
         audited = Counter(row.action for row in session.exec(select(AuditEntry)))
+        policies = [
+            json.loads(row.after or "{}")["message_bytes"]
+            for row in session.exec(select(AuditEntry))
+            if row.action == Action.FLEET_POLICY_CHANGE
+        ]
         operations = len(session.exec(select(NodeOperation)).all())
-    assert sum(done.values()) == operations >= count
+    assert done == {f"user{number}@mail1.example.org": 1 for number in range(count)}
+    assert operations == count
+    assert set(policies) == {FIRST_MESSAGE_BYTES + number for number in range(count)}
+    assert audited[Action.MAIL_PURGE] == count
     assert made == {str(number): 1 for number in range(count)}
     assert audited[Action.REGISTRATION_TOKEN_CREATE] == count
 
@@ -181,7 +194,7 @@ def _build(installation: Installation, plane: Plane, name: str, key: PrivateKey)
         apply=apply,
         read_report=lambda revision: make_report(applied_revision=revision),
         build_tls=lambda: build_client_context(pin),
-        operations={"change_quota": note},
+        operations={"purge_mail": note},
     )
     return FollowingNode(agent, done, states)
 

@@ -2,8 +2,10 @@
 
 import imaplib
 import re
+import secrets
 import smtplib
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from fleet_plan import FleetPlan
 from support.openpgp_messages import encrypted_mail
@@ -45,6 +47,15 @@ class User:
             return False
         return True
 
+    def may_submit(self) -> bool:
+        """Tell whether SMTP lets him log in."""
+        with self._open_smtp() as client:
+            try:
+                client.login(self.address, self.password)
+            except smtplib.SMTPAuthenticationError:
+                return False
+        return True
+
     def read_quota_bytes(self) -> int:
         client = self.open_imap()
         _, (_, quotas) = client.getquotaroot("INBOX")
@@ -80,6 +91,22 @@ class User:
         client.logout()
         assert count is not None
         return int(count)
+
+    def mark(self, messages: str, flag: str) -> None:
+        """Give messages in the inbox a flag; they are named by their numbers there."""
+        client = self.open_imap()
+        client.select("INBOX")
+        status, heard = client.store(messages, "+FLAGS", f"({flag})")
+        assert status == "OK", heard
+        client.logout()
+
+    def append(self, received_at: datetime) -> None:
+        """Put an encrypted message into the inbox, as one that came then."""
+        mail = encrypted_mail(sender=self.address, message_id=f"{secrets.token_hex(8)}@localhost")
+        client = self.open_imap()
+        status, heard = client.append("INBOX", "", imaplib.Time2Internaldate(received_at), bytes(mail))
+        assert status == "OK", heard
+        client.logout()
 
     def read_message_bytes(self) -> int:
         """Read how large a message may be, as SMTP says."""

@@ -57,6 +57,7 @@ async def test_replica_that_is_killed_loses_no_change_and_none_is_made_twice(rep
                 sending = asyncio.gather(*(make_changes([one, other], number) for number in range(CHANGES)))
                 await until(lambda: len(node.done) >= KILLED_AFTER, SOON_SECONDS)
                 first.kill()
+                assert len(node.done) < CHANGES
                 await sending
                 await until(lambda: len(node.done) == CHANGES and not count_waiting(plane), SOON_SECONDS)
         check_changes(plane, CHANGES, node.done)

@@ -11,13 +11,14 @@ import re
 import secrets
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from controlplane.admins.access import Role
 from controlplane.madmail_rpc.dispatch import RESOURCES
+from fleet_plan import FleetPlan
 from support.clocks import wait_until
 from support.rpc_reference import Row, Rpc, read_reference
 from support.rpc_users import User
@@ -86,6 +87,11 @@ def stranger(fleet: WholeFleet, domain: str) -> User:
 
 def soon(is_so: Callable[[], bool]) -> None:
     wait_until(is_so, IN_FORCE_SECONDS)
+
+
+def concerned_plans(rpc: Rpc) -> list[FleetPlan]:
+    """List the plans of the mail nodes that an endpoint is about."""
+    return [rpc.fleet.plan] if rpc.node is not None else [rpc.fleet.plan, rpc.fleet.second]
 
 
 def read_policy(fleet: WholeFleet, path: str = "/policy") -> dict[str, object]:
@@ -220,7 +226,7 @@ def check_reload(rpc: Rpc) -> None:
 
 def check_registration(rpc: Rpc) -> None:
     assert rpc.post("/admin/registration", {"action": "close"}) == {"status": "closed"}
-    plans = [rpc.fleet.plan] if rpc.node is not None else [rpc.fleet.plan, rpc.fleet.second]
+    plans = concerned_plans(rpc)
     soon(lambda: not any(stranger(rpc.fleet, plan.mail_domain).may_log_in() for plan in plans))
     assert rpc.get("/admin/registration") == {"status": "closed"}
     assert rpc.post("/admin/registration", {"action": "open"}) == {"status": "open"}
@@ -309,12 +315,17 @@ def check_message_retention_service(rpc: Rpc) -> None:
 
 def check_token_required(rpc: Rpc) -> None:
     resource = "/admin/settings/registration_token_required"
+    pages = [f"https://{plan.mail_host}:{plan.ports.https}/new" for plan in concerned_plans(rpc)]
+    if rpc.node is None:
+        pages.append("/new")
+
+    def ask() -> set[int]:
+        return {rpc.fleet.send("POST", page)[0] for page in pages}
+
     assert rpc.post(resource, {"action": "enable"}) == {"status": "enabled"}
-    status, _, _ = rpc.fleet.send("POST", "/new")
-    assert rpc.node is not None or status == 403
+    soon(lambda: ask() == {403})
     assert rpc.post(resource, {"action": "set", "value": False}) == {"status": "disabled"}
-    status, _, _ = rpc.fleet.send("POST", "/new")
-    assert status == 200
+    soon(lambda: ask() == {200})
     rpc.refuse(400, "POST", resource, {"action": "set", "value": "perhaps"})
 
 
@@ -599,25 +610,63 @@ def check_registration_token(rpc: Rpc) -> None:
 
 
 def check_queue(rpc: Rpc) -> None:
-    alice, bob = make_user(Rpc(rpc.fleet, rpc.token, "mail1")), make_user(Rpc(rpc.fleet, rpc.token, "mail1"))
-    for number in range(2):
-        alice.send(bob, f"{secrets.token_hex(8)}-{number}@localhost")
-    soon(lambda: bob.count_messages() == 2)
-    purged = rpc.post("/admin/queue", {"action": "purge_user", "username": bob.address})
-    assert set(purged) == {"action", "message", "deleted"}
-    assert (purged["action"], purged["deleted"]) == ("purge_user", 2)
+    here = Rpc(rpc.fleet, rpc.token, "mail1")
+    bob = make_user(here)
+
+    def purge(action: str, **fields: str) -> int:
+        purged = rpc.post("/admin/queue", {"action": action, **fields})
+        assert set(purged) == {"action", "message", "deleted"}
+        assert purged["action"] == action
+        deleted: int = purged["deleted"]
+        return deleted
+
+    def fill(count: int) -> None:
+        alice = make_user(here)  # another one each time: senders are limited
+        for _ in range(count):
+            alice.send(bob, f"{secrets.token_hex(8)}@localhost")
+        soon(lambda: bob.count_messages() == count)
+
+    purge("purge_all")  # so that what is counted below is what this check has sent
+    fill(2)
+    assert purge("purge_user", username=bob.address) == 2
     assert bob.count_messages() == 0
-    alice.send(bob, f"{secrets.token_hex(8)}@localhost")
-    soon(lambda: bob.count_messages() == 1)
-    assert rpc.post("/admin/queue", {"action": "purge_older", "retention": "1h"})["deleted"] == 0
-    assert rpc.post("/admin/queue", {"action": "purge_read"})["deleted"] == 0
-    assert rpc.post("/admin/queue", {"action": "purge_all"})["deleted"] >= 1
-    assert bob.count_messages() == 0
-    for action in ("purge_blobs", "purge_read_blobs", "purge_queue"):
-        assert rpc.post("/admin/queue", {"action": action})["action"] == action
-    rpc.refuse(400, "POST", "/admin/queue", {"action": "purge_blobs_older"})
+    for action in ("purge_all", "purge_blobs"):
+        fill(2)
+        assert purge(action) == 2
+        assert bob.count_messages() == 0
+    for action in ("purge_read", "purge_read_blobs"):
+        fill(2)
+        bob.mark("1", r"\Seen")
+        assert purge(action) == 1
+        assert bob.count_messages() == 1
+        assert purge("purge_user", username=bob.address) == 1
+    for action in ("purge_older", "purge_blobs_older"):
+        fill(1)
+        bob.append(datetime.now(UTC) - timedelta(hours=2))
+        assert purge(action, retention="6h") == 0
+        assert purge(action, retention="1h") == 1
+        assert bob.count_messages() == 1
+        assert purge("purge_user", username=bob.address) == 1
+        rpc.refuse(400, "POST", "/admin/queue", {"action": action})
+    check_purged_queue(rpc, make_user(here), purge)
     rpc.refuse(400, "POST", "/admin/queue", {"action": "purge_everything"})
     rpc.refuse(405, "GET", "/admin/queue")
+
+
+def check_purged_queue(rpc: Rpc, sender: User, purge: Callable[[str], int]) -> None:
+    domain = f"{secrets.token_hex(4)}.example"
+    endpoint = {"lookup_key": domain, "target_host": "https://127.0.0.1:1/mxdeliv"}
+    rpc.post("/admin/dns", endpoint, status=201)
+
+    def count_waiting() -> int:
+        servers = rpc.get("/admin/federation/servers")["servers"]
+        return sum(each["queued_messages"] for each in servers if each["domain"] == domain)
+
+    sender.send(User(rpc.fleet, f"bob@{domain}", "x" * 12), f"{secrets.token_hex(8)}@localhost")
+    soon(lambda: count_waiting() == 1)
+    assert purge("purge_queue") == 1
+    assert count_waiting() == 0
+    rpc.expect(200, "DELETE", "/admin/dns", {"lookup_key": domain})
 
 
 def read_federation(rpc: Rpc, which: str = "own") -> dict[str, Any]:
@@ -827,3 +876,20 @@ def test_all_accounts_can_be_removed_at_once(fleet: WholeFleet) -> None:
     assert rpc.get("/admin/accounts") == {"accounts": [], "total": 0}
     assert not any(user.may_log_in() for user in users)
     rpc.post("/admin/registration/jit", {"action": "enable"})
+
+
+def test_unknown_login_is_refused_where_jit_is_closed_and_tokens_are_on(fleet: WholeFleet) -> None:
+    rpc = Rpc(fleet, fleet.token, "mail1")
+    known = make_user(rpc)
+    rpc.post("/admin/registration/jit", {"action": "disable"})
+    rpc.post("/admin/settings/registration_token_required", {"action": "enable"})
+    soon(lambda: not stranger(fleet, fleet.plan.mail_domain).may_log_in())
+    soon(lambda: fleet.send("POST", f"https://{fleet.plan.mail_host}:{fleet.plan.ports.https}/new")[0] == 403)
+
+    unknown = stranger(fleet, fleet.plan.mail_domain)
+    assert not unknown.may_log_in()
+    assert not unknown.may_submit()
+    assert unknown.address not in json.dumps(rpc.get("/admin/accounts"))
+    assert known.may_log_in()
+    assert known.may_submit()
+    assert rpc.get("/admin/registration") == {"status": "open"}

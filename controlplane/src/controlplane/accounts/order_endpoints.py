@@ -169,7 +169,7 @@ def purge_queue(  # noqa: PLR0913, PLR0917 - what the framework hands in
     return _answer(request, response, row)
 
 
-@router.post("/notices", status_code=202, response_model=None)
+@router.post("/notices", status_code=NoticeHiddenError.status, response_model=None)
 @refuses(NoticeHiddenError)
 def send_notice(_: AnyOperator, wanted: NoticeRequest) -> NoReturn:
     """Refuse: nobody would see a notice, because Delta Chat shows encrypted messages only."""

@@ -66,6 +66,7 @@ SETTINGS: Mapping[str, Setting] = _index(
         Setting("turn_port", Owner.PORTS, "STUN and TURN.", "turnnode_alternate_ports"),
         Setting("http_port", Owner.ANSIBLE, "Plain HTTP.", "mailnode_http_port"),
         Setting("https_port", Owner.ANSIBLE, "HTTPS.", "mailnode_https_port"),
+        Setting("smtp_port", Owner.ANSIBLE, "SMTP from servers of others.", "mailnode_inbound_smtp_port"),
         Setting("smtp_hostname", Owner.ANSIBLE, "What clients connect to.", "mailnode_public_host"),
         Setting("turn_relay_ip", Owner.ANSIBLE, "Relay addresses.", "turnnode_relay_addresses"),
         Setting(
@@ -79,6 +80,7 @@ SETTINGS: Mapping[str, Setting] = _index(
                 f"{name}_local_only", Owner.ANSIBLE, f"Whether only the host itself gets {title}.", variable
             )
             for name, title, variable in (
+                ("smtp", "SMTP from servers of others", "mailnode_listen_addresses"),
                 ("submission", "SMTP by STARTTLS", "mailnode_listen_addresses"),
                 ("submission_tls", "SMTP by TLS", "mailnode_listen_addresses"),
                 ("imap", "IMAP by STARTTLS", "mailnode_listen_addresses"),
@@ -91,8 +93,6 @@ SETTINGS: Mapping[str, Setting] = _index(
         *(
             Setting(name, Owner.NOBODY, meaning, unset=unset)
             for name, meaning, unset in (
-                ("smtp_port", "SMTP between servers, without encryption.", ""),
-                ("smtp_local_only", "Whether only the host itself gets it.", ""),
                 ("sasl_port", "Passwords for other programs.", ""),
                 ("iroh_port", "The iroh relay.", ""),
                 ("iroh_local_only", "Whether only the host itself gets it.", ""),
