@@ -51,6 +51,7 @@ power() {
 }
 benches() {
     make --no-print-directory bench-mail ARGUMENTS="--floor 12"
+    make --no-print-directory bench-controlplane
     make --no-print-directory bench-federation
     make --no-print-directory bench-turn
     make --no-print-directory bench-turn-flood
