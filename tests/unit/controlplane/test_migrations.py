@@ -16,6 +16,8 @@ from controlplane.admins.models import AdminToken
 from controlplane.database import MIGRATIONS, open_sessions, open_sqlite, upgrade_database
 from controlplane.errors import BadInstallationError
 from controlplane.nodes.enrolment import read_node
+from controlplane.nodes.turn_access import TurnService
+from controlplane.nodes.turn_pools import read_choices
 from controlplane.policy.service import read_fleet_policy, read_node_policy
 from nodelink.contract.keys import PrivateKey
 
@@ -32,7 +34,12 @@ def fill_nodes(connection: Connection) -> None:
     )
     connection.execute(text("INSERT INTO node_report VALUES ('mail1', 1, '{}')"))
     connection.execute(text("INSERT INTO join_ticket VALUES (1, 'mail2', 'mail', 'x', false, 9, NULL)"))
-    connection.execute(text("UPDATE fleet SET change_count = 4, mail_nodes_ever = 1"))
+    connection.execute(
+        text(
+            "UPDATE fleet SET change_count = 4, mail_nodes_ever = 1,"
+            " turn_host = '192.0.2.1', turn_port = 3478"
+        )
+    )
 
 
 def fill_policy(connection: Connection) -> None:
@@ -76,6 +83,10 @@ def fill_siblings(connection: Connection) -> None:
     connection.execute(text("INSERT INTO sibling_list VALUES (1, 1, 'd', '{}')"))
 
 
+def fill_turn_offers(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO turn_offer VALUES (443, '192.0.2.2')"))
+
+
 FILLERS: dict[str, Callable[[Connection], None]] = {
     "0001": fill_nodes,
     "0002": fill_policy,
@@ -98,8 +109,9 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0019": lambda _: None,
     "0021": lambda _: None,
     "0022": lambda _: None,
-    "0023": lambda _: None,
+    "0023": fill_turn_offers,
     "0024": lambda _: None,
+    "0025": lambda _: None,
 }
 
 
@@ -146,6 +158,9 @@ def test_filled_database_of_each_earlier_revision_is_upgraded(engine: Engine, re
         assert read_fleet_policy(session).push_enabled
         assert not read_fleet_policy(session).push_pauses
         assert read_fleet_policy(session).retention_days_when_on == 30
+        [turn] = read_choices(session).values()
+        assert turn.usual == TurnService("192.0.2.1", 3478)
+        assert turn.offers == ({443: "192.0.2.2"} if revision >= "0023" else {})
         for token in session.exec(select(AdminToken)):
             assert (token.scope, token.expires_at_seconds) == (WHOLE_FLEET, None)
 

@@ -2,6 +2,7 @@
 
 enrolment ──▶ models ◀── reports          who they are, and how
 desired   ──▶ states, turn_access         what each is to do: gathered, then decided by pure functions
+turn_pools                                what each pool of TURN nodes hands out now
 hub ──▶ channel ──▶ desk                  the WebSocket of each node, and the database behind it
 door                                      who may open one
 administration, groups                    what admins say of nodes, and how they put them together

@@ -63,7 +63,9 @@ def move_node(session: Session, facts: FleetFacts, author: Author, name: str, mo
         session.merge(GroupMember.model_validate({"node_name": name, "group_name": move.group}))
     elif member is not None:
         session.delete(member)
-    renew_revisions(session, facts)
+    session.flush()
+    if not renew_turn_service(session, facts, author.now_seconds):
+        renew_revisions(session, facts)
     record_difference(session, author, Action.NODE_MOVE, name, ({"group": before}, {"group": move.group}))
     log.info("node moved", node=name, group=move.group)
     return node

@@ -7,10 +7,10 @@ Nothing here knows what has changed: every state is decided anew, and a node who
 at its revision gets the next revision. So no cause can be forgotten, and no node is woken for nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, select, update
 
 from controlplane.admins.audit import Author
 from controlplane.exchangers.access import read_access
@@ -32,16 +32,13 @@ from controlplane.nodes.states import (
     digest_state,
 )
 from controlplane.nodes.turn_access import (
-    TurnService,
     announce,
-    choose_named_service,
-    choose_offers,
-    choose_turn_service,
+    choose_for_pools,
     decide_modulus,
     list_turn_peers,
 )
-from controlplane.nodes.turn_models import TurnOffer
-from controlplane.nodes.turn_secrets import announce_next_secret, open_secrets, read_offers, take_step
+from controlplane.nodes.turn_pools import Choices, keep_choices, read_choices
+from controlplane.nodes.turn_secrets import announce_next_secret, open_secrets, take_step
 from controlplane.policy.inheritance import inherit, is_any_said
 from controlplane.policy.models import (
     FleetPolicy,
@@ -66,14 +63,6 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnChoice:
-    """What mail nodes hand out: the usual service, and the host of each port that a policy may name."""
-
-    usual: TurnService | None
-    offers: Mapping[int, str]
-
-
-@dataclass(frozen=True, slots=True)
 class InForce:
     """What holds at one place: on a node that has words of its own, or on all others of its group."""
 
@@ -94,7 +83,7 @@ class Ingredients:
     secrets: LiveSecrets
     sibling_list: SiblingListName | None
     turn_peers: tuple[TurnPeer, ...]
-    turn_offers: Mapping[int, str]
+    turn_choices: Choices
     groups: dict[str, str]
     group_policies: dict[str, GroupPolicy]
     node_policies: dict[str, NodePolicy]
@@ -107,7 +96,9 @@ class Ingredients:
     def decide(self, node: Node) -> Wanted:
         """Decide what a node is to do."""
         name, kind = node.name, NodeKind(node.kind)
-        in_force = self._find_in_force(self.groups.get(name), name)
+        group = self.groups.get(name)
+        in_force = self._find_in_force(group, name)
+        choice = self.turn_choices.get(group, self.turn_choices[None])
         # Mail nodes are not told of them; going through a hundred for each of a thousand would be most of it.
         peers = self.turn_peers if kind is NodeKind.TURN else ()
         facts = NodeFacts(
@@ -115,7 +106,7 @@ class Ingredients:
             residue=node.residue,
             policy=in_force.policy,
             rules=self.rules,
-            turn=announce(_in_use(self.fleet), in_force.policy.turn_announced_port, self.turn_offers),
+            turn=announce(choice.usual, in_force.policy.turn_announced_port, choice.offers),
             modulus=decide_modulus(self.fleet.mail_nodes_ever),
             secrets=self.secrets,
             sibling_list=self.sibling_list,
@@ -169,7 +160,7 @@ def read_ingredients(
         secrets=open_secrets(session, facts.vault),
         sibling_list=sibling_list,
         turn_peers=turn_peers,
-        turn_offers=read_offers(session),
+        turn_choices=read_choices(session),
         groups={member.node_name: member.group_name for member in session.exec(members)},
         group_policies={policy.group_name: policy for policy in session.exec(select(GroupPolicy))},
         node_policies={policy.node_name: policy for policy in session.exec(policies)},
@@ -206,15 +197,11 @@ def renew_revisions(session: Session, facts: FleetFacts) -> None:
 
 def renew_turn_service(session: Session, facts: FleetFacts, now_seconds: int) -> bool:
     """Hand out another TURN service if the present one is not the best now; tell whether it was replaced."""
-    if _choose(session, facts, now_seconds) == _read_choice(session):
+    if _choose(session, facts, now_seconds) == read_choices(session):
         return False
-    fleet = begin_change(session)
-    chosen = _choose(session, facts, now_seconds)  # what was read before others were held off is stale
-    usual = chosen.usual
-    fleet.turn_host, fleet.turn_port = (usual.host, usual.port) if usual else (None, None)
-    session.add(fleet)
-    session.exec(delete(TurnOffer))
-    session.add_all(TurnOffer(port=port, host=host) for port, host in chosen.offers.items())
+    begin_change(session)
+    # What was read before others were held off is stale.
+    keep_choices(session, _choose(session, facts, now_seconds))
     renew_revisions(session, facts)
     return True
 
@@ -254,21 +241,6 @@ def raise_revision(session: Session, name: str, applied_revision: int) -> None:
     )
 
 
-def _choose(session: Session, facts: FleetFacts, now_seconds: int) -> TurnChoice:
+def _choose(session: Session, facts: FleetFacts, now_seconds: int) -> Choices:
     candidates = find_turn_candidates(session, now_seconds)
-    former = _read_choice(session)
-    offers = choose_offers(candidates, facts.turn_name, former.offers)
-    if facts.turn_name is None:
-        return TurnChoice(choose_turn_service(candidates, former.usual), offers)
-    usual = TurnService(facts.turn_name, facts.turn_port)
-    return TurnChoice(choose_named_service(candidates, usual, former.usual), offers)
-
-
-def _read_choice(session: Session) -> TurnChoice:
-    return TurnChoice(_in_use(read_fleet(session)), read_offers(session))
-
-
-def _in_use(fleet: Fleet) -> TurnService | None:
-    if fleet.turn_host is None or fleet.turn_port is None:
-        return None
-    return TurnService(fleet.turn_host, fleet.turn_port)
+    return choose_for_pools(candidates, facts.named_turn, read_choices(session))

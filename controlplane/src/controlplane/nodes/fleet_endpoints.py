@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from controlplane.admins.callers import AnyViewer
 from controlplane.dependencies import PlaneDep, SessionDep
-from controlplane.nodes.fleet import read_fleet
+from controlplane.nodes.turn_pools import read_choices
 
 router = APIRouter(tags=["fleet"])
 
@@ -19,13 +19,13 @@ class FleetPublic(BaseModel):
     name: str = Field(description="What people call it.")
     url: str = Field(description="Address of the control plane, as nodes and admins know it.")
     turn: str | None = Field(
-        description="Host and port that mail nodes name to apps; null without TURN nodes."
+        description="Host and port of the fleet's TURN pool, as mail nodes name them; null without one."
     )
 
 
 @router.get("/fleet")
 def show_fleet(_: AnyViewer, session: SessionDep, plane: PlaneDep) -> FleetPublic:
     """Show what the fleet is called, and where it is."""
-    fleet = read_fleet(session)
-    turn = f"{fleet.turn_host}:{fleet.turn_port}" if fleet.turn_host else None
+    usual = read_choices(session)[None].usual
+    turn = f"{usual.host}:{usual.port}" if usual else None
     return FleetPublic(name=plane.settings.fleet_name, url=plane.settings.public_url, turn=turn)

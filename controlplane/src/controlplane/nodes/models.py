@@ -35,7 +35,6 @@ class Fleet(SQLModel, table=True):
     """What there is one of. Every change begins by raising `change_count`, which puts changes in a row.
 
     `mail_nodes_ever` counts enrolments of new mail nodes, retired ones too: it is the next residue.
-    `turn_host` and `turn_port` are what mail nodes are told now; `None` where the fleet has no TURN node.
     """
 
     __tablename__ = "fleet"
@@ -44,8 +43,6 @@ class Fleet(SQLModel, table=True):
     id: int = Field(primary_key=True)
     change_count: int = Field(sa_type=BigInteger)
     mail_nodes_ever: int
-    turn_host: str | None
-    turn_port: int | None
 
 
 class FleetSiblings(SQLModel, table=True):

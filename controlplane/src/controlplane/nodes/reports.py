@@ -18,7 +18,7 @@ from controlplane.nodes.group_models import GroupMember
 from controlplane.nodes.groups import find_group_name, read_group_names
 from controlplane.nodes.models import Health, Node, NodePublic, NodeReport
 from controlplane.nodes.siblings import MailCandidate
-from controlplane.nodes.turn_access import TurnCandidate
+from controlplane.nodes.turn_access import TurnCandidate, divide_into_pools
 from controlplane.nodes.turn_zone import ZoneCandidate
 from nodelink.contract.reports import Report
 from nodelink.contract.states import NodeKind
@@ -154,11 +154,14 @@ def is_fresh(age_seconds: int | None) -> bool:
 
 def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandidate]:
     """Find the TURN nodes that have said where they are."""
-    statement = select(Node, NodeReport).where(
-        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.TURN.value
+    statement = (
+        select(Node, NodeReport, col(GroupMember.group_name))
+        .join(NodeReport, col(NodeReport.node_name) == col(Node.name))
+        .join(GroupMember, col(GroupMember.node_name) == col(Node.name), isouter=True)
+        .where(col(Node.kind) == NodeKind.TURN.value)
     )
     candidates = []
-    for node, row in session.exec(statement):
+    for node, row, group in session.exec(statement):
         report = read_report(row)
         if report is not None:
             is_connected = is_fresh(now_seconds - row.received_at_seconds)
@@ -171,15 +174,17 @@ def find_turn_candidates(session: Session, now_seconds: int) -> list[TurnCandida
                     is_draining=node.is_draining,
                     is_moved=any(port.effective != port.configured for port in report.ports),
                     udp_ports=frozenset(report.udp_ports or (report.public_port,)),
+                    group=group,
                 )
             )
     return candidates
 
 
 def find_zone_candidates(session: Session, now_seconds: int) -> list[ZoneCandidate]:
-    """Find the TURN nodes that have said by which addresses they are reached."""
+    """Find the TURN nodes of the fleet's pool that have said by which addresses they are reached."""
+    pool = [each.node for each in divide_into_pools(find_turn_candidates(session, now_seconds))[None]]
     statement = select(Node, NodeReport).where(
-        col(Node.name) == col(NodeReport.node_name), col(Node.kind) == NodeKind.TURN.value
+        col(Node.name) == col(NodeReport.node_name), col(Node.name).in_(pool)
     )
     candidates = []
     for node, row in session.exec(statement):

@@ -41,6 +41,11 @@ class FleetFacts:
     turn_port: int
     vault: Vault = field(repr=False)
 
+    @property
+    def named_turn(self) -> TurnService | None:
+        """The name of the fleet's TURN nodes with its usual port; `None` where they have no common name."""
+        return None if self.turn_name is None else TurnService(self.turn_name, self.turn_port)
+
 
 @dataclass(frozen=True, slots=True)
 class LiveSecrets:

@@ -5,8 +5,8 @@ Not for: making credentials; each mail node does that for its own accounts.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from controlplane.errors import FleetFullError
 from nodelink.contract.states import TurnPeer
@@ -40,6 +40,55 @@ class TurnCandidate:
     """Whether its port is another one than Ansible has set."""
     udp_ports: frozenset[int] = frozenset()
     """Where it takes clients, that of `public_port` among them."""
+    group: str | None = None
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether new calls may be sent to it."""
+        return self.is_connected and not self.is_draining
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChoice:
+    """What mail nodes hand out: the usual service, and the host of each port that a policy may name."""
+
+    usual: TurnService | None = None
+    offers: Mapping[int, str] = field(default_factory=dict)
+
+
+def divide_into_pools(candidates: Iterable[TurnCandidate]) -> dict[str | None, list[TurnCandidate]]:
+    """Divide TURN nodes into pools, each under the group whose mail nodes it serves.
+
+    The one under `None` is the fleet's: of the nodes in no group, or of all where each is in one. It serves
+    everyone who has no pool of his own, and a group none of whose nodes takes calls, if one of its own does.
+    """
+    everyone = list(candidates)
+    fleet = [each for each in everyone if each.group is None] or everyone
+    pools: dict[str | None, list[TurnCandidate]] = {}
+    for each in everyone:
+        if each.group is not None and _HOST.fullmatch(each.public_name):
+            pools.setdefault(each.group, []).append(each)
+    if any(each.takes_calls for each in fleet):
+        pools = {group: pool for group, pool in pools.items() if any(each.takes_calls for each in pool)}
+    return {None: fleet, **pools}
+
+
+def choose_for_pools(
+    candidates: Iterable[TurnCandidate],
+    named: TurnService | None,
+    in_use: Mapping[str | None, TurnChoice],
+) -> dict[str | None, TurnChoice]:
+    """Choose for each pool what its mail nodes hand out.
+
+    Args:
+        candidates: All TURN nodes.
+        named: The name of the fleet's pool with its usual port, if it has one.
+        in_use: What was chosen before.
+    """
+    return {
+        group: _choose(pool, named if group is None else None, in_use.get(group, TurnChoice()))
+        for group, pool in divide_into_pools(candidates).items()
+    }
 
 
 def choose_turn_service(
@@ -65,7 +114,7 @@ def choose_turn_service(
 def choose_named_service(
     candidates: Iterable[TurnCandidate], usual: TurnService, in_use: TurnService | None
 ) -> TurnService:
-    """Choose the port behind the name of all TURN nodes: another one once all of them have moved there.
+    """Choose the port behind the name of a pool: another one once all of its TURN nodes have moved there.
 
     Until then it is the usual one; while none is connected, it stays the one in use.
     """
@@ -85,7 +134,7 @@ def choose_offers(
     """Choose what host is handed out with each UDP port at which TURN is to be had, for policies to pick one.
 
     Args:
-        candidates: All TURN nodes.
+        candidates: The TURN nodes of a pool.
         name: That of all of them, if they have one.
         in_use: What was chosen before.
     """
@@ -132,3 +181,10 @@ def decide_modulus(mail_nodes_ever: int) -> int:
     if mail_nodes_ever > LARGEST_MODULUS:
         raise FleetFullError(mail_nodes_ever=mail_nodes_ever)
     return max(SMALLEST_MODULUS, 1 << (mail_nodes_ever - 1).bit_length())
+
+
+def _choose(pool: Sequence[TurnCandidate], named: TurnService | None, in_use: TurnChoice) -> TurnChoice:
+    if named is None:
+        return TurnChoice(choose_turn_service(pool, in_use.usual), choose_offers(pool, None, in_use.offers))
+    usual = choose_named_service(pool, named, in_use.usual)
+    return TurnChoice(usual, choose_offers(pool, named.host, in_use.offers))

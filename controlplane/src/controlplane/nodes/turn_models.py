@@ -26,12 +26,26 @@ class TurnSecret(SQLModel, table=True):
     ends_at_seconds: int | None = Field(sa_type=BigInteger)
 
 
-class TurnOffer(SQLModel, table=True):
-    """A UDP port at which TURN is to be had, and the host that mail nodes name with it (turn_access.py)."""
+class TurnPool(SQLModel, table=True):
+    """Where the mail nodes that a pool serves are told that TURN is (turn_access.py).
 
-    __tablename__ = "turn_offer"
-    __table_args__ = (CheckConstraint("port BETWEEN 1 AND 65535", name="turn_offer_port_valid"),)
+    `group_name` is empty for the pool of the fleet. A pool that has nothing to hand out has no row.
+    """
 
+    __tablename__ = "turn_pool"
+
+    group_name: str = Field(primary_key=True)
+    host: str
+    port: int
+
+
+class TurnPoolOffer(SQLModel, table=True):
+    """A UDP port at which a pool is to be had, and the host that mail nodes name with it (turn_access.py)."""
+
+    __tablename__ = "turn_pool_offer"
+    __table_args__ = (CheckConstraint("port BETWEEN 1 AND 65535", name="turn_pool_offer_port_valid"),)
+
+    group_name: str = Field(primary_key=True)
     port: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     host: str
 
@@ -56,11 +70,24 @@ class TurnSecretPublic(SQLModel):
     ends_at_seconds: int | None = Field(description="When TURN nodes forget a former secret.")
 
 
+class TurnPoolPublic(SQLModel):
+    """TURN nodes that serve the mail nodes of their group, or everyone else."""
+
+    group: str | None = Field(description="Null for the pool of the fleet.")
+    host: str | None = Field(description="What the mail nodes are told; null without a TURN node.")
+    port: int | None
+    nodes: list[str]
+    is_serving: bool = Field(
+        description="False while none of a group's nodes takes calls, so that the fleet's pool serves it."
+    )
+
+
 class TurnPublic(SQLModel):
     """The TURN service that mail nodes hand out, and the secrets behind its credentials."""
 
-    host: str | None = Field(description="Null where the fleet has no TURN node.")
+    host: str | None = Field(description="That of the fleet's pool. Null where it has no TURN node.")
     port: int | None
+    pools: list[TurnPoolPublic] = Field(description="The fleet's, then those of groups by name.")
     udp_ports: list[int] = Field(
         description="Where TURN nodes take clients by UDP: `turn_announced_port` may be any of these."
     )

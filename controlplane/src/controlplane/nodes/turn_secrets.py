@@ -20,17 +20,17 @@ from sqlmodel import Session, col, select
 from controlplane.admins.audit import Author, record
 from controlplane.admins.audit_models import Action
 from controlplane.errors import BadInstallationError, TurnSecretsInUseError
-from controlplane.nodes.fleet import begin_change, read_fleet
+from controlplane.nodes.fleet import begin_change
 from controlplane.nodes.models import Node, NodeReport, Secret
 from controlplane.nodes.reports import read_report
 from controlplane.nodes.states import CREDENTIAL_MARGIN_SECONDS, LiveSecrets
 from controlplane.nodes.turn_models import (
-    TurnOffer,
     TurnPublic,
     TurnSecret,
     TurnSecretPublic,
     TurnSecretState,
 )
+from controlplane.nodes.turn_pools import describe_pools, read_choices
 from controlplane.policy.models import FleetPolicy
 from controlplane.vault import Vault
 from nodelink.contract.states import NodeKind
@@ -171,22 +171,18 @@ def list_awaited(session: Session, now_seconds: int) -> list[str]:
 
 def describe_turn(session: Session, now_seconds: int) -> TurnPublic:
     """Describe what is handed out."""
-    fleet = read_fleet(session)
+    pools = describe_pools(session, now_seconds)
     return TurnPublic(
-        host=fleet.turn_host,
-        port=fleet.turn_port,
-        udp_ports=sorted(read_offers(session)),
+        host=pools[0].host,
+        port=pools[0].port,
+        pools=pools,
+        udp_ports=sorted({port for choice in read_choices(session).values() for port in choice.offers}),
         secrets=[
             TurnSecretPublic.model_validate(row, update={"state": state})
             for state, row in read_secrets(session).newest_first
         ],
         awaited_nodes=list_awaited(session, now_seconds),
     )
-
-
-def read_offers(session: Session) -> dict[int, str]:
-    """Read at which UDP ports TURN is to be had, and what host is handed out with each."""
-    return {row.port: row.host for row in session.exec(select(TurnOffer))}
 
 
 def _name(number: int) -> str:

@@ -20,7 +20,7 @@ from controlplane.nodes.models import Node
 from controlplane.nodes.port_errors import TurnPortSilentError
 from controlplane.nodes.reports import find_turn_candidates
 from controlplane.nodes.states import FleetFacts
-from controlplane.nodes.turn_access import choose_offers
+from controlplane.nodes.turn_access import choose_for_pools
 from controlplane.policy.inheritance import inherit
 from controlplane.policy.models import (
     FleetPolicy,
@@ -197,5 +197,6 @@ def _apply(
 def _check_announced_port(session: Session, facts: FleetFacts, port: int | None) -> None:
     """See that TURN is to be had where apps are to be sent; a node that is away counts, for it comes back."""
     candidates = find_turn_candidates(session, now_seconds=0)
-    if port and port not in choose_offers(candidates, facts.turn_name, {}):
+    choices = choose_for_pools(candidates, facts.named_turn, {})
+    if port and not any(port in choice.offers for choice in choices.values()):
         raise TurnPortSilentError(port=port)

@@ -16,6 +16,14 @@ PHRASES: Phrases = {
         "یک گرهٔ TURN برپا کنید؛ به محض وصل شدن آن، برنامه‌ها خبردار می‌شوند.",
     ),
     "service": Phrase("What apps are told", "آنچه به برنامه‌ها گفته می‌شود"),
+    "pools_hint": Phrase(
+        "Mail nodes of a group are told the TURN nodes of their group, all others those of the fleet.",
+        "به گره‌های پیامِ هر گروه گره‌های TURN همان گروه گفته می‌شود و به بقیه گره‌های ناوگان.",
+    ),
+    "pool": Phrase("For", "برای"),
+    "fleet_pool": Phrase("the fleet", "ناوگان"),
+    "pool_nodes": Phrase("TURN nodes", "گره‌های TURN"),
+    "fleet_serves": Phrase("its own take no calls", "گره‌های خودش تماس نمی‌پذیرند"),
     "host": Phrase("Host", "میزبان"),
     "udp_ports": Phrase("UDP ports that are open", "درگاه‌های باز UDP"),
     "udp_ports_hint": Phrase(
