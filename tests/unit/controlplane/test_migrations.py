@@ -100,6 +100,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0022": lambda _: None,
     "0023": lambda _: None,
     "0024": lambda _: None,
+    "0025": lambda _: None,
 }
 
 
