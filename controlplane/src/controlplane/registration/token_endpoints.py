@@ -3,7 +3,9 @@
 Not for: redeeming them (endpoints.py), nor for rules (tokens.py).
 """
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from controlplane.admins.callers import AnyOperator
 from controlplane.dependencies import Now, PlaneDep, SessionDep
@@ -21,6 +23,7 @@ from controlplane.rest.idempotency import IdempotentRoute, Once
 from controlplane.rest.paging import Page, PageDep
 from controlplane.rest.refusals import refuses
 from controlplane.rest.tags import Seen, SeenIfSaid, write_tag
+from nodelink.contract.states import NodeName
 
 LIST = "registration-tokens"
 TAGGED_FIELDS = frozenset({"id", "node", "comment", "max_uses", "expires_at_seconds"})
@@ -30,11 +33,16 @@ router = APIRouter(prefix="/registration-tokens", tags=["registration"], route_c
 
 
 @router.get("")
-def list_invitations(
-    caller: AnyOperator, session: SessionDep, plane: PlaneDep, now: Now, page: PageDep
+def list_invitations(  # noqa: PLR0913, PLR0917 - what can be asked for
+    caller: AnyOperator,
+    session: SessionDep,
+    plane: PlaneDep,
+    now: Now,
+    page: PageDep,
+    node: Annotated[NodeName | None, Query()] = None,
 ) -> Page[InvitationPublic]:
     """List registration tokens with their text, as far as the admin token's scope reaches."""
-    rows = tokens.page_invitations(session, caller.scope, page.read_text(LIST), page.limit + 1)
+    rows = tokens.page_invitations(session, caller.scope, page.read_text(LIST), page.limit + 1, node=node)
     shown = [tokens.describe_invitation(session, plane, row, now) for row in rows]
     return page.cut(LIST, shown, lambda invitation: invitation.id)
 

@@ -149,12 +149,16 @@ def check_place(session: Session, scope: Scope, node: str | None) -> None:
         raise OutOfScopeError(scope=scope.name, node=node)
 
 
-def page_invitations(session: Session, scope: Scope, after: str, limit: int) -> Sequence[RegistrationToken]:
-    """List the tokens within a scope by their ids, those after one."""
+def page_invitations(
+    session: Session, scope: Scope, after: str, limit: int, *, node: str | None = None
+) -> Sequence[RegistrationToken]:
+    """List the tokens within a scope by their ids, those after one; of one node if that is named."""
     statement = select(RegistrationToken).where(col(RegistrationToken.id) > after)
     if scope != WHOLE_FLEET:
         nodes = select(Node.name).where(*NodeFilter(scope).conditions)
         statement = statement.where(col(RegistrationToken.node).in_(nodes))
+    if node is not None:
+        statement = statement.where(col(RegistrationToken.node) == node)
     return session.exec(statement.order_by(col(RegistrationToken.id)).limit(limit)).all()
 
 

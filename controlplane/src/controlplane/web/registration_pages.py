@@ -6,6 +6,7 @@ Not for: rules (policy/, registration/).
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from controlplane.accounts.live import Whose, list_mail_nodes
 from controlplane.admins.callers import PageFleetOperator, PageFleetViewer
 from controlplane.dependencies import Now, PlaneDep, SessionDep
 from controlplane.nodes.fleet import begin_change
@@ -48,6 +49,7 @@ def show_registration(  # noqa: PLR0913, PLR0917 - what the framework hands in
         "missing": list_missing(session, NodeFilter(), now),
         "join_url": f"{plane.settings.public_url}/join",
         "invitations": invitations,
+        "mail_nodes": list_mail_nodes(session, Whose(caller.scope)),
         "max_uses": MAX_USES,
         "max_comment": MAX_COMMENT,
     }
