@@ -35,6 +35,7 @@ from mailnode.registration_tokens.errors import (
     TooManyTokensError,
 )
 from nodelink.contract.mta_sts import STS_PATH, choose_exchange, write_sts_policy
+from nodelink.contract.registration import MAX_TOKEN_CHARACTERS
 
 MAX_BODY_BYTES: Final = 65_536
 RETRY_AFTER: Final = {"retry-after": "60"}
@@ -242,7 +243,9 @@ async def _register(request: Request) -> tuple[str, str]:
 
 
 def _find_shown(request: Request) -> str | None:
-    return find_token(request.query_params, "", b"")
+    """Find a token to pass on; one that is too long is none, and would fit into no QR code."""
+    token = find_token(request.query_params, "", b"")
+    return None if token is None or len(token) > MAX_TOKEN_CHARACTERS else token
 
 
 async def _find_backups(request: Request) -> Sequence[BackupPlace]:
