@@ -216,6 +216,7 @@ def test_page_passes_a_token_on(identity: PrivateKey) -> None:
     assert 'action="/register?lang=en&amp;token=a%22%3E%3Chostile"' in page
     assert page.count("hostile") == page.count("%22%3E%3Chostile")
     assert "dcaccount:https://mail.example.org/new?token=a%22" in page
+    assert 'href="/?lang=fa&amp;token=a%22%3E%3Chostile"' in page
     assert ("/register" in bare, "token is required" in bare) == (False, True)
     assert client.get("/", params={"token": "x" * 5000}).text == bare
     opened = client.get("/new", params={"token": "some-token"})
