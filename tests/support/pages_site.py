@@ -35,6 +35,11 @@ class CountingRegistrar:
     failure: Exception | None = None
     clients: list[str] = field(default_factory=list)
 
+    def admit_creation(self, client_address: str) -> None:
+        if not self.policy.current.registration_open:
+            raise RegistrationClosedError
+        self.clients.append(client_address)
+
     async def register(self, client_address: str) -> tuple[str, str]:
         if self.failure is not None:
             raise self.failure

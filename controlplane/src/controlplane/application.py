@@ -41,6 +41,7 @@ from controlplane.plane import Plane
 from controlplane.policy.endpoints import router as policy_router
 from controlplane.rate_limit import RateLimit
 from controlplane.registration.endpoints import router as registration_router
+from controlplane.registration.node_endpoints import router as redemption_router
 from controlplane.registration.service import Registration
 from controlplane.registration.token_endpoints import router as registration_tokens_router
 from controlplane.rest.documentation import complete_document
@@ -57,6 +58,8 @@ WRONG_TOKENS_PER_MINUTE = 10
 WRONG_TOKEN_BURST = 20
 NEW_ACCOUNTS_BURST = 5
 """So many minutes' worth at one instant: whole networks share an address."""
+REDEMPTIONS_PER_NODE = 5_000
+"""In two minutes: more than its accounts could be made."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -124,6 +127,7 @@ def create_app(
     app.state.clock = clock
     app.state.complaints = Complaints(log)
     app.state.door = Door(plane.settings.public_url, clock)
+    app.state.redemption_door = Door(plane.settings.public_url, clock, REDEMPTIONS_PER_NODE)
     app.state.tokens = TokenBook(plane.vault, read_static_token(plane.settings, plane.vault))
     app.state.wrong_tokens = RateLimit(
         events=WRONG_TOKENS_PER_MINUTE, period_seconds=60, burst=WRONG_TOKEN_BURST
@@ -138,7 +142,7 @@ def create_app(
     for router in API_ROUTERS:
         app.include_router(router, prefix=api_path)
     madmail_router = build_madmail_router(plane.settings)
-    for router in (nodes_own_router, madmail_router, registration_router, web_router):
+    for router in (nodes_own_router, redemption_router, madmail_router, registration_router, web_router):
         app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(HttpLimits)

@@ -15,7 +15,8 @@ Admin API has refusals of its own (rest/errors.py), and so have ports (nodes/por
     │   └── JoinRefusedError    403
     ├── RegistrationClosedError 403
     │   ├── TokenNeededError    403
-    │   └── TokenRefusedError   403
+    │   ├── TokenRefusedError   403
+    │   └── TokenElsewhereError 403
     ├── CrossSiteError          403
     ├── UnknownNodeError        404
     ├── UnknownAccountError     404
@@ -338,6 +339,22 @@ class TokenRefusedError(RegistrationClosedError):
 
     code = "token_refused"
     public_text = "Invalid registration token: it is unknown, used up or expired. Ask for another one."
+
+
+class TokenElsewhereError(RegistrationClosedError):
+    """A registration token is good, but at another page; `origin` is where, if that is known."""
+
+    code = "token_elsewhere"
+    public_text = "This registration token is for another page. Open the link that came with it."
+
+    def __init__(self, origin: str | None) -> None:
+        super().__init__(origin=origin)
+        self.origin = origin
+
+    @property
+    def text(self) -> str:
+        """Name the page, if that is known."""
+        return self.public_text if self.origin is None else f"This registration token is for {self.origin}."
 
 
 class CrossSiteError(ControlPlaneError):

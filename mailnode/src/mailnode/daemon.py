@@ -56,6 +56,7 @@ from mailnode.peering.smtp_server import PEER_LIMITS, PeerSmtpServer
 from mailnode.peering.traffic_metrics import TrafficCollector
 from mailnode.push.proxy import NotificationProxy
 from mailnode.push.pusher import Pusher
+from mailnode.registration_tokens.redeemer import TokenRedeemer
 from mailnode.settings import MailNodeSettings
 from mailnode.shared_metadata import NodeMetadata
 from mailnode.smtp.server import SmtpLimits, SmtpServer
@@ -190,6 +191,7 @@ class MailNode:
             read_site=lambda: describe_site(settings, listeners),
             offers=None if agent is None else backup_endpoint.build_router(door, steering.read_offer),
             find_backups=_find_backups(outbound, steering),
+            redeemer=_build_redeemer(agent),
         )
         http = HttpServer(
             app if agent is None else Express(app, build_entries(door, inbound, reception)),
@@ -315,6 +317,13 @@ def _find_backups(outbound: Outbound | None, steering: Steering) -> FindBackups 
     if outbound is None:
         return None
     return BackupFinder(siblings=steering.siblings, transport=outbound.transport).find
+
+
+def _build_redeemer(agent: NodeAgent | None) -> TokenRedeemer | None:
+    """Build what has tokens judged; `None` for a node of no fleet."""
+    if agent is None:
+        return None
+    return TokenRedeemer(identity=agent.identity, enrolment=agent.enrolment, build_tls=agent.build_tls)
 
 
 def limit_per_minute(events: int, at_once: int) -> RateLimit | None:

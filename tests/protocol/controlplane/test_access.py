@@ -30,6 +30,7 @@ PUBLIC = {
     ("GET", "/assets/{name}"),  # what pages are made of
     ("POST", "/sign-in"),  # takes the token itself
     ("POST", "/api/v1/enrolments"),  # takes a join token
+    ("POST", "/api/v1/redemptions"),  # takes a node's assertion
     ("WEBSOCKET", "/api/v1/channel"),  # takes a node's assertion
     ("GET", "/api/v1/openapi.json"),  # describes the API
     ("HEAD", "/api/v1/openapi.json"),

@@ -259,10 +259,14 @@ def test_registration_tokens_are_made_changed_and_removed(site: ClientSite) -> N
     changed = site.read("registration-tokens", "change", made["id"], "--uses", "9", "--valid-for", "1h")
     assert (changed["max_uses"], changed["comment"]) == (9, "")
     assert changed["expires_at_seconds"] is not None
-    assert re.search(r"welcome-2026 +0/9 +active", site.run("registration-tokens"))
+    assert re.search(r"welcome-2026 +fleet +0/9 +active", site.run("registration-tokens"))
     assert re.search(r"Token: +welcome-2026", site.run("registration-tokens", "show", made["id"]))
     assert "removed" in site.run("registration-tokens", "delete", made["id"])
     assert [token["comment"] for token in site.read("registration-tokens")] == ["Choir"]
+    add_node(site.plane, "mail1")
+    of_node = site.read("registration-tokens", "create", "--node", "mail1")
+    assert site.read("registration-tokens", "--node", "mail1") == [of_node]
+    assert re.search(rf"{of_node['token']} +mail1 +0/1", site.run("registration-tokens"))
 
 
 def test_webhooks_are_made_tried_changed_and_removed(site: ClientSite) -> None:

@@ -22,7 +22,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("post", "/admin-tokens"): {"name": "mallory", "role": "viewer"},
     ("post", "/join-tokens"): {"name": "mail9", "kind": "mail"},
     ("post", "/groups"): {"name": "us"},
-    ("post", "/registration-tokens"): {},
+    ("post", "/registration-tokens"): {"node": "mail1"},
     ("patch", "/registration-tokens/{invitation_id}"): {"comment": "Mine"},
     ("put", "/nodes/{name}/accounts/{address}/quota"): {"quota_bytes": None},
     ("post", "/accounts/bulk"): {"action": "remove", "accounts": [{"node": "mail1", "address": "a@b"}]},

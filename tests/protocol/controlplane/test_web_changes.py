@@ -186,6 +186,17 @@ def test_registration_token_is_made_shown_changed_and_removed(browser: TestClien
     assert browser.get(place).status_code == 404
 
 
+def test_registration_token_of_a_node_says_so(browser: TestClient) -> None:
+    list_page, tokens = "/admin/registration", "/admin/registration-tokens"
+
+    answer = send(browser, list_page, tokens, max_uses="1", node="mail1", comment="Tenors")
+
+    assert '<bdi dir="ltr">mail1</bdi>' in answer.text
+    assert re.search(r'<td data-label="For"><bdi dir="ltr">mail1</bdi></td>', browser.get(list_page).text)
+    refused = send(browser, list_page, tokens, max_uses="1", node="mail9")
+    assert "There is no node of this name." in refused.text
+
+
 def test_admin_token_is_shown_once_and_revoked(browser: TestClient) -> None:
     place = "/admin/admin-tokens"
     answer = send(browser, place, place, name="bob", role="operator", scope="node mail1")

@@ -261,8 +261,9 @@ def test_federation_and_notice_screens(web: Rpc) -> None:
     assert web.refuse(400, "POST", "/admin/notice", {"subject": "Hello"}) == "body is required"
 
 
-def test_tokens_screen(fleet: WholeFleet) -> None:
-    web = Rpc(fleet, fleet.token)
+@pytest.mark.parametrize("node", [None, "mail1"])
+def test_tokens_screen(fleet: WholeFleet, node: str | None) -> None:
+    web = Rpc(fleet, fleet.token, node)
     body = {"token": "choir-2030", "max_uses": 20, "comment": "Choir", "expires_in": "72h"}
     made = web.post("/admin/registration-token", body, status=201)
     found = refresh(web)["/admin/registration-token"]

@@ -149,7 +149,7 @@ async def test_idle_connection_is_closed(tls: LoopbackTls, requests: int) -> Non
 async def test_connection_is_idle_again_after_a_body_that_nobody_read(tls: LoopbackTls) -> None:
     async with serve(tls, keep_alive_seconds=SHORT_SECONDS) as site:
         reader, writer = await site.connect()
-        writer.write(b"POST /new HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12")
+        writer.write(b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12")
         await read_answer(reader)
         writer.write(b"345")
 

@@ -28,7 +28,7 @@ BY_VALUE |= {"operation_states", "refusals", "registration_states", "roles", "sc
 BY_VALUE |= {"dkim_stages", "federation_modes", "record_purposes", "turn_absences", "turn_secret_states"}
 NOT_ON_PAGES = {"registration_closed", "token_needed", "token_refused", "cross_site", "too_many_accounts"}
 NOT_ON_PAGES |= {"no_room", "join_refused", "not_signed_in", "session_over", "key_in_use", "fleet_full"}
-NOT_ON_PAGES |= {"too_many_attempts"}
+NOT_ON_PAGES |= {"too_many_attempts", "token_elsewhere"}
 
 
 def read_templates() -> str:

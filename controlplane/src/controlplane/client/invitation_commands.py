@@ -11,7 +11,14 @@ import typer
 from controlplane.client.api import write_path
 from controlplane.client.connection import open_api
 from controlplane.client.errors import MisuseError
-from controlplane.client.options import JsonOption, check_duration, has_command, parse_seconds
+from controlplane.client.options import (
+    JsonOption,
+    NodeOption,
+    check_duration,
+    check_name,
+    has_command,
+    parse_seconds,
+)
 from controlplane.client.output import Column, moment_of, print_done, print_item, print_list
 
 MAX_USES = 1_000_000
@@ -19,6 +26,7 @@ MAX_USES = 1_000_000
 LIST_COLUMNS: list[Column] = [
     ("ID", "id"),
     ("TOKEN", "token"),
+    ("FOR", lambda item: str(item["node"] or "fleet")),
     ("USED", lambda item: f"{item['used_count']}/{item['max_uses']}"),
     ("STATE", "state"),
     ("EXPIRES", moment_of("expires_at_seconds", never="never")),
@@ -48,12 +56,12 @@ def add_invitation_commands(app: typer.Typer) -> None:
 
 
 @registration_tokens.callback()
-def list_invitations(context: typer.Context, *, as_json: JsonOption = False) -> None:
+def list_invitations(context: typer.Context, *, node: NodeOption = None, as_json: JsonOption = False) -> None:
     """List the registration tokens; or do something with one."""
     if has_command(context):
         return
     with open_api(context) as api:
-        found = api.list_all("/registration-tokens")
+        found = api.list_all("/registration-tokens", {"node": node})
     empty = "There is no registration token. Make one with `madfleet registration-tokens create`."
     print_list(found, LIST_COLUMNS, as_json=as_json, empty=empty)
 
@@ -73,6 +81,10 @@ def create_invitation(  # noqa: PLR0913 - a command has as many options as it ne
     uses: Annotated[int, typer.Option("--uses", min=1, max=MAX_USES, help="How many accounts it makes.")] = 1,
     comment: Annotated[str, typer.Option("--comment", help="For operators.")] = "",
     valid_for: ExpiryOption = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", callback=check_name, help="For this node's own page; else the fleet's."),
+    ] = None,
     text: Annotated[
         str | None, typer.Option("--text", help="A token of your own: 8 to 64 letters, digits, _ and -.")
     ] = None,
@@ -81,6 +93,7 @@ def create_invitation(  # noqa: PLR0913 - a command has as many options as it ne
     """Make a registration token; print the address to hand out, with its QR code there."""
     wanted = {
         "token": text,
+        "node": node,
         "max_uses": uses,
         "comment": comment,
         "expires_at_seconds": _find_expiry(valid_for),

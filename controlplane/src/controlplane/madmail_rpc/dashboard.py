@@ -14,7 +14,7 @@ from pathlib import Path
 from fastapi.concurrency import run_in_threadpool
 from pydantic import JsonValue
 from sqlalchemy import text
-from sqlmodel import Session, func, select
+from sqlmodel import Session, col, func, select
 
 from controlplane.errors import WrongKindError
 from controlplane.fleet_settings.service import Facts, read_facts
@@ -49,10 +49,11 @@ async def show_overview(call: Call) -> RpcAnswer:
 
     def look(session: Session) -> Json:
         facts = read_facts(session, call.site.plane.facts, call.node)
-        tokens = session.exec(select(func.count()).select_from(RegistrationToken)).one()
+        own = col(RegistrationToken.node) == call.node
+        tokens = session.exec(select(func.count()).select_from(RegistrationToken).where(own)).one()
         return {
             "disk": _write_disk(list_own_nodes(session, call)),
-            "tokens": {"total": tokens if call.node is None else 0},
+            "tokens": {"total": tokens},
             "settings": write_all_settings(session, call, facts),
         }
 

@@ -1,4 +1,4 @@
-"""Registration tokens, which are the fleet's: a node has none of its own.
+"""Registration tokens: the fleet's at its own address of this API, a node's at that of the node.
 
 Not for: rules (registration/tokens.py).
 """
@@ -6,6 +6,7 @@ Not for: rules (registration/tokens.py).
 from pydantic import JsonValue, ValidationError
 from sqlmodel import Session, col, func, select
 
+from controlplane.admins.access import WHOLE_FLEET, Scope, ScopeKind
 from controlplane.errors import UnknownInvitationError
 from controlplane.fleet_settings.values import read_period_seconds
 from controlplane.madmail_rpc.arguments import read_needed_text, read_number, read_text
@@ -27,15 +28,14 @@ WRONG = "token: 8 to 64 letters, digits, - and _; max_uses up to 1000000; commen
 
 
 async def list_tokens(call: Call) -> RpcAnswer:
-    """List all registration tokens with their text."""
-    if call.node is not None:
-        return RpcAnswer({"tokens": [], "total": 0})
+    """List the registration tokens with their text."""
+    scope = WHOLE_FLEET if call.node is None else Scope(ScopeKind.NODE, call.node)
 
     def look(session: Session) -> list[JsonValue]:
         found: list[JsonValue] = []
         after = ""
-        while rows := tokens.page_invitations(session, after, BATCH):
-            found += [_write_token(session, call, row) for row in rows]
+        while rows := tokens.page_invitations(session, scope, after, BATCH):
+            found += [_write_token(session, call, row) for row in rows if row.node == call.node]
             after = rows[-1].id
         return found
 
@@ -45,7 +45,6 @@ async def list_tokens(call: Call) -> RpcAnswer:
 
 async def put_token(call: Call) -> RpcAnswer:
     """Make a registration token, or change the one of this text."""
-    _refuse_node(call)
     text = read_text(call.body, "token")
     max_uses, comment = (
         read_number(call.body, "max_uses"),
@@ -55,10 +54,14 @@ async def put_token(call: Call) -> RpcAnswer:
     expires_at_seconds = _read_expiry(call)
 
     def change(session: Session) -> tuple[JsonValue, int]:
-        row = tokens.find_invitation(session, call.site.plane.vault, text) if text else None
+        row = _find(session, call, text) if text else None
         if row is None:
             request = InvitationRequest(
-                token=text or None, max_uses=uses or 1, comment=comment, expires_at_seconds=expires_at_seconds
+                token=text or None,
+                node=call.node,
+                max_uses=uses or 1,
+                comment=comment,
+                expires_at_seconds=expires_at_seconds,
             )
             made = tokens.create_invitation(session, call.site.plane.vault, call.author, request)
             session.flush()
@@ -80,11 +83,10 @@ async def put_token(call: Call) -> RpcAnswer:
 
 async def delete_token(call: Call) -> RpcAnswer:
     """Remove a registration token; accounts made by it stay."""
-    _refuse_node(call)
     text = read_needed_text(call.body, "token")
 
     def change(session: Session) -> None:
-        row = tokens.find_invitation(session, call.site.plane.vault, text)
+        row = _find(session, call, text)
         if row is None:
             raise UnknownInvitationError
         tokens.remove_invitation(session, call.author, row.id)
@@ -93,9 +95,9 @@ async def delete_token(call: Call) -> RpcAnswer:
     return RpcAnswer({"deleted": text})
 
 
-def _refuse_node(call: Call) -> None:
-    if call.node is not None:
-        raise RpcError(400, "registration tokens are the fleet's; use its own address of this API")
+def _find(session: Session, call: Call, text: str) -> RegistrationToken | None:
+    row = tokens.find_invitation(session, call.site.plane.vault, text)
+    return None if row is None or row.node != call.node else row
 
 
 def _read_expiry(call: Call) -> int | None:
@@ -114,7 +116,7 @@ def _write_token(session: Session, call: Call, row: RegistrationToken) -> JsonVa
             col(NodeOperation.acknowledged_at_seconds).is_(None),
         )
     ).one()
-    shown = tokens.describe_invitation(call.site.plane, row, call.now_seconds)
+    shown = tokens.describe_invitation(session, call.site.plane, row, call.now_seconds)
     return {
         "token": shown.token,
         "max_uses": shown.max_uses,

@@ -1,6 +1,6 @@
-"""Decide who may open a channel: a node that shows a fresh assertion signed with its own key.
+"""Decide who may open a channel or redeem a token: a node with a fresh assertion, signed with its own key.
 
-For: the channel's endpoint.
+For: the endpoints that nodes call, each with a door of its own: a rush of one closes none of the others.
 Not for: admins (admins/callers.py).
 
 Ids of assertions that were used are kept in memory, by each replica for itself. That suffices: an assertion
@@ -28,6 +28,7 @@ class Door:
 
     audience: str
     clock: Callable[[], float] = time.time
+    max_live_ids: int = MAX_LIVE_IDS_PER_NODE
     _used: dict[str, dict[str, int]] = field(init=False, default_factory=dict)
 
     def read_claim(self, authorization: str) -> tuple[str, str]:
@@ -44,8 +45,13 @@ class Door:
         except ContractError as error:
             raise NotSignedInError(problem=str(error)) from error
 
-    def admit(self, assertion: str, public_key: str) -> None:
+    def admit(self, assertion: str, public_key: str, content_digest: str | None = None) -> None:
         """Let a node in whose key is `public_key`, once for each assertion.
+
+        Args:
+            assertion: What it shows.
+            public_key: With what that must be signed.
+            content_digest: For what alone it must be made; `None` for a channel.
 
         Raises:
             NotSignedInError: The assertion does not hold, was used before, or comes too often.
@@ -57,6 +63,8 @@ class Door:
             )
         except ContractError as error:
             raise NotSignedInError(problem=str(error)) from error
+        if checked.content_digest != content_digest:
+            raise NotSignedInError(problem="the assertion is for something else")
         self._use_up(checked, now_seconds)
 
     def _use_up(self, checked: Assertion, now_seconds: int) -> None:
@@ -68,6 +76,6 @@ class Door:
         self._used[checked.node] = live
         if checked.id in live:
             raise NotSignedInError(problem="the assertion was used before")
-        if len(live) >= MAX_LIVE_IDS_PER_NODE:
+        if len(live) >= self.max_live_ids:
             raise NotSignedInError(problem="the node connects too often")
         live[checked.id] = checked.expires_at_seconds

@@ -41,7 +41,7 @@ from controlplane.nodes.states import FleetFacts
 from controlplane.nodes.turn_access import decide_modulus
 from controlplane.operations.models import NodeOperation
 from controlplane.policy.models import NodePolicy
-from controlplane.registration.tokens import give_use_back
+from controlplane.registration.tokens import give_use_back, remove_node_invitations
 from controlplane.vault import Vault
 from nodelink.contract.enrolment import JoinRequest
 from nodelink.contract.states import NodeKind
@@ -181,6 +181,7 @@ def retire_node(session: Session, facts: FleetFacts, name: str, author: Author) 
     session.exec(delete(NodePolicy).where(col(NodePolicy.node_name) == name))
     session.exec(delete(NodePort).where(col(NodePort.node_name) == name))
     _drop_operations(session, name)
+    remove_node_invitations(session, name)
     session.exec(delete(GroupMember).where(col(GroupMember.node_name) == name))
     session.exec(
         update(JoinTicket)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
-from controlplane.errors import TokenRefusedError
+from controlplane.errors import TokenElsewhereError, TokenRefusedError
 from controlplane.policy.service import describe_node_policy, read_node_policy
 from controlplane.registration.login_url import build_account_url, build_login_url
 from controlplane.registration.placement import Candidate, order_by_room
@@ -28,6 +28,7 @@ from controlplane.registration.service import (
 )
 from controlplane.registration.tokens import check_token
 from nodelink.contract.reports import Report
+from nodelink.daemon.plain_http import write_origin
 
 NAME_LENGTH = 9
 PASSWORD_LENGTH = 24
@@ -82,9 +83,7 @@ def _write_link(candidate: Candidate, report: Report, token: str | None, public_
         may_have = token is not None and places.tls_pin is None
         return build_account_url(public_url, token, candidate.node) if may_have else None
     if places.tls_pin is None:
-        host = f"[{places.host}]" if ":" in places.host else places.host
-        port = "" if report.public_port == 443 else f":{report.public_port}"
-        return build_account_url(f"https://{host}{port}")
+        return build_account_url(write_origin(places.host, report.public_port))
     account = invent_account(report, NAME_LENGTH, PASSWORD_LENGTH)
     if account is None or not candidate.makes_unknown_logins:
         return None
@@ -100,7 +99,7 @@ def _is_taken(session: Session, registration: Registration, token: str | None) -
     if token is None:
         return False
     try:
-        check_token(session, registration.plane.vault, token, int(registration.clock()))
-    except TokenRefusedError:
+        check_token(session, registration.plane, token, None, int(registration.clock()))
+    except (TokenRefusedError, TokenElsewhereError):
         return False
     return True

@@ -47,6 +47,7 @@ NODE = "node"
 NOTICES = {
     "token_needed": Notice.TOKEN_NEEDED,
     "token_refused": Notice.TOKEN_REFUSED,
+    "token_elsewhere": Notice.TOKEN_ELSEWHERE,
     "too_many_attempts": Notice.TOO_MANY_ATTEMPTS,
     "registration_closed": Notice.CLOSED,
     "cross_site": Notice.CROSS_SITE,
@@ -166,7 +167,7 @@ def hand_account_out(made: Made) -> Response:
     """Make an account for an app that scanned a `dcaccount:` link."""
     if isinstance(made, ControlPlaneError):
         # `reason` is what Delta Chat shows; `error` is what other clients read.
-        body = {"error": made.public_text, "reason": made.public_text}
+        body = {"error": made.text, "reason": made.text}
         return JSONResponse(body, made.status, dict(made.headers))
     url = build_login_url(made.places, made.address, made.password)
     return JSONResponse({"email": made.address, "password": made.password, "dclogin_url": url})

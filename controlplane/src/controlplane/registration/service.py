@@ -76,10 +76,11 @@ class Registration:
             RegistrationClosedError: No mail node takes new accounts, or not the one that is meant.
             TokenNeededError: Only for those with a token.
             TokenRefusedError: The token is unknown, used up or expired.
+            TokenElsewhereError: It is one of a node.
             NoRoomError: No node could make the account at this moment.
         """
         connected = self.hub.list_connected()
-        token_id, reports = await asyncio.to_thread(self._prepare, token, connected)
+        token_id, reports = await asyncio.to_thread(self._prepare, token, None, connected)
         if only_node is not None:
             reports = {node: found for node, found in reports.items() if node == only_node}
         if not any(candidate.is_open for candidate, _ in reports.values()):
@@ -95,6 +96,25 @@ class Registration:
             if account is not None and await self._make(node, account, token_id):
                 return account
         raise NoRoomError(nodes_asked=len(order[:MAX_NODES_ASKED]))
+
+    async def redeem(self, token: str, node: str) -> NewAccount:
+        """Make an account on the node at whose own page a token was shown; it works when this returns.
+
+        Raises:
+            RegistrationClosedError: The node takes no new accounts.
+            TokenRefusedError: The token is unknown, used up or expired.
+            TokenElsewhereError: It is for another page.
+            NoRoomError: The node could not make the account at this moment.
+        """
+        connected = self.hub.list_connected()
+        token_id, reports = await asyncio.to_thread(self._prepare, token, node, connected)
+        candidate, report = reports.get(node, (None, None))
+        if candidate is None or report is None or not candidate.is_open:
+            raise RegistrationClosedError
+        account = invent_account(report) if candidate.is_connected else None
+        if account is None or not await self._make(node, account, token_id):
+            raise NoRoomError(node=node)
+        return account
 
     async def _make(self, node: str, account: NewAccount, token_id: str | None) -> bool:
         operation = secrets.token_urlsafe(16)
@@ -123,14 +143,16 @@ class Registration:
         with self.plane.sessions.begin() as session:
             give_up_account(session, operation, account.address, int(self.clock()))
 
-    def _prepare(self, token: str | None, connected: frozenset[str]) -> tuple[str | None, Candidates]:
-        """Judge the token and find the nodes, in one look at the database."""
+    def _prepare(
+        self, token: str | None, page: str | None, connected: frozenset[str]
+    ) -> tuple[str | None, Candidates]:
+        """Judge the token at a node's page, or our own, and find the nodes, in one look at the database."""
         with self.plane.sessions() as session:
             found = list_candidates(session, connected)
             if token is None or not any(candidate.is_open for candidate, _ in found):
                 token_id = None
             else:
-                token_id = check_token(session, self.plane.vault, token, int(self.clock()))
+                token_id = check_token(session, self.plane, token, page, int(self.clock()))
             return token_id, {candidate.node: (candidate, report) for candidate, report in found}
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from controlplane.rest.schemas import forbid_null
+from nodelink.contract.states import NodeName
 
 MAX_USES = 1_000_000
 MAX_COMMENT = 200
@@ -32,7 +33,10 @@ class InvitationState(StrEnum):
 
 
 class RegistrationToken(SQLModel, table=True):
-    """A token by which people register. It is shown again to operators, so it is kept as ciphertext."""
+    """A token by which people register, anywhere on the fleet or, with `node`, at that node's own page.
+
+    It is shown again to operators, so it is kept as ciphertext.
+    """
 
     __tablename__ = "registration_token"
     __table_args__ = (
@@ -43,6 +47,7 @@ class RegistrationToken(SQLModel, table=True):
     id: str = Field(primary_key=True)
     token_hash: str
     sealed_token: str = Field(sa_type=Text)
+    node: str | None
     comment: str
     max_uses: int
     used_count: int
@@ -56,6 +61,9 @@ class InvitationRequest(SQLModel):
     model_config = {"extra": "forbid"}
 
     token: RegistrationTokenText | None = Field(default=None, description="Null: one is made up.")
+    node: NodeName | None = Field(
+        default=None, description="The mail node at which alone it is redeemed. Null: at the control plane."
+    )
     max_uses: Uses = Field(default=1, description="How many accounts it makes.")
     comment: Comment = Field(default="", description="For operators.")
     expires_at_seconds: ExpirySeconds | None = Field(default=None, description="Null: never.")
@@ -82,7 +90,10 @@ class InvitationPublic(SQLModel):
 
     id: str
     token: str
-    register_url: str = Field(description="Page and QR code for whoever gets the token.")
+    node: str | None = Field(description="Where alone it is redeemed. Null: at the control plane.")
+    register_url: str | None = Field(
+        description="Page for whoever gets the token. Null while its node has not said where it is."
+    )
     comment: str
     max_uses: int
     used_count: int = Field(description="Accounts made, and those being made at this moment.")

@@ -3,7 +3,11 @@
     take ──▶ used_count + 1, and the operation that makes the account, by one commit
                 └── the node refuses, or is given up ──▶ used_count - 1, by the commit that notes that
 
-For: `/new` and `/join` of the control plane, which redeem them; nodes redeem none.
+    node    redeemed at            counted at
+    null    the control plane      the control plane
+    NAME    the page of that node  the control plane, which the node asks (node_endpoints.py)
+
+For: `/new` and `/join` of the control plane, and the pages of nodes.
 Not for: making accounts (service.py).
 
 So a use is counted if and only if its account is made, or is still waited for, also across a crash.
@@ -15,12 +19,24 @@ from collections.abc import Sequence
 
 import structlog
 from pydantic import JsonValue
-from sqlmodel import Session, col, or_, select, update
+from sqlmodel import Session, col, delete, or_, select, update
 
+from controlplane.admins.access import WHOLE_FLEET, Place, Reach, Scope, is_reached
 from controlplane.admins.audit import Author, record, record_difference
 from controlplane.admins.audit_models import Action
-from controlplane.errors import InvitationExistsError, TokenRefusedError, UnknownInvitationError
+from controlplane.errors import (
+    InvitationExistsError,
+    OutOfScopeError,
+    TokenElsewhereError,
+    TokenRefusedError,
+    UnknownInvitationError,
+    UnknownNodeError,
+    WrongKindError,
+)
 from controlplane.nodes.fleet import begin_change
+from controlplane.nodes.groups import find_group_name
+from controlplane.nodes.models import Node, NodeReport
+from controlplane.nodes.reports import NodeFilter, read_report
 from controlplane.plane import Plane
 from controlplane.registration.token_models import (
     InvitationChange,
@@ -30,6 +46,8 @@ from controlplane.registration.token_models import (
     RegistrationToken,
 )
 from controlplane.vault import Vault
+from nodelink.contract.states import NodeKind
+from nodelink.daemon.plain_http import write_origin
 
 PURPOSE = "registration token"
 TOKEN_LENGTH = 24
@@ -45,14 +63,19 @@ def create_invitation(
 
     Raises:
         InvitationExistsError: There is such a token already.
+        UnknownNodeError: There is no such node.
+        WrongKindError: It is no mail node.
     """
     begin_change(session)
+    if request.node is not None:
+        _check_mail_node(session, request.node)
     token = request.token or _invent()
     token_hash = vault.hash(PURPOSE, token)
     if _find(session, token_hash) is not None:
         raise InvitationExistsError
     id_ = secrets.token_hex(ID_BYTES)
     fields: dict[str, JsonValue] = {
+        "node": request.node,
         "comment": request.comment,
         "max_uses": request.max_uses,
         "expires_at_seconds": request.expires_at_seconds,
@@ -98,10 +121,19 @@ def remove_invitation(session: Session, author: Author, id_: str) -> None:
     log.info("registration token removed", id=id_)
 
 
-def read_invitation(session: Session, id_: str) -> RegistrationToken:
-    """Look a token up by its id. Raises: UnknownInvitationError."""
+def remove_node_invitations(session: Session, node: str) -> None:
+    """Remove the tokens of a node that is none any more."""
+    session.exec(delete(RegistrationToken).where(col(RegistrationToken.node) == node))
+
+
+def read_invitation(session: Session, id_: str, scope: Scope = WHOLE_FLEET) -> RegistrationToken:
+    """Look a token up by its id; one outside of the scope is as unknown as none.
+
+    Raises:
+        UnknownInvitationError: There is no such token.
+    """
     row = None if "\0" in id_ else session.get(RegistrationToken, id_)
-    if row is None:
+    if row is None or not _is_reached(session, scope, row.node):
         raise UnknownInvitationError(id=id_)
     return row
 
@@ -111,20 +143,37 @@ def find_invitation(session: Session, vault: Vault, token: str) -> RegistrationT
     return _find(session, vault.hash(PURPOSE, token))
 
 
-def page_invitations(session: Session, after: str, limit: int) -> Sequence[RegistrationToken]:
-    """List tokens by their ids, those after one."""
+def check_place(session: Session, scope: Scope, node: str | None) -> None:
+    """See that a scope reaches where a token is to be for. Raises: OutOfScopeError."""
+    if not _is_reached(session, scope, node):
+        raise OutOfScopeError(scope=scope.name, node=node)
+
+
+def page_invitations(
+    session: Session, scope: Scope, after: str, limit: int, *, node: str | None = None
+) -> Sequence[RegistrationToken]:
+    """List the tokens within a scope by their ids, those after one; of one node if that is named."""
     statement = select(RegistrationToken).where(col(RegistrationToken.id) > after)
+    if scope != WHOLE_FLEET:
+        nodes = select(Node.name).where(*NodeFilter(scope).conditions)
+        statement = statement.where(col(RegistrationToken.node).in_(nodes))
+    if node is not None:
+        statement = statement.where(col(RegistrationToken.node) == node)
     return session.exec(statement.order_by(col(RegistrationToken.id)).limit(limit)).all()
 
 
-def describe_invitation(plane: Plane, row: RegistrationToken, now_seconds: int) -> InvitationPublic:
+def describe_invitation(
+    session: Session, plane: Plane, row: RegistrationToken, now_seconds: int
+) -> InvitationPublic:
     """Describe a token, with its text."""
+    origin = _find_origin(session, plane, row.node)
+    page = "join" if row.node is None else ""
     token = plane.vault.open(f"{PURPOSE} {row.id}", row.sealed_token)
     return InvitationPublic.model_validate(
         row,
         update={
             "token": token,
-            "register_url": f"{plane.settings.public_url}/join?token={token}",
+            "register_url": None if origin is None else f"{origin}/{page}?token={token}",
             "state": judge_invitation(row, now_seconds),
         },
     )
@@ -137,11 +186,20 @@ def judge_invitation(row: RegistrationToken, now_seconds: int) -> InvitationStat
     return InvitationState.EXHAUSTED if row.used_count >= row.max_uses else InvitationState.ACTIVE
 
 
-def check_token(session: Session, vault: Vault, token: str, now_seconds: int) -> str:
-    """See that a token would be taken; return its id. Nothing is counted. Raises: TokenRefusedError."""
-    row = _find(session, vault.hash(PURPOSE, token))
+def check_token(session: Session, plane: Plane, token: str, node: str | None, now_seconds: int) -> str:
+    """See that a token would be taken at the page of a node, or with `None` at our own; return its id.
+
+    Nothing is counted.
+
+    Raises:
+        TokenRefusedError: It is unknown, used up or expired.
+        TokenElsewhereError: It is for another page.
+    """
+    row = _find(session, plane.vault.hash(PURPOSE, token))
     if row is None or judge_invitation(row, now_seconds) is not InvitationState.ACTIVE:
         raise TokenRefusedError
+    if row.node != node:
+        raise TokenElsewhereError(_find_origin(session, plane, row.node))
     return row.id
 
 
@@ -170,6 +228,33 @@ def give_use_back(session: Session, id_: str) -> None:
         update(RegistrationToken)
         .where(col(RegistrationToken.id) == id_, col(RegistrationToken.used_count) > 0)
         .values(used_count=col(RegistrationToken.used_count) - 1)
+    )
+
+
+def _check_mail_node(session: Session, name: str) -> None:
+    node = session.get(Node, name)
+    if node is None:
+        raise UnknownNodeError(node=name)
+    if node.kind != NodeKind.MAIL:
+        raise WrongKindError(node=name)
+
+
+def _is_reached(session: Session, scope: Scope, node: str | None) -> bool:
+    if node is None:
+        return is_reached(scope, Reach.FLEET, Place())
+    return is_reached(scope, Reach.NODE, Place(node, find_group_name(session, node)))
+
+
+def _find_origin(session: Session, plane: Plane, node: str | None) -> str | None:
+    """Find where a token is redeemed; `None` for a node that has not said where it is."""
+    if node is None:
+        return plane.settings.public_url
+    row = session.get(NodeReport, node)
+    report = None if row is None else read_report(row)
+    return (
+        None
+        if report is None or report.places is None
+        else write_origin(report.places.host, report.public_port)
     )
 
 

@@ -6,6 +6,7 @@ Not for: rules (policy/, registration/).
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from controlplane.accounts.live import Whose, list_mail_nodes
 from controlplane.admins.callers import PageFleetOperator, PageFleetViewer
 from controlplane.dependencies import Now, PlaneDep, SessionDep
 from controlplane.nodes.fleet import begin_change
@@ -38,8 +39,8 @@ def show_registration(  # noqa: PLR0913, PLR0917 - what the framework hands in
     policy = service.describe_fleet_policy(session)
     invitations = None
     if Offer(caller).changes:
-        rows = tokens.page_invitations(session, page.read_text(LIST), page.limit + 1)
-        shown = [tokens.describe_invitation(plane, row, now) for row in rows]
+        rows = tokens.page_invitations(session, caller.scope, page.read_text(LIST), page.limit + 1)
+        shown = [tokens.describe_invitation(session, plane, row, now) for row in rows]
         invitations = page.cut(LIST, shown, lambda invitation: invitation.id)
     values = {
         "tag": write_tag(policy),
@@ -48,6 +49,7 @@ def show_registration(  # noqa: PLR0913, PLR0917 - what the framework hands in
         "missing": list_missing(session, NodeFilter(), now),
         "join_url": f"{plane.settings.public_url}/join",
         "invitations": invitations,
+        "mail_nodes": list_mail_nodes(session, Whose(caller.scope)),
         "max_uses": MAX_USES,
         "max_comment": MAX_COMMENT,
     }
@@ -61,6 +63,7 @@ def create_invitation(
     """Make a registration token."""
     values: dict[str, object] = {
         "token": form.word("token"),
+        "node": form.word("node"),
         "max_uses": form.number("max_uses"),
         "comment": form.text("comment").strip(),
         "expires_at_seconds": _read_end(form, now),
@@ -82,10 +85,10 @@ def show_invitation(
 ) -> Response:
     """Show a registration token with its QR code."""
     row = tokens.read_invitation(session, invitation_id)
-    invitation = tokens.describe_invitation(plane, row, now)
+    invitation = tokens.describe_invitation(session, plane, row, now)
     values = {
         "invitation": invitation,
-        "qr_code": draw_qr_code(invitation.register_url),
+        "qr_code": invitation.register_url and draw_qr_code(invitation.register_url),
         "tag": write_tag(invitation, TAGGED_FIELDS),
         "max_uses": MAX_USES,
         "max_comment": MAX_COMMENT,
@@ -113,7 +116,7 @@ def change_invitation(  # noqa: PLR0913, PLR0917 - what the framework hands in
     change = read_model(InvitationChange, values)
     begin_change(session)
     row = tokens.read_invitation(session, invitation_id)
-    tag = write_tag(tokens.describe_invitation(plane, row, now), TAGGED_FIELDS)
+    tag = write_tag(tokens.describe_invitation(session, plane, row, now), TAGGED_FIELDS)
     Precondition(form.text("tag")).check(tag)
     tokens.change_invitation(session, caller.at(now), invitation_id, change)
     return go_back(request, Notice.CHANGED)

@@ -127,6 +127,16 @@ class Accounts:
         self._verified.remember(account, password)
         return address, password
 
+    def admit_creation(self, client_address: str) -> None:
+        """Count an account that the control plane is to make here for a client who has a token.
+
+        Raises:
+            RegistrationClosedError: This node takes no new accounts.
+            LoginUnavailableError: Overload, or a rate limit.
+        """
+        self._check_registration(self.policy.current.registration_open)
+        self._spend_creation(client_address)
+
     async def find_recipient(self, address: str) -> Account | None:
         """Find whom mail is for; `None` when that is nobody here, or somebody who is banned."""
         try:

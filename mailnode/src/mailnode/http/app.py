@@ -23,12 +23,22 @@ from mailnode.http.login_url import build_account_url, build_login_url
 from mailnode.http.origin import is_cross_site
 from mailnode.http.pages import PRIVATE_HEADERS, PUBLIC_HEADERS, STATIC_TYPES, Pages
 from mailnode.http.refusals import STATUS, Refusal, RefusedError, find_refusal
+from mailnode.http.shown_token import find_token
 from mailnode.http.site import Site
 from mailnode.http.texts import EN
+from mailnode.registration_tokens.admission import Redeemer, TokenAdmission
+from mailnode.registration_tokens.errors import (
+    TokenElsewhereError,
+    TokenError,
+    TokenNeededError,
+    TokenUnjudgedError,
+    TooManyTokensError,
+)
 from nodelink.contract.mta_sts import STS_PATH, choose_exchange, write_sts_policy
+from nodelink.contract.registration import MAX_TOKEN_CHARACTERS
 
 MAX_BODY_BYTES: Final = 65_536
-RETRY_AFTER_SECONDS: Final = 60
+RETRY_AFTER: Final = {"retry-after": "60"}
 READING: Final = ["GET", "HEAD"]
 ACCOUNT_PATH: Final = "/new"
 GUIDE_SECTIONS: Final = frozenset(
@@ -53,6 +63,9 @@ class Registrar(Protocol):
     def policy(self) -> PolicyHolder:
         """The policy in force."""
 
+    def admit_creation(self, client_address: str) -> None:
+        """Count an account that is made otherwise. Raises: as `register`."""
+
     async def register(self, client_address: str) -> tuple[str, str]:
         """Make an account; returns its address and password when they are durable.
 
@@ -71,12 +84,13 @@ def create_app(
     read_site: Callable[[], Site],
     offers: APIRouter | None = None,
     find_backups: FindBackups | None = None,
+    redeemer: Redeemer | None = None,
 ) -> FastAPI:
     """Build the application around its dependencies; nothing is global, so a test may build many.
 
     `read_site` is asked for each page, because ports can be moved. `offers` is where other nodes ask what is
     offered here, and `find_backups` finds as many nodes on which there is another address for whoever has
-    just registered; `None` for a node that belongs to no fleet.
+    just registered; `redeemer` has registration tokens judged. `None` for a node that belongs to no fleet.
     """
     app = FastAPI(
         title=read_site().name,
@@ -86,12 +100,14 @@ def create_app(
     )
     app.state.accounts = accounts
     app.state.find_backups = find_backups
+    app.state.tokens = TokenAdmission(accounts, redeemer)
     app.state.pages = Pages(read_site, accounts.policy)
     app.include_router(router, dependencies=[Depends(refuse_body_over_limit)])
     if offers is not None:
         app.include_router(offers)
     app.add_exception_handler(RefusedError, _answer_refused)
     app.add_exception_handler(RegistrationClosedError, _answer_refused)
+    app.add_exception_handler(TokenError, _answer_refused)
     app.add_exception_handler(LoginUnavailableError, _answer_refused)
     app.add_exception_handler(HTTPException, _answer_refused)
     app.add_exception_handler(Exception, _answer_refused)
@@ -124,8 +140,8 @@ router = APIRouter()
 
 @router.api_route("/", methods=READING)
 async def show_landing(request: Request) -> Response:
-    """Show the landing page."""
-    return _pages(request).draw_landing(_language(request))
+    """Show the landing page, which passes a token on."""
+    return _pages(request).draw_landing(_language(request), _find_shown(request))
 
 
 @router.post("/register", dependencies=[Depends(refuse_cross_site)])
@@ -148,7 +164,7 @@ async def register_by_app(request: Request) -> Response:
 @router.api_route(ACCOUNT_PATH, methods=READING)
 async def open_app(request: Request) -> Response:
     """Send a browser on to the app, which then posts here."""
-    location = build_account_url(_pages(request).site)
+    location = build_account_url(_pages(request).site, _find_shown(request))
     return Response(status_code=302, headers=PRIVATE_HEADERS | {"location": location})
 
 
@@ -214,7 +230,22 @@ async def show_health() -> Response:
 
 async def _register(request: Request) -> tuple[str, str]:
     accounts: Registrar = request.app.state.accounts
-    return await accounts.register(request.client.host if request.client else "")
+    tokens: TokenAdmission = request.app.state.tokens
+    client_address = request.client.host if request.client else ""
+    content_type = request.headers.get("content-type", "")
+    token = find_token(request.query_params, content_type, await request.body())
+    if token is not None:
+        return await tokens.register(token, client_address)
+    policy = accounts.policy.current
+    if policy.registration_open and policy.registration_token_required:
+        raise TokenNeededError
+    return await accounts.register(client_address)
+
+
+def _find_shown(request: Request) -> str | None:
+    """Find a token to pass on; one that is too long is none, and would fit into no QR code."""
+    token = find_token(request.query_params, "", b"")
+    return None if token is None or len(token) > MAX_TOKEN_CHARACTERS else token
 
 
 async def _find_backups(request: Request) -> Sequence[BackupPlace]:
@@ -237,10 +268,11 @@ def _language(request: Request) -> Language:
 async def _answer_refused(request: Request, error: Exception) -> Response:
     """Answer every refusal, with JSON where apps ask and a page elsewhere; never with inner details."""
     refusal, headers = _judge(error)
+    origin = error.origin if isinstance(error, TokenElsewhereError) else None
     if request.scope["path"] != ACCOUNT_PATH:
-        return _pages(request).draw_refusal(_language(request), refusal, headers)
+        return _pages(request).draw_refusal(_language(request), refusal, headers, origin)
     passage = EN.refusals[refusal]
-    text = f"{passage.title}. {passage.text}"
+    text = f"{passage.title}. {passage.text}" + (f" {origin}" if origin else "")
     # `reason` is what Delta Chat shows; `error` is what Madmail's clients read.
     return JSONResponse({"error": text, "reason": text}, STATUS[refusal], {**PRIVATE_HEADERS, **headers})
 
@@ -252,8 +284,24 @@ def _judge(error: Exception) -> tuple[Refusal, Mapping[str, str]]:
         case RegistrationClosedError():
             return Refusal.CLOSED, {}
         case LoginUnavailableError():
-            return Refusal.UNAVAILABLE, {"retry-after": str(RETRY_AFTER_SECONDS)}
+            return Refusal.UNAVAILABLE, RETRY_AFTER
+        case TokenError():
+            return _judge_token(error)
         case HTTPException():
             return find_refusal(error.status_code), error.headers or {}
         case _:
             return Refusal.FAILED, {}  # the framework raises it again, and the log gets it there
+
+
+def _judge_token(error: TokenError) -> tuple[Refusal, Mapping[str, str]]:
+    match error:
+        case TokenNeededError():
+            return Refusal.TOKEN_NEEDED, {}
+        case TokenElsewhereError():
+            return Refusal.TOKEN_ELSEWHERE, {}
+        case TooManyTokensError():
+            return Refusal.TOO_MANY_TOKENS, RETRY_AFTER
+        case TokenUnjudgedError():
+            return Refusal.TOKEN_UNJUDGED, RETRY_AFTER
+        case _:
+            return Refusal.TOKEN_REFUSED, {}

@@ -36,9 +36,10 @@ def build_login_url(site: Site, address: str, password: str) -> str:
     return f"dclogin:{quote(address, safe=PLAIN_IN_ADDRESS)}?{query}"
 
 
-def build_account_url(site: Site) -> str:
-    """Build the `dcaccount:` link by which an app fetches an account from `/new`."""
-    return f"dcaccount:{build_https_url(site)}/new"
+def build_account_url(site: Site, token: str | None = None) -> str:
+    """Build the `dcaccount:` link by which an app fetches an account from `/new`, where it shows a token."""
+    query = "" if token is None else "?" + urlencode({"token": token}, quote_via=quote, safe="")
+    return f"dcaccount:{build_https_url(site)}/new{query}"
 
 
 def build_https_url(site: Site) -> str:

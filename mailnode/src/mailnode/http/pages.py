@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final
+from urllib.parse import urlencode
 
 import segno
 from fastapi.responses import HTMLResponse
@@ -18,10 +19,10 @@ from markupsafe import Markup
 from mailnode.accounts.policy import PolicyHolder
 from mailnode.backup_addresses.place import BackupPlace, write_link
 from mailnode.http.language import Language, write_size
-from mailnode.http.login_url import build_https_url, build_login_url
+from mailnode.http.login_url import build_account_url, build_https_url, build_login_url
 from mailnode.http.refusals import STATUS, Refusal
 from mailnode.http.site import Site
-from mailnode.http.texts import TEXTS
+from mailnode.http.texts import TEXTS, Passage
 
 STATIC_TYPES: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 QUIET_ZONE_MODULES: Final = 4  # ISO/IEC 18004 section 6.3.8; drawn light, also where the page is dark
@@ -72,10 +73,19 @@ class Pages:
         """How clients reach the node now."""
         return self.read_site()
 
-    def draw_landing(self, language: Language) -> HTMLResponse:
-        """Draw the landing page: a registration button, or a word about why there is none."""
-        closed = None if self.policy.current.is_open_to_all else TEXTS[language].refusals[Refusal.CLOSED]
-        return self._draw("landing.html", language, path="/", closed=closed)
+    def draw_landing(self, language: Language, token: str | None = None) -> HTMLResponse:
+        """Draw the landing page: a registration button, or a word about why there is none.
+
+        With a token there is a QR code too, by which an app shows it.
+        """
+        closed = self._find_closed(language, token)
+        values: dict[str, object] = {"path": "/", "closed": closed, "query": "", "account_url": None}
+        if token is not None:
+            url = build_account_url(self.site, token)
+            qr_code = draw_qr_code(url, TEXTS[language].invitation_qr)
+            query = "&" + urlencode({"token": token})
+            values |= {"query": query, "account_url": url, "qr_code": qr_code}
+        return self._draw("landing.html", language, **values)
 
     def draw_account(
         self, language: Language, address: str, password: str, backups: Sequence[BackupPlace] = ()
@@ -97,14 +107,28 @@ class Pages:
         return self._draw(f"guide.{language}.html", language, path="/docs")
 
     def draw_refusal(
-        self, language: Language, refusal: Refusal, headers: Mapping[str, str] | None = None
+        self,
+        language: Language,
+        refusal: Refusal,
+        headers: Mapping[str, str] | None = None,
+        origin: str | None = None,
     ) -> HTMLResponse:
-        """Draw the page of a refused request, under its status and with the headers that belong to it."""
+        """Draw the page of a refused request, under its status and with the headers that belong to it.
+
+        `origin` is where a token is for that is for elsewhere.
+        """
         passage = TEXTS[language].refusals[refusal]
-        page = self._draw("refusal.html", language, path=None, passage=passage)
+        page = self._draw("refusal.html", language, path=None, passage=passage, origin=origin)
         page.status_code = STATUS[refusal]
         page.headers.update(headers or {})
         return page
+
+    def _find_closed(self, language: Language, token: str | None) -> Passage | None:
+        policy = self.policy.current
+        if not policy.registration_open:
+            return TEXTS[language].refusals[Refusal.CLOSED]
+        is_lacking = policy.registration_token_required and token is None
+        return TEXTS[language].refusals[Refusal.TOKEN_NEEDED] if is_lacking else None
 
     def _draw_backup(self, language: Language, place: BackupPlace) -> dict[str, str]:
         link = write_link(place)

@@ -11,6 +11,11 @@ class Refusal(StrEnum):
     """A reason, named for the visitor."""
 
     CLOSED = "closed"
+    TOKEN_NEEDED = "token_needed"  # noqa: S105 - a reason
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason
+    TOKEN_ELSEWHERE = "token_elsewhere"  # noqa: S105 - a reason
+    TOO_MANY_TOKENS = "too_many_tokens"
+    TOKEN_UNJUDGED = "token_unjudged"  # noqa: S105 - a reason
     CROSS_SITE = "cross_site"
     NOT_FOUND = "not_found"
     WRONG_METHOD = "wrong_method"
@@ -22,6 +27,11 @@ class Refusal(StrEnum):
 
 STATUS = {
     Refusal.CLOSED: 403,
+    Refusal.TOKEN_NEEDED: 403,
+    Refusal.TOKEN_REFUSED: 403,
+    Refusal.TOKEN_ELSEWHERE: 403,
+    Refusal.TOO_MANY_TOKENS: 429,
+    Refusal.TOKEN_UNJUDGED: 503,
     Refusal.CROSS_SITE: 403,
     Refusal.NOT_FOUND: 404,
     Refusal.WRONG_METHOD: 405,

@@ -34,6 +34,8 @@ class Texts:
     lead: str
     create_account: str
     create_hint: str
+    open_invitation: str
+    invitation_qr: str
     facts: tuple[Passage, ...]
     quota_fact: Passage
     steps_title: str
@@ -74,6 +76,8 @@ EN = Texts(
     lead="An address for Delta Chat in one tap. No phone number, no email address, no name.",
     create_account="Create account",
     create_hint="You get a QR code that holds all settings.",
+    open_invitation="Create it in Delta Chat",
+    invitation_qr="QR code by which Delta Chat creates the account",
     facts=(
         Passage("Encrypted, always", "Only end-to-end encrypted messages pass. Nobody here can read them."),
         Passage("Nothing asked", "An account is a random address and a password. We ask for nothing else."),
@@ -127,6 +131,24 @@ EN = Texts(
             "Registration is closed",
             "No new accounts are made here at present. Existing accounts work as before.",
         ),
+        Refusal.TOKEN_NEEDED: Passage(
+            "An invitation is needed",
+            "Here a registration token is required. Open the link that came with it, or ask for one.",
+        ),
+        Refusal.TOKEN_REFUSED: Passage(
+            "This invitation does not work",
+            "Its registration token is unknown, used up or expired. Ask for another one.",
+        ),
+        Refusal.TOKEN_ELSEWHERE: Passage(
+            "This invitation is for another page", "Its registration token makes no account here, but there:"
+        ),
+        Refusal.TOO_MANY_TOKENS: Passage(
+            "Too many wrong tokens", "They came from your address. Try again in a few minutes."
+        ),
+        Refusal.TOKEN_UNJUDGED: Passage(
+            "Please try again soon",
+            "Your invitation cannot be checked at this moment. Try again in a minute.",
+        ),
         Refusal.CROSS_SITE: Passage(
             "That came from another site",
             "For your safety, an account can only be created from our own page.",
@@ -151,6 +173,8 @@ FA = Texts(
     lead="نشانی شما برای دلتا چت، تنها با یک لمس. بدون شماره تلفن، بدون ایمیل و بدون نام.",
     create_account="ساخت حساب",
     create_hint="یک کد QR می‌گیرید که همهٔ تنظیمات در آن است.",
+    open_invitation="ساختن آن در دلتا چت",
+    invitation_qr="کد QR که دلتا چت با آن حساب را می‌سازد",
     facts=(
         Passage(
             "همیشه رمزنگاری‌شده",
@@ -210,6 +234,24 @@ FA = Texts(
         Refusal.CLOSED: Passage(
             "ثبت‌نام بسته است",
             "در حال حاضر حساب تازه‌ای ساخته نمی‌شود. حساب‌های موجود مانند گذشته کار می‌کنند.",
+        ),
+        Refusal.TOKEN_NEEDED: Passage(
+            "دعوت‌نامه لازم است",
+            "اینجا توکن ثبت‌نام لازم است. پیوندی را که همراه آن بود باز کنید، یا توکنی بخواهید.",
+        ),
+        Refusal.TOKEN_REFUSED: Passage(
+            "این دعوت‌نامه کار نمی‌کند",
+            "توکن ثبت‌نام آن ناشناخته، مصرف‌شده یا منقضی است. توکن دیگری بخواهید.",
+        ),
+        Refusal.TOKEN_ELSEWHERE: Passage(
+            "این دعوت‌نامه برای صفحهٔ دیگری است", "توکن ثبت‌نام آن اینجا حسابی نمی‌سازد، بلکه آنجا:"
+        ),
+        Refusal.TOO_MANY_TOKENS: Passage(
+            "توکن‌های نادرست بسیار", "از نشانی شما آمدند. چند دقیقهٔ دیگر دوباره تلاش کنید."
+        ),
+        Refusal.TOKEN_UNJUDGED: Passage(
+            "کمی بعد دوباره تلاش کنید",
+            "در این لحظه نمی‌توان دعوت‌نامهٔ شما را بررسی کرد. یک دقیقهٔ دیگر دوباره تلاش کنید.",
         ),
         Refusal.CROSS_SITE: Passage(
             "درخواست از سایت دیگری آمد",

@@ -17,6 +17,7 @@ class Notice(StrEnum):
     SIGNED_OUT = "signed-out"
     TOKEN_NEEDED = "token-needed"  # noqa: S105 - the name of a notice, no secret
     TOKEN_REFUSED = "token-refused"  # noqa: S105 - the name of a notice, no secret
+    TOKEN_ELSEWHERE = "token-elsewhere"  # noqa: S105 - the name of a notice, no secret
     CHANGED = "changed"
     REMOVED = "removed"
     ORDERED = "ordered"
@@ -49,6 +50,10 @@ NOTICES: Phrases = {
     Notice.TOKEN_REFUSED: Phrase(
         "This invitation is used up, has ended or is not complete. Ask for another.",
         "این دعوت‌نامه مصرف شده، پایان یافته یا ناقص است. دعوت‌نامهٔ دیگری بخواهید.",
+    ),
+    Notice.TOKEN_ELSEWHERE: Phrase(
+        "This invitation is for the page of another server. Open the link that came with it.",
+        "این دعوت‌نامه برای صفحهٔ سرور دیگری است. پیوندی را که همراه آن بود باز کنید.",
     ),
     Notice.CHANGED: Phrase(
         "Saved. Connected nodes follow within two seconds.",

@@ -15,6 +15,15 @@ PHRASES: Phrases = {
         "Make one to invite people while registration needs a token.",
         "یکی بسازید تا وقتی ثبت‌نام توکن می‌خواهد مردم را دعوت کنید.",
     ),
+    "place": Phrase("For", "برای"),
+    "fleet": Phrase("the fleet", "ناوگان"),
+    "place_hint": Phrase(
+        "A node's token is taken at its own page alone, the fleet's at the page above.",
+        "توکن یک گره تنها در صفحهٔ خود آن پذیرفته می‌شود و توکن ناوگان در صفحهٔ بالا.",
+    ),
+    "no_link": Phrase(
+        "The link is known once the node has reported.", "پیوند پس از نخستین گزارش گره معلوم می‌شود."
+    ),
     "create": Phrase("Make a registration token", "ساختن توکن ثبت‌نام"),
     "uses": Phrase("Uses", "دفعات"),
     "max_uses": Phrase("How many accounts it makes", "چند حساب می‌سازد"),
