@@ -106,7 +106,7 @@ class Foreign:
         """Let there be a host from which nothing ever comes back."""
         address = [f"{DEAD_ADDRESS}/24", "dev", "uplink"]
         self._run("ip", "address", "add", *address)
-        run_on("mail1", f"ip neighbour flush to {DEAD_ADDRESS}")  # this computer's card was another one before
+        run_on("mail1", f"ip neighbour flush to {DEAD_ADDRESS}")  # of the computer that was here before
         self._nft(DEAD_RULES)
         try:
             yield

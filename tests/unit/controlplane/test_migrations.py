@@ -112,6 +112,7 @@ FILLERS: dict[str, Callable[[Connection], None]] = {
     "0023": fill_turn_offers,
     "0024": lambda _: None,
     "0025": lambda _: None,
+    "0026": lambda _: None,
 }
 
 
