@@ -400,7 +400,7 @@ def hide_message_behind(end: bytes) -> bytes:
     return sign(report + end + commands + sign(MAIL))
 
 
-# What other programs send, as recorded from them.
+# What other programs send, written as their sources have it; none of it was captured from them.
 
 
 async def test_an_upload_as_chatmail_makes_it_is_taken(home: PeerStation) -> None:
